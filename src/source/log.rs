@@ -1,0 +1,290 @@
+//! A retained raw log as rows that *live*: which instants each row counts at.
+//!
+//! [`Log::live`] turns a source into its canonical columns plus `from` and, where later rows can end a row, `until`:
+//! both nanoseconds since 1970, and the row counts at an instant T iff `from <= T < until` (`until` NULL: for ever).
+//!
+//! * Visibility: `from` is the first nanosecond at which the row is visible: its arrival (plus 1 ns under
+//!   `tie = "exclude"`), and not before its event time where `future_events = "hidden"`.
+//! * Redelivery: of the visible rows with one id the first that arrived counts. Where visibility follows arrival, that is
+//!   one row for good; where event time has a say, an earlier arrival that becomes visible later ends the row.
+//! * Changelog: of the visible versions with one id the last by event time counts, so any row after it in that order ends
+//!   it. Versions that say `deleted` are left out at the very end: they still end what they replace.
+//!
+//! Canonical columns: all timestamps are instants. Zoned ones are shown in UTC, naive ones are converted where a
+//! `timezone` other than UTC is declared, and stay naive (meaning UTC) where not.
+
+use std::sync::Arc;
+
+use chrono_tz::Tz;
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use datafusion::common::{Column, DFSchema, ScalarValue, TableReference};
+use datafusion::datasource::provider_as_source;
+use datafusion::error::Result as DfResult;
+use datafusion::functions_aggregate::expr_fn::min;
+use datafusion::functions_window::expr_fn::row_number;
+use datafusion::logical_expr::{
+    Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, SortExpr, WindowFrame, WindowFrameBound, WindowFrameUnits, cast,
+    lit, when,
+};
+
+use crate::config::{Config, FutureEvents, Source, SourceKind, Tie};
+use crate::error::{Error, Result};
+use crate::finding::Finding;
+use crate::source::functions::{instant_ns, local_to_utc, order_key};
+use crate::source::table::{ParquetTable, column};
+use crate::source::time::ticks_until;
+
+/// The hidden column of a live plan that holds the first instant at which a row counts.
+pub const FROM: &str = "__from";
+/// The hidden column that holds the first instant at which it no longer does.
+pub const UNTIL: &str = "__until";
+
+/// The name of a source's raw table inside its own plan.
+const RAW: &str = "__raw";
+/// A local time is off its UTC reading by less than this.
+const WIDEST_OFFSET_NS: i64 = 36 * 3_600_000_000_000;
+
+/// One source, opened: its files listed, its columns checked.
+#[derive(Debug, Clone)]
+pub struct Log {
+    pub config: Source,
+    pub table: Arc<ParquetTable>,
+    /// The canonical columns.
+    pub schema: SchemaRef,
+    /// `deleted` of a changelog, over the canonical columns.
+    deleted: Option<Expr>,
+    exclusive: bool,
+}
+
+impl Log {
+    /// Checks the source's configured columns against its files, all findings at once.
+    ///
+    /// # Errors
+    /// The findings: columns that are not there, times that are no timestamps.
+    pub fn new(config: &Config, source: &Source, table: ParquetTable) -> std::result::Result<Self, Vec<Finding>> {
+        let raw = datafusion::catalog::TableProvider::schema(&table);
+        let what = format!("source `{}`", source.name);
+        let mut findings = Vec::new();
+        let mut place = |finding: Finding, key: &str| {
+            findings.push(finding.at(config.place(&format!("sources.{}.{key}", source.name))));
+        };
+        let times = [("time", Some(&source.time)), ("available_at", source.available_at.as_ref())];
+        for (key, name) in times.into_iter().filter_map(|(key, name)| Some((key, name?))) {
+            match column(&raw, name, &what) {
+                Err(finding) => place(finding, key),
+                Ok(field) if !matches!(field.data_type(), DataType::Timestamp(_, _)) => place(
+                    Finding::error(format!("column `{name}` of {what} is {}, not a timestamp", field.data_type()))
+                        .help("name a timestamp column, or write the column as one"),
+                    key,
+                ),
+                Ok(_) => {}
+            }
+        }
+        for (i, id) in source.id.iter().enumerate() {
+            if let Err(finding) = column(&raw, id, &what) {
+                place(finding, &format!("id.{i}"));
+            }
+        }
+        if !findings.is_empty() {
+            return Err(findings);
+        }
+        let fields: Vec<Field> = raw.fields().iter().map(|f| canonical_field(f, source.timezone)).collect();
+        let schema = Arc::new(Schema::new(fields));
+        let exclusive = config.labels.tie == Tie::Exclude;
+        Ok(Self { config: source.clone(), table: Arc::new(table), schema, deleted: None, exclusive })
+    }
+
+    /// Sets what `deleted` means: a boolean expression over the canonical columns.
+    pub fn with_deleted(mut self, deleted: Expr) -> Self {
+        self.deleted = Some(deleted);
+        self
+    }
+
+    fn available_at(&self) -> &str {
+        self.config.available_at.as_deref().unwrap_or(&self.config.time)
+    }
+
+    fn hidden_future(&self) -> bool {
+        self.config.future_events == FutureEvents::Hidden && (self.config.available_at.is_some() || self.config.delay_ns < 0)
+    }
+
+    /// Whether rows can stop to count: the live plan then has [`UNTIL`].
+    pub fn has_until(&self) -> bool {
+        match self.config.kind {
+            SourceKind::Changelog => true,
+            SourceKind::Log => !self.config.id.is_empty() && self.hidden_future(),
+        }
+    }
+
+    /// The rows that may count at some instant up to `latest_ns`, with the columns `columns` (indices into
+    /// [`Log::schema`]) under the qualifier `name`, then [`FROM`] and perhaps [`UNTIL`], unqualified.
+    ///
+    /// # Errors
+    /// Only where a plan can't be built, which is a defect.
+    pub fn live(&self, name: &TableReference, columns: &[usize], latest_ns: i64) -> DfResult<LogicalPlan> {
+        let hidden: &[&str] = if self.has_until() { &[FROM, UNTIL] } else { &[FROM] };
+        let picked = columns.iter().map(|&i| {
+            let field = self.schema.field(i).name();
+            Expr::Column(Column::new_unqualified(field)).alias_qualified(Some(name.clone()), field)
+        });
+        let hidden = hidden.iter().map(|h| Expr::Column(Column::new_unqualified(*h)));
+        self.counted(columns, latest_ns)?.project(picked.chain(hidden).collect::<Vec<_>>())?.build()
+    }
+
+    /// Canonical columns with the hidden ones, redelivery and versions resolved. Columns may be more than asked for.
+    fn counted(&self, columns: &[usize], latest_ns: i64) -> DfResult<LogicalPlanBuilder> {
+        let raw_schema = datafusion::catalog::TableProvider::schema(self.table.as_ref());
+        let source = provider_as_source(Arc::clone(&self.table) as _);
+        let scan = LogicalPlanBuilder::scan(RAW, source, None)?.filter(self.reachable(&raw_schema, latest_ns))?;
+        let ordered = !self.config.id.is_empty();
+        // Ties between rows with one id are decided by all their values: then all columns are needed.
+        let needed: Vec<usize> = if ordered { (0..self.schema.fields().len()).collect() } else { columns.to_vec() };
+        let mut exprs: Vec<Expr> = needed.iter().map(|&i| self.canonical(i)).collect();
+        exprs.push(self.from().alias(FROM));
+        let plan = scan.project(exprs)?;
+        if !ordered {
+            return Ok(plan);
+        }
+        let ids: Vec<Expr> = self.config.id.iter().map(|id| Expr::Column(Column::new_unqualified(id))).collect();
+        let unknown = ids.iter().cloned().map(Expr::is_null).reduce(Expr::or).unwrap_or_else(|| lit(false));
+        let order = self.order();
+        let plan = if self.has_until() {
+            let ended = min(Expr::Column(Column::new_unqualified(FROM)))
+                .partition_by(ids)
+                .order_by(order)
+                .window_frame(WindowFrame::new_bounds(
+                    WindowFrameUnits::Rows,
+                    WindowFrameBound::Preceding(ScalarValue::UInt64(None)),
+                    WindowFrameBound::Preceding(ScalarValue::UInt64(Some(1))),
+                ))
+                .build()?;
+            let name = ended.schema_name().to_string();
+            let until = when(unknown, lit(ScalarValue::Int64(None)))
+                .otherwise(Expr::Column(Column::new_unqualified(name)))?
+                .alias(UNTIL);
+            let all = self.schema.fields().iter().map(|f| Expr::Column(Column::new_unqualified(f.name())));
+            let from = Expr::Column(Column::new_unqualified(FROM));
+            plan.window(vec![ended])?.project(all.chain([from, until]).collect::<Vec<_>>())?
+        } else {
+            let rank = row_number().partition_by(ids).order_by(order).build()?;
+            let name = rank.schema_name().to_string();
+            let first = Expr::Column(Column::new_unqualified(name)).eq(lit(1_u64));
+            plan.window(vec![rank])?.filter(first.or(unknown))?
+        };
+        match &self.deleted {
+            Some(deleted) => plan.filter(deleted.clone().is_not_true()),
+            None => Ok(plan),
+        }
+    }
+
+    /// Rows with both times, that arrive by `latest_ns`: what Parquet statistics can prune by.
+    fn reachable(&self, raw: &Schema, latest_ns: i64) -> Expr {
+        let available = raw_column(self.available_at());
+        let known = raw_column(&self.config.time).is_not_null().and(available.clone().is_not_null());
+        let Ok(field) = raw.field_with_name(self.available_at()) else { return known };
+        let DataType::Timestamp(unit, zone) = field.data_type() else { return known };
+        let local = zone.is_none() && self.config.timezone != Tz::UTC;
+        let margin = if local { WIDEST_OFFSET_NS } else { 0 };
+        let shift = if self.config.available_at.is_some() { 0 } else { self.config.delay_ns };
+        let bound = ticks_until(latest_ns.saturating_sub(shift).saturating_add(margin), *unit);
+        known.and(available.lt_eq(lit(timestamp(*unit, bound, zone.clone()))))
+    }
+
+    /// The first instant at which a row is visible.
+    fn from(&self) -> Expr {
+        let tie = i64::from(self.exclusive);
+        let shift = if self.config.available_at.is_some() { 0 } else { self.config.delay_ns };
+        let arrival = instant_ns(self.instant(self.available_at()), shift.saturating_add(tie));
+        if self.config.future_events == FutureEvents::Hidden {
+            let event = instant_ns(self.instant(&self.config.time), 0);
+            return datafusion::functions::core::expr_fn::greatest(vec![arrival, event]);
+        }
+        arrival
+    }
+
+    /// The order in which rows with one id win: the first is the one that counts.
+    fn order(&self) -> Vec<SortExpr> {
+        let exact = |name: &str| Expr::Column(Column::new_unqualified(name));
+        let values = order_key(self.schema.fields().iter().map(|f| exact(f.name())).collect());
+        let (event, available) = (exact(&self.config.time), exact(self.available_at()));
+        match self.config.kind {
+            SourceKind::Log => [available, event, values].map(|e| e.sort(true, true)).to_vec(),
+            SourceKind::Changelog => [event, available, values].map(|e| e.sort(false, false)).to_vec(),
+        }
+    }
+
+    /// A raw time column as an instant.
+    fn instant(&self, name: &str) -> Expr {
+        let index = self.schema.index_of(name).unwrap_or_default();
+        self.instant_of(index)
+    }
+
+    fn instant_of(&self, index: usize) -> Expr {
+        let raw = datafusion::catalog::TableProvider::schema(self.table.as_ref());
+        let (from, to) = (raw.field(index), self.schema.field(index));
+        let column = raw_column(from.name());
+        match (from.data_type(), to.data_type()) {
+            (DataType::Timestamp(_, None), DataType::Timestamp(_, Some(_))) => local_to_utc(column, self.config.timezone),
+            (a, b) if a != b => cast(column, b.clone()),
+            _ => column,
+        }
+    }
+
+    fn canonical(&self, index: usize) -> Expr {
+        self.instant_of(index).alias(self.schema.field(index).name())
+    }
+
+    /// One row of counts over the whole log: `rows`, `null_times`, `null_ids`, all `Int64`.
+    ///
+    /// # Errors
+    /// Only where a plan can't be built, which is a defect.
+    pub fn counts(&self) -> DfResult<LogicalPlan> {
+        use datafusion::functions_aggregate::expr_fn::count;
+        let null = |name: &str| raw_column(name).is_null();
+        let timeless = null(&self.config.time).or(null(self.available_at()));
+        let idless = self.config.id.iter().map(|id| null(id)).reduce(Expr::or).unwrap_or_else(|| lit(false));
+        let source = provider_as_source(Arc::clone(&self.table) as _);
+        LogicalPlanBuilder::scan(RAW, source, None)?
+            .aggregate(
+                Vec::<Expr>::new(),
+                vec![
+                    count(lit(1)).alias("rows"),
+                    count(lit(1)).filter(timeless).build()?.alias("null_times"),
+                    count(lit(1)).filter(idless).build()?.alias("null_ids"),
+                ],
+            )?
+            .build()
+    }
+
+    /// The schema that SQL sees, under the source's name.
+    ///
+    /// # Errors
+    /// Where two columns have one name.
+    pub fn df_schema(&self) -> Result<DFSchema> {
+        DFSchema::try_from_qualified_schema(self.config.name.as_str(), &self.schema)
+            .map_err(|e| Error::engine(format!("read the columns of source `{}`", self.config.name), e))
+    }
+}
+
+fn raw_column(name: &str) -> Expr {
+    Expr::Column(Column::new(Some(RAW), name))
+}
+
+fn canonical_field(field: &Field, timezone: Tz) -> Field {
+    let data_type = match field.data_type() {
+        DataType::Timestamp(unit, None) if timezone != Tz::UTC => DataType::Timestamp(*unit, Some("UTC".into())),
+        DataType::Timestamp(unit, Some(_)) => DataType::Timestamp(*unit, Some("UTC".into())),
+        other => other.clone(),
+    };
+    Field::new(field.name(), data_type, field.is_nullable())
+}
+
+/// A timestamp literal of `ticks` of `unit`.
+pub fn timestamp(unit: TimeUnit, ticks: i64, zone: Option<Arc<str>>) -> ScalarValue {
+    match unit {
+        TimeUnit::Second => ScalarValue::TimestampSecond(Some(ticks), zone),
+        TimeUnit::Millisecond => ScalarValue::TimestampMillisecond(Some(ticks), zone),
+        TimeUnit::Microsecond => ScalarValue::TimestampMicrosecond(Some(ticks), zone),
+        TimeUnit::Nanosecond => ScalarValue::TimestampNanosecond(Some(ticks), zone),
+    }
+}

@@ -1,0 +1,21 @@
+//! Where rows come from: object stores, files, Parquet footers, raw logs, labels, snapshots.
+//!
+//! Nothing here knows SQL views or label times beyond a bound. Footer and range reads only: no file is fetched
+//! whole to be looked at. All storage, local disk too, goes through `object_store`.
+
+mod files;
+mod functions;
+mod labels;
+mod log;
+mod schema;
+mod store;
+mod table;
+pub mod time;
+
+pub use files::{DataFile, Files, list};
+pub use functions::{instant_ns, order_key, orderable};
+pub use labels::Labels;
+pub use log::{FROM, Log, UNTIL};
+pub use schema::{FileSchemas, merge, plain_type, read_footers};
+pub use store::{Location, Stores};
+pub use table::{ParquetTable, column};

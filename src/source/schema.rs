@@ -1,0 +1,178 @@
+//! One schema for many files: Parquet footers read, columns matched by name, types brought together.
+//!
+//! A column that a file lacks is NULL there. Types that widen without loss are widened; any other pair of types is
+//! refused with the two files that have them.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use datafusion::object_store::ObjectStore;
+use datafusion::parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use datafusion::parquet::arrow::async_reader::ParquetObjectReader;
+use futures::{StreamExt, TryStreamExt};
+
+use crate::error::{Error, Result};
+use crate::finding::Finding;
+use crate::source::files::{DataFile, Files};
+
+/// Footers are small: this many bytes from a file's end hold nearly all of them, in one request.
+const FOOTER_BYTES: usize = 64 * 1024;
+/// Footers fetched at once.
+const FOOTERS_AT_ONCE: usize = 16;
+
+/// What the footers of a table's files say, file by file in the order of [`Files`].
+#[derive(Debug, Clone)]
+pub struct FileSchemas {
+    pub schemas: Vec<SchemaRef>,
+    pub rows: Vec<u64>,
+    /// By leaf column in the file's own order, statistics stay with the metadata.
+    pub footers: Vec<ArrowReaderMetadata>,
+}
+
+/// Reads all footers.
+///
+/// # Errors
+/// Bad input where a file is not Parquet; a storage error where it can't be read.
+pub async fn read_footers(files: &Files) -> Result<FileSchemas> {
+    let store = &files.location.store;
+    let footers: Vec<ArrowReaderMetadata> = futures::stream::iter(&files.files)
+        .map(|file| read_footer(Arc::clone(store), file))
+        .buffered(FOOTERS_AT_ONCE)
+        .try_collect()
+        .await?;
+    Ok(FileSchemas {
+        schemas: footers.iter().map(|f| Arc::clone(f.schema())).collect(),
+        rows: footers.iter().map(|f| u64::try_from(f.metadata().file_metadata().num_rows()).unwrap_or(0)).collect(),
+        footers,
+    })
+}
+
+async fn read_footer(store: Arc<dyn ObjectStore>, file: &DataFile) -> Result<ArrowReaderMetadata> {
+    let mut reader = ParquetObjectReader::new(store, file.meta.location.clone())
+        .with_file_size(file.meta.size)
+        .with_footer_size_hint(FOOTER_BYTES);
+    ArrowReaderMetadata::load_async(&mut reader, ArrowReaderOptions::new()).await.map_err(|e| {
+        Error::input(
+            Finding::error(format!("`{}` can't be read as Parquet: {e}", file.uri))
+                .help("remove or replace the file, or narrow the URI so that it is not read"),
+        )
+    })
+}
+
+/// Brings the files' schemas together, first file's column order first. `plain` also decodes dictionaries and views.
+///
+/// # Errors
+/// Two files whose types for one column have no common type.
+pub fn merge(files: &Files, schemas: &[SchemaRef], plain: bool) -> Result<Schema> {
+    let mut fields: Vec<(Field, usize)> = Vec::new();
+    let mut findings = Vec::new();
+    for (i, schema) in schemas.iter().enumerate() {
+        for field in schema.fields() {
+            let data_type = if plain { plain_type(field.data_type()) } else { field.data_type().clone() };
+            let Some((known, first)) = fields.iter_mut().find(|(f, _)| f.name() == field.name()) else {
+                // A column that is not in every file is NULL in the others.
+                let nullable = field.is_nullable() || i > 0;
+                fields.push((Field::new(field.name(), data_type, nullable), i));
+                continue;
+            };
+            match common_type(known.data_type(), &data_type) {
+                Some(common) => {
+                    *known = Field::new(known.name(), common, known.is_nullable() || field.is_nullable());
+                }
+                None => findings.push(
+                    Finding::error(format!(
+                        "column `{}` is {} in `{}` but {} in `{}`",
+                        field.name(),
+                        known.data_type(),
+                        files.files[*first].uri,
+                        data_type,
+                        files.files[i].uri
+                    ))
+                    .help("rewrite one of the files, or narrow the URI: the two types have no lossless common one"),
+                ),
+            }
+        }
+    }
+    if !findings.is_empty() {
+        return Err(Error::Input(findings));
+    }
+    let everywhere = |name: &str| schemas.iter().all(|s| s.field_with_name(name).is_ok());
+    Ok(Schema::new(
+        fields
+            .into_iter()
+            .map(|(f, _)| {
+                let nullable = f.is_nullable() || !everywhere(f.name());
+                f.with_nullable(nullable)
+            })
+            .collect::<Vec<_>>(),
+    ))
+}
+
+/// The type without dictionaries and views, all the way down.
+pub fn plain_type(data_type: &DataType) -> DataType {
+    let inner = |f: &Arc<Field>| Arc::new(f.as_ref().clone().with_data_type(plain_type(f.data_type())));
+    match data_type {
+        DataType::Dictionary(_, value) => plain_type(value),
+        DataType::RunEndEncoded(_, values) => plain_type(values.data_type()),
+        DataType::Utf8View => DataType::Utf8,
+        DataType::BinaryView => DataType::Binary,
+        DataType::List(f) | DataType::ListView(f) => DataType::List(inner(f)),
+        DataType::LargeList(f) | DataType::LargeListView(f) => DataType::LargeList(inner(f)),
+        DataType::FixedSizeList(f, n) => DataType::FixedSizeList(inner(f), *n),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(inner).collect()),
+        DataType::Map(f, sorted) => DataType::Map(inner(f), *sorted),
+        other => other.clone(),
+    }
+}
+
+/// The type that holds every value of both, where there is one.
+fn common_type(a: &DataType, b: &DataType) -> Option<DataType> {
+    use DataType::{Binary, Date32, Date64, Decimal128, Float32, Float64, Int64, LargeBinary, LargeUtf8, Null, Timestamp, UInt64, Utf8};
+    if a == b {
+        return Some(a.clone());
+    }
+    let either = |t: &DataType| a == t || b == t;
+    match (a, b) {
+        (Null, other) | (other, Null) => Some(other.clone()),
+        (DataType::Dictionary(_, v), other) | (other, DataType::Dictionary(_, v)) => {
+            common_type(&plain_type(v), &plain_type(other))
+        }
+        (Timestamp(u, z), Timestamp(v, w)) if z.is_some() == w.is_some() => {
+            let zone = if z == w { z.clone() } else { Some("UTC".into()) };
+            Some(Timestamp(finer(*u, *v), zone))
+        }
+        (Decimal128(p, s), Decimal128(q, r)) => {
+            let scale = *s.max(r);
+            let whole = (i16::from(*p) - i16::from(*s)).max(i16::from(*q) - i16::from(*r));
+            let precision = u8::try_from(whole + i16::from(scale)).ok().filter(|p| *p <= 38)?;
+            Some(Decimal128(precision, scale))
+        }
+        (Date32, Date64) | (Date64, Date32) => Some(Date64),
+        _ if a.is_integer() && b.is_integer() => match (either(&UInt64), a.is_signed_integer() || b.is_signed_integer()) {
+            (true, true) => Some(Decimal128(20, 0)),
+            (true, false) => Some(UInt64),
+            _ => Some(Int64),
+        },
+        _ if a.is_floating() && b.is_floating() => Some(Float64),
+        // Integers up to 32 bits are exact as 64-bit floats.
+        _ if (a.is_floating() && small_integer(b)) || (b.is_floating() && small_integer(a)) => Some(Float64),
+        (Float32 | Float64, Int64) | (Int64, Float32 | Float64) => None,
+        _ if a.is_string() && b.is_string() => Some(if either(&LargeUtf8) { LargeUtf8 } else { Utf8 }),
+        _ if a.is_binary() && b.is_binary() => Some(if either(&LargeBinary) { LargeBinary } else { Binary }),
+        _ => None,
+    }
+}
+
+fn small_integer(t: &DataType) -> bool {
+    t.is_integer() && t.primitive_width().is_some_and(|bytes| bytes <= 4)
+}
+
+fn finer(a: TimeUnit, b: TimeUnit) -> TimeUnit {
+    let rank = |u: &TimeUnit| match u {
+        TimeUnit::Second => 0,
+        TimeUnit::Millisecond => 1,
+        TimeUnit::Microsecond => 2,
+        TimeUnit::Nanosecond => 3,
+    };
+    std::cmp::max_by_key(a, b, rank)
+}

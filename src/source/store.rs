@@ -1,0 +1,111 @@
+//! Object stores by URI: local disk, S3, GCS, Azure, HTTP, one code path.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path as FilePath;
+use std::sync::{Arc, Mutex};
+
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::object_store::local::LocalFileSystem;
+use datafusion::object_store::path::Path;
+use datafusion::object_store::{ObjectStore, parse_url_opts};
+use url::Url;
+
+use crate::error::{Error, Result};
+use crate::finding::Finding;
+
+/// Environment variables that object_store reads as options, by their prefixes.
+const ENVIRONMENT_PREFIXES: [&str; 3] = ["AWS_", "GOOGLE_", "AZURE_"];
+
+/// An object (or a prefix of objects) in a store.
+#[derive(Debug, Clone)]
+pub struct Location {
+    /// As the user wrote it, resolved: what messages show.
+    pub uri: String,
+    /// What DataFusion knows the store by.
+    pub url: ObjectStoreUrl,
+    pub store: Arc<dyn ObjectStore>,
+    pub path: Path,
+}
+
+impl Location {
+    /// The object `name` below this prefix.
+    pub fn join(&self, name: &str) -> Self {
+        let path = name.split('/').fold(self.path.clone(), |path, part| path.join(part));
+        Self { uri: format!("{}/{name}", self.uri.trim_end_matches('/')), path, ..self.clone() }
+    }
+
+    pub fn is_local(&self) -> bool {
+        self.url == ObjectStoreUrl::local_filesystem()
+    }
+}
+
+/// Opens stores and keeps them open; registers each with the DataFusion runtime.
+#[derive(Debug)]
+pub struct Stores {
+    runtime: Arc<RuntimeEnv>,
+    options: BTreeMap<String, String>,
+    open: Mutex<HashMap<ObjectStoreUrl, Arc<dyn ObjectStore>>>,
+}
+
+impl Stores {
+    /// `storage` holds `[storage]` of the config: object_store's option names; they go before the environment.
+    pub fn new(runtime: Arc<RuntimeEnv>, storage: &BTreeMap<String, String>) -> Self {
+        let mut options: BTreeMap<String, String> = std::env::vars()
+            .filter(|(name, _)| ENVIRONMENT_PREFIXES.iter().any(|prefix| name.starts_with(prefix)))
+            .map(|(name, value)| (name.to_lowercase(), value))
+            .collect();
+        options.extend(storage.iter().map(|(name, value)| (name.to_lowercase(), value.clone())));
+        let plain_http = options.iter().any(|(name, value)| name.contains("endpoint") && value.starts_with("http://"));
+        if plain_http {
+            options.entry("allow_http".to_string()).or_insert_with(|| "true".to_string());
+        }
+        Self { runtime, options, open: Mutex::new(HashMap::new()) }
+    }
+
+    /// The location of a resolved URI: an absolute local path, or `scheme://...`. No request is made.
+    ///
+    /// # Errors
+    /// A URI whose scheme or host no store takes.
+    pub fn locate(&self, uri: &str) -> Result<Location> {
+        if !uri.contains("://") {
+            let path = Path::from_absolute_path(FilePath::new(uri)).map_err(|e| bad_uri(uri, e))?;
+            let url = ObjectStoreUrl::local_filesystem();
+            let store = self.opened(&url, || Ok(Arc::new(LocalFileSystem::new()) as _))?;
+            return Ok(Location { uri: uri.to_string(), url, store, path });
+        }
+        let parsed = Url::parse(uri).map_err(|e| bad_uri(uri, e))?;
+        let root = &parsed[..url::Position::BeforePath];
+        let url = ObjectStoreUrl::parse(root).map_err(|e| bad_uri(uri, e))?;
+        let store = self.opened(&url, || {
+            let base = Url::parse(root).map_err(|e| bad_uri(uri, e))?;
+            let (store, _) = parse_url_opts(&base, self.options.iter()).map_err(|e| bad_uri(uri, e))?;
+            Ok(Arc::from(store))
+        })?;
+        // Not Url::path(): object names may hold characters that a URL would have to escape.
+        let path = Path::parse(uri[root.len()..].trim_matches('/')).map_err(|e| bad_uri(uri, e))?;
+        Ok(Location { uri: uri.to_string(), url, store, path })
+    }
+
+    fn opened(
+        &self,
+        url: &ObjectStoreUrl,
+        open: impl FnOnce() -> Result<Arc<dyn ObjectStore>>,
+    ) -> Result<Arc<dyn ObjectStore>> {
+        let mut stores = self.open.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(store) = stores.get(url) {
+            return Ok(Arc::clone(store));
+        }
+        let store = open()?;
+        self.runtime.register_object_store(url.as_ref(), Arc::clone(&store));
+        stores.insert(url.clone(), Arc::clone(&store));
+        Ok(store)
+    }
+}
+
+fn bad_uri(uri: &str, cause: impl ToString) -> Error {
+    Error::input(
+        Finding::error(format!("`{uri}` is not a place that can be read or written: {}", cause.to_string()))
+            .help("use a local path, or s3://, gs://, az:// or http(s)://, with credentials in the environment"),
+    )
+}

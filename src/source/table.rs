@@ -1,0 +1,158 @@
+//! A set of Parquet files as a DataFusion table: columns by name, Hive partitions as text columns.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::stats::Precision;
+use datafusion::common::{ScalarValue, Statistics};
+use datafusion::datasource::TableType;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::datasource::table_schema::TableSchema;
+use datafusion::error::Result as DfResult;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
+use datafusion::physical_plan::ExecutionPlan;
+
+use crate::error::{Error, Result};
+use crate::finding::Finding;
+use crate::source::files::{Files, list};
+use crate::source::schema::{FileSchemas, merge, read_footers};
+use crate::source::store::Stores;
+
+/// Parquet files that are one table. Reads only the columns and row groups that a plan needs.
+pub struct ParquetTable {
+    pub files: Files,
+    pub footers: FileSchemas,
+    /// File columns, then Hive partition columns (text).
+    schema: SchemaRef,
+    parts: TableSchema,
+    partition_names: Vec<String>,
+}
+
+impl fmt::Debug for ParquetTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ParquetTable").field("location", &self.files.location.uri).finish_non_exhaustive()
+    }
+}
+
+impl ParquetTable {
+    /// Lists the files of `uri` and reads their footers. `plain` decodes dictionaries and views; `hive` adds the
+    /// partition columns.
+    ///
+    /// # Errors
+    /// As [`list`], [`read_footers`] and [`merge`]; and a name that is a column in one file, a partition of another.
+    pub async fn open(stores: &Stores, uri: &str, base: &str, plain: bool, hive: bool) -> Result<Self> {
+        let files = list(stores, uri, base).await?;
+        let footers = read_footers(&files).await?;
+        let file_schema = merge(&files, &footers.schemas, plain)?;
+        let partition_names = if hive { partition_names(&files, &footers.schemas)? } else { Vec::new() };
+        let partitions =
+            partition_names.iter().map(|name| Arc::new(Field::new(name, DataType::Utf8, true))).collect::<Vec<_>>();
+        let parts = TableSchema::builder(Arc::new(file_schema)).with_table_partition_cols(partitions).build();
+        let schema = Arc::clone(parts.table_schema());
+        Ok(Self { files, footers, schema, parts, partition_names })
+    }
+
+    pub fn rows(&self) -> u64 {
+        self.footers.rows.iter().sum()
+    }
+
+    pub fn bytes(&self) -> u64 {
+        self.files.files.iter().map(|f| f.meta.size).sum()
+    }
+
+    fn partitioned_file(&self, index: usize) -> PartitionedFile {
+        let file = &self.files.files[index];
+        let values = self
+            .partition_names
+            .iter()
+            .map(|name| ScalarValue::Utf8(file.partitions.iter().find(|(n, _)| n == name).and_then(|(_, v)| v.clone())))
+            .collect();
+        PartitionedFile::new_from_meta(file.meta.clone()).with_partition_values(values)
+    }
+}
+
+/// The Hive partition columns: names in folders that are no column of any file.
+fn partition_names(files: &Files, schemas: &[SchemaRef]) -> Result<Vec<String>> {
+    let mut names: Vec<String> = Vec::new();
+    let mut findings = Vec::new();
+    for file in &files.files {
+        for (name, _) in &file.partitions {
+            if names.contains(name) {
+                continue;
+            }
+            let holders = schemas.iter().filter(|s| s.field_with_name(name).is_ok()).count();
+            if holders == 0 {
+                names.push(name.clone());
+            } else if holders < schemas.len() {
+                findings.push(
+                    Finding::error(format!("`{name}` is a column of some files and only a folder of others"))
+                        .help(format!("`{}` has it as a folder: write it into every file, or into none", file.uri)),
+                );
+            }
+        }
+    }
+    findings.dedup_by(|a, b| a.message == b.message);
+    if findings.is_empty() { Ok(names) } else { Err(Error::Input(findings)) }
+}
+
+#[async_trait]
+impl TableProvider for ParquetTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> DfResult<Vec<TableProviderFilterPushDown>> {
+        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        limit: Option<usize>,
+    ) -> DfResult<Arc<dyn ExecutionPlan>> {
+        let options = state.default_table_options().parquet;
+        let source = ParquetSource::new(self.parts.clone()).with_table_parquet_options(options);
+        let files: Vec<PartitionedFile> = (0..self.files.files.len()).map(|i| self.partitioned_file(i)).collect();
+        let groups = FileGroup::new(files).split_files(state.config().target_partitions());
+        let rows = usize::try_from(self.rows()).map_or(Precision::Absent, Precision::Exact);
+        let bytes = usize::try_from(self.bytes()).map_or(Precision::Absent, Precision::Inexact);
+        let mut statistics = Statistics::new_unknown(&self.schema);
+        statistics.num_rows = rows;
+        statistics.total_byte_size = bytes;
+        let config = FileScanConfigBuilder::new(self.files.location.url.clone(), Arc::new(source))
+            .with_file_groups(groups)
+            .with_statistics(statistics)
+            .with_projection_indices(projection.cloned())?
+            .with_limit(limit)
+            .build();
+        Ok(DataSourceExec::from_data_source(config))
+    }
+
+    fn statistics(&self) -> Option<Statistics> {
+        None
+    }
+}
+
+/// The named column of `schema`, or a finding with the nearest names.
+pub fn column<'a>(schema: &'a Schema, name: &str, what: &str) -> std::result::Result<&'a Field, Finding> {
+    schema.field_with_name(name).map_err(|_| {
+        let names: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
+        let finding = Finding::error(format!("{what} has no column `{name}`")).nearest(name, names.iter().copied());
+        if finding.help.is_some() {
+            return finding;
+        }
+        let shown = names.iter().take(12).map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
+        finding.help(format!("its columns are {shown}{}", if names.len() > 12 { ", …" } else { "" }))
+    })
+}

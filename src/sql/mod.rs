@@ -1,0 +1,16 @@
+//! From the text of a feature view to DataFusion's plan: parse, refuse what can't be replayed, plan, put in normal form.
+//!
+//! No data is read here. In the normal form the label time is the placeholder [`NOW`], and nothing is left that would
+//! depend on the order of rows.
+
+mod aggregates;
+mod now;
+mod parse;
+mod refuse;
+mod session;
+mod ties;
+
+pub use now::{NOW, bind_now, calls_to_placeholder, is_now, mentions_now, now_placeholder};
+pub use parse::{SqlText, Statement, identifier, parse, parse_expression};
+pub use session::{SessionOptions, new_runtime, new_session};
+pub use ties::settle_ties;

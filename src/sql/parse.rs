@@ -1,0 +1,162 @@
+//! The text of a `.sql` file as one query.
+
+use datafusion::sql::sqlparser::ast;
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::parser::Parser;
+use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer};
+
+use crate::finding::{Finding, Place};
+use crate::sql::refuse;
+
+/// A `.sql` file: its name for messages, and its text.
+#[derive(Debug, Clone)]
+pub struct SqlText {
+    pub file: String,
+    pub text: String,
+}
+
+impl SqlText {
+    /// The place of a span of the parser; `None` for the empty span.
+    pub fn place(&self, span: Span) -> Option<Place> {
+        let (start, end) = (span.start, span.end);
+        if start.line == 0 {
+            return None;
+        }
+        let length = if end.line == start.line { end.column.saturating_sub(start.column) } else { 1 };
+        Some(self.place_at(start, length))
+    }
+
+    fn place_at(&self, at: Location, length: u64) -> Place {
+        let number = |n: u64| usize::try_from(n).unwrap_or(1).max(1);
+        Place::of_line(&self.file, &self.text, number(at.line), number(at.column), number(length))
+    }
+
+    /// The start of the file, where nothing better is known.
+    pub fn start(&self) -> Place {
+        Place::of_line(&self.file, &self.text, 1, 1, 1)
+    }
+}
+
+/// One feature query.
+#[derive(Debug, Clone)]
+pub struct Statement {
+    pub text: SqlText,
+    /// The name in `CREATE MATERIALIZED VIEW`.
+    pub name: Option<String>,
+    /// The column names given there, in order.
+    pub columns: Vec<String>,
+    pub query: ast::Query,
+}
+
+/// How deep expressions and queries may nest.
+const RECURSION_LIMIT: usize = 64;
+
+/// Parses a file that holds one `SELECT`, or one `CREATE MATERIALIZED VIEW ... AS SELECT`, and refuses what can't be
+/// replayed. `volatile` says which functions are not the same for the same input.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn parse(text: SqlText, volatile: &dyn Fn(&str) -> bool) -> Result<Statement, Vec<Finding>> {
+    let tokens = Tokenizer::new(&GenericDialect {}, &text.text).tokenize_with_location().map_err(|e| {
+        vec![Finding::error(format!("SQL is malformed: {}", e.message)).at(text.place_at(e.location, 1))]
+    })?;
+    let tokens = significant(tokens);
+    if tokens.is_empty() {
+        return Err(vec![
+            Finding::error("the file holds no query").at(text.start()).help("write one `SELECT` into it"),
+        ]);
+    }
+    if let Some(finding) = refuse::unparsed(&text, &tokens) {
+        return Err(vec![finding]);
+    }
+    let last = tokens.last().map_or(Span::empty(), |t| t.span);
+    let mut parser = Parser::new(&GenericDialect {})
+        .with_recursion_limit(RECURSION_LIMIT)
+        .with_tokens_with_locations(tokens);
+    let mut statements = Vec::new();
+    let syntax = |error: String| vec![syntax_error(&text, &error, last)];
+    loop {
+        while parser.consume_token(&Token::SemiColon) {}
+        if parser.peek_token().token == Token::EOF {
+            break;
+        }
+        let start = parser.peek_token().span;
+        statements.push((start, parser.parse_statement().map_err(|e| syntax(e.to_string()))?));
+        let next = parser.peek_token();
+        if next.token != Token::EOF && next.token != Token::SemiColon {
+            return Err(syntax(format!("Expected: end of statement, found: {} at {}", next.token, next.span.start)));
+        }
+    }
+    let one = "a view's file holds one `SELECT`, or one `CREATE MATERIALIZED VIEW ... AS SELECT`";
+    let [(start, statement)] = statements.as_slice() else {
+        let at = statements.get(1).map(|(span, _)| *span).unwrap_or(last);
+        return Err(vec![
+            Finding::error(format!("{} statements where one is wanted", statements.len())).at(text.place(at)).help(one),
+        ]);
+    };
+    let (name, columns, query) = match statement {
+        ast::Statement::Query(query) => (None, Vec::new(), query),
+        ast::Statement::CreateView(view) => {
+            let name = view.name.0.last().and_then(ast::ObjectNamePart::as_ident).map(identifier);
+            (name, view.columns.iter().map(|c| identifier(&c.name)).collect(), &view.query)
+        }
+        _ => return Err(vec![Finding::error("only a query can be replayed").at(text.place(*start)).help(one)]),
+    };
+    let findings = refuse::refuse(&text, query, volatile);
+    if !findings.is_empty() {
+        return Err(findings);
+    }
+    let query = query.as_ref().clone();
+    Ok(Statement { text, name, columns, query })
+}
+
+/// Parses one boolean expression, such as a changelog's `deleted`.
+///
+/// # Errors
+/// What the parser says.
+pub fn parse_expression(text: &str) -> Result<ast::Expr, String> {
+    let mut parser = Parser::new(&GenericDialect {})
+        .with_recursion_limit(RECURSION_LIMIT)
+        .try_with_sql(text)
+        .map_err(|e| e.to_string())?;
+    let expr = parser.parse_expr().map_err(|e| e.to_string())?;
+    match parser.peek_token().token {
+        Token::EOF => Ok(expr),
+        other => Err(format!("`{other}` follows the expression")),
+    }
+}
+
+/// An identifier as SQL means it: lower case unless quoted.
+pub fn identifier(ident: &ast::Ident) -> String {
+    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
+}
+
+fn significant(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    tokens.into_iter().filter(|t| !matches!(t.token, Token::Whitespace(_) | Token::EOF)).collect()
+}
+
+/// Whether the token is this bare word.
+pub fn is_word(token: &Token, word: &str) -> bool {
+    matches!(token, Token::Word(w) if w.quote_style.is_none() && w.value.eq_ignore_ascii_case(word))
+}
+
+/// Whether the token is this keyword.
+pub fn is_keyword(token: &Token, keyword: Keyword) -> bool {
+    matches!(token, Token::Word(w) if w.keyword == keyword)
+}
+
+/// The parser's message says where only in words: `... at Line: 3, Column: 7`.
+fn syntax_error(text: &SqlText, message: &str, last: Span) -> Finding {
+    let message = message.trim_start_matches("sql parser error: ");
+    let (said, at) = match message.rsplit_once(" at Line: ") {
+        Some((said, at)) => (said, at.split_once(", Column: ")),
+        None => (message, None),
+    };
+    let at = at.and_then(|(line, column)| Some((line.parse().ok()?, column.parse().ok()?)));
+    let place = match at {
+        Some((line, column)) => Place::of_line(&text.file, &text.text, line, column, 1),
+        None => text.place(last).unwrap_or_else(|| text.start()),
+    };
+    Finding::error(format!("SQL is malformed: {said}")).at(place)
+}

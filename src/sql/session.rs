@@ -1,0 +1,81 @@
+//! DataFusion sessions for replays: PostgreSQL's time zone rules, exact sums, `NOW()` bound by us, and no way out of the
+//! declared sources.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::TimeUnit;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool, UnboundedMemoryPool};
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::prelude::{SessionConfig, SessionContext};
+
+use crate::error::{Error, Result};
+use crate::sql::{aggregates, now};
+
+/// What a session is made with.
+#[derive(Debug, Clone)]
+pub struct SessionOptions {
+    pub threads: usize,
+    /// Bytes that operators may hold before they spill; `None`: no bound.
+    pub memory: Option<u64>,
+    pub batch_rows: usize,
+    /// The unit of `NOW()`: microseconds, or nanoseconds where a label time needs them.
+    pub now_unit: TimeUnit,
+}
+
+impl Default for SessionOptions {
+    fn default() -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self { threads, memory: None, batch_rows: 8192, now_unit: TimeUnit::Microsecond }
+    }
+}
+
+/// Pools under this many bytes keep a smaller reserve for merging spilled sorts.
+const SMALL_POOL_BYTES: u64 = 64 << 20;
+/// Consumers named in an out-of-memory error.
+const CONSUMERS_SHOWN: usize = 5;
+
+/// The runtime that the sessions of a run share: memory pool, spill files, object stores.
+///
+/// # Errors
+/// Where no spill folder can be made.
+pub fn new_runtime(memory: Option<u64>) -> Result<Arc<RuntimeEnv>> {
+    let pool: Arc<dyn MemoryPool> = match memory {
+        Some(bytes) => {
+            let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+            let shown = std::num::NonZeroUsize::new(CONSUMERS_SHOWN).unwrap_or(std::num::NonZeroUsize::MIN);
+            Arc::new(TrackConsumersPool::new(FairSpillPool::new(bytes), shown))
+        }
+        None => Arc::new(UnboundedMemoryPool::default()),
+    };
+    RuntimeEnvBuilder::new()
+        .with_memory_pool(pool)
+        .build_arc()
+        .map_err(|e| Error::engine("make a runtime with a folder for spilled data", e))
+}
+
+/// A session with nothing but functions in it.
+pub fn new_session(options: &SessionOptions, runtime: Arc<RuntimeEnv>) -> SessionContext {
+    let mut config = SessionConfig::new()
+        .with_target_partitions(options.threads)
+        .with_batch_size(options.batch_rows)
+        .with_information_schema(false);
+    let settings = config.options_mut();
+    settings.execution.time_zone = Some("UTC".to_string());
+    settings.execution.parquet.schema_force_view_types = false;
+    settings.sql_parser.map_string_types_to_utf8view = false;
+    settings.sql_parser.collect_spans = true;
+    // Plans are rewritten before they run: a scalar subquery has to be a join by then.
+    settings.optimizer.enable_physical_uncorrelated_scalar_subquery = false;
+    if options.memory.is_some_and(|bytes| bytes < SMALL_POOL_BYTES) {
+        settings.execution.sort_spill_reservation_bytes = 1 << 20;
+    }
+    let state =
+        SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build();
+    let session = SessionContext::new_with_state(state);
+    for function in now::functions(options.now_unit) {
+        session.register_udf(function);
+    }
+    aggregates::register(&session);
+    session
+}
