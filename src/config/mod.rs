@@ -21,6 +21,7 @@ mod places;
 mod read;
 mod rules;
 mod schema;
+mod storage;
 mod tree;
 mod types;
 mod values;

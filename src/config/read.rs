@@ -284,7 +284,7 @@ fn storage(node: &Node) -> std::collections::BTreeMap<String, String> {
         Value::Bool(b) => Some(b.to_string()),
         _ => None,
     };
-    node.entries().iter().filter_map(|e| Some((e.key.clone(), value(&e.node)?))).collect()
+    node.entries().iter().filter_map(|e| Some((e.key.to_lowercase(), value(&e.node)?))).collect()
 }
 
 /// The dotted keys that are written, and whose function comes with a later version.

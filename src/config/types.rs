@@ -30,7 +30,7 @@ pub struct Config {
     pub dataset: Dataset,
     pub output: Output,
     pub run: Run,
-    /// Options of the object store. Values may be secret: `Debug` shows the names alone.
+    /// Options of the object store, names in lower case. Values may be secret: `Debug` shows the names alone.
     pub storage: BTreeMap<String, String>,
     /// Where each key stands.
     pub places: Places,
