@@ -1,0 +1,39 @@
+//! What `backcast.toml` says.
+//!
+//! [`load`] reads the file and the `--set` overrides, checks everything that can be told without opening data, and
+//! gives a [`Config`] whose values are resolved. All that is wrong is told at once, each finding with its place.
+//! It opens no data, knows no SQL and asks no network; it looks only whether local files exist. Values of
+//! `[storage]` are in [`Config::storage`] and nowhere else: no finding, place or `Debug` output shows them.
+//!
+//! ```text
+//! keys  the one description of all tables and keys          schema  from it, the JSON Schema for editors
+//!   |
+//! tree (TOML with positions) + overrides -> check (each value alone) -> read (Config) -> rules, files (together)
+//! ```
+
+mod check;
+mod files;
+mod keys;
+mod kind;
+mod load;
+mod overrides;
+mod places;
+mod read;
+mod rules;
+mod schema;
+mod storage;
+mod tree;
+mod types;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+pub use load::load;
+pub use places::Places;
+pub use schema::json_schema;
+pub use types::{
+    Causes, Chunk, Config, Dataset, Diff, FeatureConfig, FutureEvents, Labels, Literal, Model, Output, Project, Run,
+    Since, Snapshot, Source, SourceKind, Thin, Tie, Tolerance, Unrecoverable, View,
+};
+pub use values::resolve_uri;

@@ -1,0 +1,63 @@
+//! Where each key of a loaded configuration stands, for findings of later steps.
+
+use std::collections::BTreeMap;
+
+use super::tree::{Node, Spot, Value};
+use crate::finding::Place;
+
+/// The places of all keys. An empty one knows none.
+#[derive(Debug, Clone, Default)]
+pub struct Places {
+    /// By dotted key, segments joined as they are (never quoted).
+    spots: BTreeMap<String, Spot>,
+    whole: Option<Spot>,
+    not_used_yet: Vec<String>,
+}
+
+impl Places {
+    pub(super) fn of(root: &Node, not_used_yet: Vec<String>) -> Self {
+        let mut places = Self { spots: BTreeMap::new(), whole: Some(root.spot.clone()), not_used_yet };
+        places.add(root, "");
+        places
+    }
+
+    fn add(&mut self, node: &Node, dotted: &str) {
+        let below = |segment: &str| if dotted.is_empty() { segment.to_string() } else { format!("{dotted}.{segment}") };
+        match &node.value {
+            Value::Table(entries) => {
+                for entry in entries {
+                    let dotted = below(&entry.key);
+                    self.add(&entry.node, &dotted);
+                    self.spots.insert(dotted, entry.node.spot.clone());
+                }
+            }
+            Value::List(items) => {
+                for (i, item) in items.iter().enumerate() {
+                    let dotted = below(&i.to_string());
+                    self.add(item, &dotted);
+                    self.spots.insert(dotted, item.spot.clone());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// See [`Config::place`](super::Config::place).
+    pub(super) fn find(&self, dotted: &str) -> Option<Place> {
+        let unquoted = dotted.replace(['"', '\''], "");
+        let mut at = unquoted.as_str();
+        loop {
+            if let Some(spot) = self.spots.get(at) {
+                return Some(spot.place());
+            }
+            match at.rfind('.') {
+                Some(dot) => at = &at[..dot],
+                None => return self.whole.as_ref().map(Spot::place),
+            }
+        }
+    }
+
+    pub(super) fn not_used_yet(&self) -> Vec<(String, Place)> {
+        self.not_used_yet.iter().filter_map(|key| Some((key.clone(), self.find(key)?))).collect()
+    }
+}
