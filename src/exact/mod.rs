@@ -16,9 +16,9 @@ pub use float::FloatCell;
 pub use integer::{DecimalCell, IntegerCell, UnsignedCell};
 
 /// One exact sum, and how many values it holds.
-pub trait Cell: Default + Clone + Send + std::fmt::Debug + 'static {
+pub trait Cell: Default + Clone + Send + Sync + std::fmt::Debug + 'static {
     /// The Arrow type of the values.
-    type Arrow: ArrowPrimitiveType;
+    type Arrow: ArrowPrimitiveType + std::fmt::Debug;
 
     fn add(&mut self, value: <Self::Arrow as ArrowPrimitiveType>::Native);
     /// Takes out a value that was added before.

@@ -14,7 +14,7 @@ pub mod time;
 
 pub use files::{DataFile, Files, list};
 pub use functions::{instant_ns, order_key, orderable};
-pub use labels::Labels;
+pub use labels::{LabelTable, Labels};
 pub use log::{FROM, Log, UNTIL};
 pub use schema::{FileSchemas, merge, plain_type, read_footers};
 pub use store::{Location, Stores};

@@ -6,14 +6,16 @@
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
 use datafusion::object_store::ObjectStore;
-use datafusion::parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
-use datafusion::parquet::arrow::async_reader::ParquetObjectReader;
+use datafusion::parquet::arrow::parquet_to_arrow_schema;
+use datafusion::parquet::file::metadata::ParquetMetaData;
 use futures::{StreamExt, TryStreamExt};
 
 use crate::error::{Error, Result};
 use crate::finding::Finding;
 use crate::source::files::{DataFile, Files};
+use crate::source::store::Stores;
 
 /// Footers are small: this many bytes from a file's end hold nearly all of them, in one request.
 const FOOTER_BYTES: usize = 64 * 1024;
@@ -25,38 +27,47 @@ const FOOTERS_AT_ONCE: usize = 16;
 pub struct FileSchemas {
     pub schemas: Vec<SchemaRef>,
     pub rows: Vec<u64>,
-    /// By leaf column in the file's own order, statistics stay with the metadata.
-    pub footers: Vec<ArrowReaderMetadata>,
+    pub footers: Vec<Arc<ParquetMetaData>>,
 }
 
-/// Reads all footers.
+/// Reads all footers; they stay in the runtime's cache for the scans to come.
 ///
 /// # Errors
 /// Bad input where a file is not Parquet; a storage error where it can't be read.
-pub async fn read_footers(files: &Files) -> Result<FileSchemas> {
+pub async fn read_footers(stores: &Stores, files: &Files) -> Result<FileSchemas> {
     let store = &files.location.store;
-    let footers: Vec<ArrowReaderMetadata> = futures::stream::iter(&files.files)
-        .map(|file| read_footer(Arc::clone(store), file))
+    let footers: Vec<Arc<ParquetMetaData>> = futures::stream::iter(&files.files)
+        .map(|file| read_footer(stores, store.as_ref(), file))
         .buffered(FOOTERS_AT_ONCE)
         .try_collect()
         .await?;
-    Ok(FileSchemas {
-        schemas: footers.iter().map(|f| Arc::clone(f.schema())).collect(),
-        rows: footers.iter().map(|f| u64::try_from(f.metadata().file_metadata().num_rows()).unwrap_or(0)).collect(),
-        footers,
-    })
+    let schemas = footers.iter().zip(&files.files).map(|(f, file)| arrow_schema(f, file)).collect::<Result<_>>()?;
+    let rows = footers.iter().map(|f| u64::try_from(f.file_metadata().num_rows()).unwrap_or(0)).collect();
+    Ok(FileSchemas { schemas, rows, footers })
 }
 
-async fn read_footer(store: Arc<dyn ObjectStore>, file: &DataFile) -> Result<ArrowReaderMetadata> {
-    let mut reader = ParquetObjectReader::new(store, file.meta.location.clone())
-        .with_file_size(file.meta.size)
-        .with_footer_size_hint(FOOTER_BYTES);
-    ArrowReaderMetadata::load_async(&mut reader, ArrowReaderOptions::new()).await.map_err(|e| {
-        Error::input(
-            Finding::error(format!("`{}` can't be read as Parquet: {e}", file.uri))
-                .help("remove or replace the file, or narrow the URI so that it is not read"),
-        )
-    })
+async fn read_footer(stores: &Stores, store: &dyn ObjectStore, file: &DataFile) -> Result<Arc<ParquetMetaData>> {
+    let cache = stores.runtime().cache_manager.get_file_metadata_cache();
+    DFParquetMetadata::new(store, &file.meta)
+        .with_metadata_size_hint(Some(FOOTER_BYTES))
+        .with_file_metadata_cache(Some(cache))
+        .fetch_metadata()
+        .await
+        .map_err(|e| unreadable(file, &e))
+}
+
+fn arrow_schema(footer: &ParquetMetaData, file: &DataFile) -> Result<SchemaRef> {
+    let metadata = footer.file_metadata();
+    parquet_to_arrow_schema(metadata.schema_descr(), metadata.key_value_metadata())
+        .map(Arc::new)
+        .map_err(|e| unreadable(file, &e))
+}
+
+fn unreadable(file: &DataFile, cause: &dyn std::fmt::Display) -> Error {
+    Error::input(
+        Finding::error(format!("`{}` can't be read as Parquet: {cause}", file.uri))
+            .help("remove or replace the file, or narrow the URI so that it is not read"),
+    )
 }
 
 /// Brings the files' schemas together, first file's column order first. `plain` also decodes dictionaries and views.

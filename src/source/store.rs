@@ -63,6 +63,10 @@ impl Stores {
         Self { runtime, options, open: Mutex::new(HashMap::new()) }
     }
 
+    pub fn runtime(&self) -> &RuntimeEnv {
+        &self.runtime
+    }
+
     /// The location of a resolved URI: an absolute local path, or `scheme://...`. No request is made.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ use datafusion::common::stats::Precision;
 use datafusion::common::{ScalarValue, Statistics};
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
@@ -47,7 +48,7 @@ impl ParquetTable {
     /// As [`list`], [`read_footers`] and [`merge`]; and a name that is a column in one file, a partition of another.
     pub async fn open(stores: &Stores, uri: &str, base: &str, plain: bool, hive: bool) -> Result<Self> {
         let files = list(stores, uri, base).await?;
-        let footers = read_footers(&files).await?;
+        let footers = read_footers(stores, &files).await?;
         let file_schema = merge(&files, &footers.schemas, plain)?;
         let partition_names = if hive { partition_names(&files, &footers.schemas)? } else { Vec::new() };
         let partitions =
@@ -122,7 +123,11 @@ impl TableProvider for ParquetTable {
         limit: Option<usize>,
     ) -> DfResult<Arc<dyn ExecutionPlan>> {
         let options = state.default_table_options().parquet;
-        let source = ParquetSource::new(self.parts.clone()).with_table_parquet_options(options);
+        let cache = state.runtime_env().cache_manager.get_file_metadata_cache();
+        let reader = CachedParquetFileReaderFactory::new(Arc::clone(&self.files.location.store), cache);
+        let source = ParquetSource::new(self.parts.clone())
+            .with_table_parquet_options(options)
+            .with_parquet_file_reader_factory(Arc::new(reader));
         let files: Vec<PartitionedFile> = (0..self.files.files.len()).map(|i| self.partitioned_file(i)).collect();
         let groups = FileGroup::new(files).split_files(state.config().target_partitions());
         let rows = usize::try_from(self.rows()).map_or(Precision::Absent, Precision::Exact);

@@ -3,6 +3,7 @@
 //! An instant is an `i64` of nanoseconds since 1970 UTC. Times outside 1677 to 2262 saturate: they stay before, or
 //! after, every label time, which is all that a comparison with a label time needs.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use chrono::{DateTime, Duration, MappedLocalTime, NaiveDateTime, Offset, TimeZone};
@@ -10,7 +11,7 @@ use chrono_tz::Tz;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array, PrimitiveArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{
-    ArrowTimestampType, DataType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+    ArrowTimestampType, DataType, Int64Type, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
     TimestampSecondType,
 };
 use datafusion::arrow::error::ArrowError;
@@ -35,7 +36,7 @@ pub fn instants_ns(array: &dyn Array, shift_ns: i64) -> Result<Int64Array, Arrow
     };
     let ticks = cast(array, &DataType::Int64)?;
     let factor = unit_ns(*unit);
-    Ok(ticks.as_primitive().unary(|t: i64| t.saturating_mul(factor).saturating_add(shift_ns)))
+    Ok(ticks.as_primitive::<Int64Type>().unary(|t: i64| t.saturating_mul(factor).saturating_add(shift_ns)))
 }
 
 /// The latest tick of `unit` that is not after the instant.
@@ -61,15 +62,15 @@ pub fn local_to_utc(array: &ArrayRef, zone: Tz) -> Result<ArrayRef, ArrowError> 
 
 fn shifted<T: ArrowTimestampType>(array: &ArrayRef, zone: Tz) -> ArrayRef {
     let per_second = 1_000_000_000 / unit_ns(T::UNIT);
-    // Offsets hold for long stretches: the last one is kept for the seconds it is known to hold for.
-    let mut known: Option<(i64, i64)> = None;
+    // Offsets change on quarters of an hour only: the last quarter's is kept.
+    let known = Cell::new(None::<(i64, i64)>);
     let utc: PrimitiveArray<T> = array.as_primitive::<T>().unary(|local| {
         let quarter = local.div_euclid(per_second * 900);
-        let offset = match known {
+        let offset = match known.get() {
             Some((at, offset)) if at == quarter => offset,
             _ => offset_seconds(quarter * 900, zone),
         };
-        known = Some((quarter, offset));
+        known.set(Some((quarter, offset)));
         local.saturating_sub(offset * per_second)
     });
     Arc::new(utc.with_timezone("UTC"))

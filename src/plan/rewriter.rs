@@ -1,0 +1,356 @@
+//! The walk: hands each operator to its rule, and does what rules have in common.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::{Column, DataFusionError, TableReference};
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::{Expr, JoinType, LogicalPlan, LogicalPlanBuilder, cast};
+use datafusion::optimizer::{Optimizer, OptimizerContext, OptimizerRule};
+
+use crate::analysis::View;
+use crate::plan::bounds;
+use crate::plan::relation::{AsOf, Live, Relation, bind_time, mentions_time};
+use crate::plan::spine::{Spine, SpineKind, Spines};
+use crate::plan::{aggregate, alias, constant, filter, join, limit, projection, scan, union, window};
+use crate::source::Log;
+
+/// Why a plan can't be rewritten.
+#[derive(Debug, thiserror::Error)]
+pub enum Unsupported {
+    /// No rule takes the operator, for this reason.
+    #[error("{0}")]
+    Operator(String),
+    /// A plan could not be built: a defect, but the reference engine still has the answer.
+    #[error("DataFusion can't build the plan: {}", .0.strip_backtrace())]
+    Plan(#[from] DataFusionError),
+}
+
+/// The outcome of a rule.
+pub type Outcome<T = Relation> = Result<T, Unsupported>;
+
+/// Columns that have to equal the observer's keys: an expression over the operator's own columns, and the key's number.
+pub type Binding = Vec<(Expr, usize)>;
+
+/// A view's plan for all observers.
+#[derive(Debug, Clone)]
+pub struct Rewritten {
+    /// The observer's number (keyed), then the view's features in order. Not optimised.
+    pub plan: LogicalPlan,
+    pub lookbacks: Vec<Lookback>,
+}
+
+/// How far before T the view reads in a source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lookback {
+    /// Position in the project's logs.
+    pub source: usize,
+    /// ISO 8601; `None` where nothing bounds it.
+    pub duration: Option<String>,
+}
+
+/// One rewrite under way.
+pub struct Rewriter<'a> {
+    pub logs: &'a [Log],
+    pub spines: &'a Spines,
+    /// First and last label time, nanoseconds.
+    pub times: (i64, i64),
+    names: Cell<usize>,
+    lookbacks: RefCell<Vec<Lookback>>,
+}
+
+/// DataFusion's rules that would put work with `NOW()` below an operator that could do without.
+const RULES_LEFT_OUT: [&str; 3] = ["common_sub_expression_eliminate", "extract_leaf_expressions", "push_down_leaf_projections"];
+
+/// The view's plan after DataFusion's own optimizer, `NOW()` still open: subqueries are joins, `DISTINCT` aggregates,
+/// filters stand at the sources.
+///
+/// # Errors
+/// Where DataFusion can't optimise it.
+pub fn normalise(plan: &LogicalPlan, state: &SessionState) -> Result<LogicalPlan, DataFusionError> {
+    let analyzed = state.analyzer().execute_and_check(plan.clone(), state.config_options(), |_, _| {})?;
+    let rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> =
+        state.optimizer().rules.iter().filter(|r| !RULES_LEFT_OUT.contains(&r.name())).map(Arc::clone).collect();
+    let context = OptimizerContext::new_with_config_options(Arc::clone(state.config_options()));
+    Optimizer::with_rules(rules).optimize(analyzed, &context, |_, _| {})
+}
+
+/// Rewrites a normalised view plan for the observers of `spines`.
+///
+/// # Errors
+/// The first operator that no rule takes, and why.
+pub fn rewrite_view(
+    view: &View,
+    normalised: &LogicalPlan,
+    logs: &[Log],
+    spines: &Spines,
+    times: (i64, i64),
+) -> Outcome<Rewritten> {
+    let rewriter =
+        Rewriter { logs, spines, times, names: Cell::new(0), lookbacks: RefCell::new(Vec::new()) };
+    let schema = normalised.schema();
+    let column = |name: &str| -> Outcome<Expr> {
+        let index = schema.index_of_column_by_name(None, name).or_else(|| {
+            schema.fields().iter().position(|f| f.name() == name)
+        });
+        let index = index.ok_or_else(|| Unsupported::Operator(format!("column `{name}` got lost")))?;
+        Ok(Expr::Column(Column::from(schema.qualified_field(index))))
+    };
+    let binding =
+        view.keys.iter().enumerate().map(|(i, key)| Ok((column(&key.column)?, i))).collect::<Outcome<Binding>>()?;
+    let features = view.features.iter().map(|f| Ok(column(&f.column)?.alias(&f.column))).collect::<Outcome<Vec<_>>>()?;
+    let relation = rewriter.rewrite(normalised, &binding)?;
+    let bound = rewriter.bind(relation, &binding)?;
+    let observer = bound.observer().alias("observer");
+    let plan = LogicalPlanBuilder::from(bound.plan).project(std::iter::once(observer).chain(features))?.build()?;
+    Ok(Rewritten { plan, lookbacks: rewriter.lookbacks.into_inner() })
+}
+
+impl Rewriter<'_> {
+    /// The operator with all below it, in either world. Where the result is as-of and keyed, it satisfies `binding`.
+    pub fn rewrite(&self, plan: &LogicalPlan, binding: &Binding) -> Outcome {
+        refuse_subqueries(plan)?;
+        match plan {
+            LogicalPlan::TableScan(node) => scan::rewrite(self, node),
+            LogicalPlan::Filter(node) => filter::rewrite(self, node, binding),
+            LogicalPlan::Projection(node) => projection::rewrite(self, node, binding),
+            LogicalPlan::SubqueryAlias(node) => alias::rewrite(self, node, binding),
+            LogicalPlan::Aggregate(node) => aggregate::rewrite(self, node, binding),
+            LogicalPlan::Join(node) => join::rewrite(self, node, binding),
+            LogicalPlan::Window(node) => window::rewrite(self, node, binding),
+            LogicalPlan::Sort(node) => limit::rewrite_sort(self, node, binding),
+            LogicalPlan::Limit(node) => limit::rewrite(self, node),
+            LogicalPlan::Union(node) => union::rewrite(self, node, binding),
+            LogicalPlan::EmptyRelation(_) | LogicalPlan::Values(_) => constant::rewrite(plan),
+            other => Err(Unsupported::Operator(format!("no rule for the operator `{}`", operator_name(other)))),
+        }
+    }
+
+    /// A name that no other column has.
+    pub fn fresh(&self, stem: &str) -> String {
+        let number = self.names.get();
+        self.names.set(number + 1);
+        format!("__{stem}{number}")
+    }
+
+    pub fn spine(&self, kind: SpineKind) -> &Spine {
+        match kind {
+            SpineKind::Keyed => &self.spines.keyed,
+            SpineKind::Timed => &self.spines.timed,
+        }
+    }
+
+    /// `expr` with the label time of this observer.
+    pub fn at(&self, expr: Expr, spine: SpineKind, observer: &Expr) -> Outcome<Expr> {
+        if !mentions_time(&expr) {
+            return Ok(expr);
+        }
+        let spine = self.spine(spine);
+        Ok(bind_time(expr, &spine.now_of(observer.clone()), &spine.instant_of(observer.clone()))?)
+    }
+
+    /// As-of with as much of the binding as there is: keyed where there is a binding, timed where not.
+    pub fn as_of(&self, relation: Relation, binding: &Binding) -> Outcome<AsOf> {
+        match relation {
+            Relation::AsOf(as_of) => Ok(as_of),
+            Relation::Live(live) => {
+                let kind = if binding.is_empty() { SpineKind::Timed } else { SpineKind::Keyed };
+                self.stab(live, kind, binding, JoinType::Inner)
+            }
+        }
+    }
+
+    /// As-of, keyed, and satisfying the binding.
+    pub fn bind(&self, relation: Relation, binding: &Binding) -> Outcome<AsOf> {
+        match relation {
+            Relation::Live(live) => self.stab(live, SpineKind::Keyed, binding, JoinType::Inner),
+            Relation::AsOf(as_of) if as_of.spine == SpineKind::Keyed => Ok(as_of),
+            Relation::AsOf(timed) => self.key(timed, binding),
+        }
+    }
+
+    /// Restricts a keyed relation to rows that also satisfy these bindings.
+    pub fn restrict(&self, as_of: AsOf, binding: &Binding) -> Outcome<AsOf> {
+        if binding.is_empty() {
+            return Ok(as_of);
+        }
+        let on = as_of.observer();
+        self.join_keys(as_of, binding, |spine, observer| {
+            debug_assert_eq!(spine.kind(), SpineKind::Keyed);
+            observer.eq(on)
+        })
+    }
+
+    /// Rows at every T become rows of the observers whose keys they have.
+    fn key(&self, timed: AsOf, binding: &Binding) -> Outcome<AsOf> {
+        let number = timed.observer();
+        self.join_keys(timed, binding, |spine, observer| spine.time_number_of(observer).eq(number))
+    }
+
+    fn join_keys(
+        &self,
+        rows: AsOf,
+        binding: &Binding,
+        same_time: impl FnOnce(&Spine, Expr) -> Expr,
+    ) -> Outcome<AsOf> {
+        let spine = &self.spines.keyed;
+        let observer = self.fresh("s");
+        let (keys, mut on) = self.key_conditions(binding, &rows.plan)?;
+        on.push(same_time(spine, Expr::Column(Column::new_unqualified(&observer))));
+        let left = spine.plan(&self.fresh("spine"), &observer, keys)?;
+        let joined = LogicalPlanBuilder::from(left).join_on(rows.plan, JoinType::Inner, on)?.build()?;
+        self.finish(joined, rows.columns, &observer, SpineKind::Keyed)
+    }
+
+    /// Takes a live relation to observers: a join with the spine in which conditions see each observer's time.
+    /// `JoinType::Left` keeps observers without any row.
+    pub fn stab(&self, live: Live, kind: SpineKind, binding: &Binding, join: JoinType) -> Outcome<AsOf> {
+        self.note_lookbacks(&live);
+        let spine = self.spine(kind);
+        let observer = self.fresh("s");
+        let (mut outputs, mut on) = self.key_conditions(binding, &live.plan)?;
+        // What depends on the label time alone is computed once per observer, not once per pair.
+        let mut computed: Vec<(Expr, String)> = Vec::new();
+        for condition in &live.conditions {
+            on.push(self.hoist(condition.clone(), &mut computed)?);
+        }
+        let own = Expr::Column(Spine::observer_column());
+        for (expr, name) in computed {
+            outputs.push(self.at(expr, kind, &own)?.alias(name));
+        }
+        let left = spine.plan(&self.fresh("spine"), &observer, outputs)?;
+        let pruned = bounds::prune(live.plan, &live.conditions, self.times, spine.observers.now_unit)?;
+        let joined = if on.is_empty() && join == JoinType::Inner {
+            LogicalPlanBuilder::from(left).cross_join(pruned)?.build()?
+        } else {
+            LogicalPlanBuilder::from(left).join_on(pruned, join, on)?.build()?
+        };
+        self.finish(joined, live.columns, &observer, kind)
+    }
+
+    /// Keeps the operator's own columns and the observer.
+    pub fn finish(&self, plan: LogicalPlan, columns: Vec<Column>, observer: &str, spine: SpineKind) -> Outcome<AsOf> {
+        let observer = Column::new_unqualified(observer);
+        let kept = columns.iter().cloned().chain([observer.clone()]).map(Expr::Column);
+        let plan = LogicalPlanBuilder::from(plan).project(kept.collect::<Vec<_>>())?.build()?;
+        Ok(AsOf { plan, columns, observer, spine })
+    }
+
+    /// The spine's key columns that a binding needs, under fresh names, and the equalities with `rows`.
+    fn key_conditions(&self, binding: &Binding, rows: &LogicalPlan) -> Outcome<(Vec<Expr>, Vec<Expr>)> {
+        use datafusion::logical_expr::ExprSchemable;
+        let mut outputs = Vec::new();
+        let mut on = Vec::new();
+        for (expr, key) in binding {
+            let name = self.fresh("k");
+            let wanted = self.spines.keyed.observers.keys[*key].data_type().clone();
+            let have = expr.get_type(rows.schema())?;
+            let expr = if have == wanted { expr.clone() } else { cast(expr.clone(), wanted) };
+            outputs.push(Spine::key_column(*key).alias(&name));
+            on.push(Expr::Column(Column::new_unqualified(name)).eq(expr));
+        }
+        Ok((outputs, on))
+    }
+
+    /// Replaces the largest parts that depend on the label time and on no column by columns of the spine.
+    fn hoist(&self, condition: Expr, computed: &mut Vec<(Expr, String)>) -> Outcome<Expr> {
+        let hoisted = condition.transform_down(|expr| {
+            if !mentions_time(&expr) {
+                return Ok(Transformed::new(expr, false, TreeNodeRecursion::Jump));
+            }
+            if !expr.column_refs().is_empty() {
+                return Ok(Transformed::no(expr));
+            }
+            let known = computed.iter().find(|(e, _)| *e == expr).map(|(_, name)| name.clone());
+            let name = known.unwrap_or_else(|| {
+                let name = self.fresh("x");
+                computed.push((expr.clone(), name.clone()));
+                name
+            });
+            let column = Expr::Column(Column::new_unqualified(name));
+            Ok(Transformed::new(column, true, TreeNodeRecursion::Jump))
+        });
+        Ok(hoisted.data()?)
+    }
+
+    fn note_lookbacks(&self, live: &Live) {
+        let mut lookbacks = self.lookbacks.borrow_mut();
+        for read in &live.reads {
+            let duration = read.event_time.as_ref().and_then(|time| bounds::lookback(time, &live.conditions));
+            let lookback = Lookback { source: read.source, duration };
+            if !lookbacks.contains(&lookback) {
+                lookbacks.push(lookback);
+            }
+        }
+    }
+}
+
+/// Subqueries that DataFusion could not turn into joins.
+fn refuse_subqueries(plan: &LogicalPlan) -> Outcome<()> {
+    let mut found = false;
+    plan.apply_expressions(|expr| {
+        found |= expr.exists(|e| {
+            Ok(matches!(
+                e,
+                Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_) | Expr::SetComparison(_) | Expr::OuterReferenceColumn(_, _)
+            ))
+        })?;
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    if found {
+        return Err(Unsupported::Operator("a subquery that DataFusion can't turn into a join".to_string()));
+    }
+    Ok(())
+}
+
+/// The binding over an operator's input, where every column it names is one of `outputs`; `None` where one is not.
+pub fn substituted(binding: &Binding, outputs: &[(Column, Expr)]) -> Option<Binding> {
+    binding
+        .iter()
+        .map(|(expr, key)| {
+            let missing = expr.column_refs().into_iter().any(|c| !outputs.iter().any(|(name, _)| name == c));
+            if missing {
+                return None;
+            }
+            let replaced = expr.clone().transform_up(|e| {
+                Ok(match &e {
+                    Expr::Column(c) => match outputs.iter().find(|(name, _)| name == c) {
+                        Some((_, input)) => Transformed::yes(input.clone()),
+                        None => Transformed::no(e),
+                    },
+                    _ => Transformed::no(e),
+                })
+            });
+            let replaced = replaced.data().ok()?;
+            (!mentions_time(&replaced)).then_some((replaced, *key))
+        })
+        .collect()
+}
+
+/// The columns that an expression names.
+pub fn columns_of(expr: &Expr) -> BTreeSet<Column> {
+    expr.column_refs().into_iter().cloned().collect()
+}
+
+/// The expression without an alias.
+pub fn unaliased(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Alias(alias) => unaliased(&alias.expr),
+        other => other,
+    }
+}
+
+/// A column that stands for itself under the same name.
+pub fn named(expr: Expr, column: &Column) -> Expr {
+    if expr == Expr::Column(column.clone()) {
+        return expr;
+    }
+    let relation: Option<TableReference> = column.relation.clone();
+    expr.alias_qualified(relation, column.name.clone())
+}
+
+fn operator_name(plan: &LogicalPlan) -> String {
+    plan.display().to_string().split([':', ' ']).next().unwrap_or_default().to_string()
+}
