@@ -9,6 +9,7 @@ use super::check::join;
 use super::keys::ROOT;
 use super::kind::{Kind, Table};
 use super::tree::{self, Entry, Node, Spot, Text, Value};
+use super::values::may_hold_secret;
 use crate::finding::{Finding, Place};
 
 /// More segments than any key has.
@@ -17,14 +18,14 @@ const MAX_SEGMENTS: usize = 16;
 /// Puts one override into the tree.
 pub(super) fn apply(root: &mut Node, set: &str) -> Result<(), Finding> {
     let Some(at) = equals_sign(set) else {
-        let shown = if may_be_secret(set) { "…" } else { set };
+        let shown = if may_be_secret(set) || set.contains(":/") { "…" } else { set };
         let place = Place::of_line(&format!("--set {shown}"), "", 1, 1, 1);
         return Err(Finding::error("an override has no value")
             .at(place)
             .help("write `--set key=value`, such as `--set run.threads=4`"));
     };
     let (key, value) = (&set[..at], &set[at + 1..]);
-    let secret = may_be_secret(key);
+    let secret = may_be_secret(key) || may_hold_secret(value);
     let text = text_of(key, value, secret);
     let whole_key = Spot::new(&text, 0..key.trim_end().len().max(1));
     let segments: Vec<String> = match toml_edit::Key::parse(key) {
