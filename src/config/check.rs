@@ -222,7 +222,7 @@ fn alternative<'a>(kinds: &'a [Kind], node: &Node) -> &'a Kind {
     typed()
         .find(|kind| check_scalar(kind, node).is_ok())
         .or_else(|| typed().find(near_word))
-        .or_else(|| typed().last())
+        .or_else(|| typed().next_back())
         .unwrap_or(&kinds[0])
 }
 
