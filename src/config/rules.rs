@@ -119,17 +119,13 @@ impl Rules<'_> {
             for (i, (label, column)) in keys.iter().enumerate() {
                 let path = format!("views.{}.keys.{label}", view.name);
                 if !labels.is_empty() && !labels.contains(label) {
+                    let known = || labels.iter().map(String::as_str);
                     let finding = Finding::error(format!("`{label}` is not one of the labels' keys"));
-                    let known = list(labels.iter().map(String::as_str));
-                    self.tell(
-                        or_near(
-                            finding,
-                            label,
-                            labels.iter().map(String::as_str),
-                            &format!("the labels' keys are {known}"),
-                        ),
-                        &path,
-                    );
+                    let otherwise = format!("the labels' keys are {}", list(known()));
+                    let map = self.root.get("views").and_then(|t| t.get(&view.name)).and_then(|t| t.get("keys"));
+                    let written = map.map(Node::entries).unwrap_or_default().iter().find(|e| e.key == *label);
+                    let finding = finding.at(written.map(|e| e.spot.place()));
+                    self.findings.push(or_near(finding, label, known(), &otherwise));
                 }
                 if let Some((before, _)) = keys[..i].iter().find(|(_, c)| c == column) {
                     let finding = Finding::error(format!(
