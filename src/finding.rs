@@ -142,7 +142,8 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .into_iter()
         .map(|c| (strsim::normalized_damerau_levenshtein(&lower, &c.to_lowercase()), c))
         .filter(|(likeness, c)| *likeness >= 0.5 || c.to_lowercase().contains(&lower) && lower.len() > 2)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
+        // Of two that are as like, the one of the same length: letters are swapped more often than left out.
+        .max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.len().abs_diff(name.len()).cmp(&a.1.len().abs_diff(name.len()))))
         .map(|(_, c)| c)
 }
 
@@ -165,5 +166,10 @@ mod tests {
     #[test]
     fn nothing_near_gives_no_guess() {
         assert_eq!(nearest("colour", ["keys", "uri"]), None);
+    }
+
+    #[test]
+    fn of_two_as_near_the_one_of_the_same_length_is_meant() {
+        assert_eq!(nearest("tiem", ["time", "tie"]), Some("time"));
     }
 }

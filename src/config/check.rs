@@ -28,14 +28,19 @@ struct Checker {
 
 impl Checker {
     fn table(&mut self, table: &'static Table, node: &Node, path: &str) {
+        let mut meant = Vec::new();
         for entry in node.entries() {
             let path = join(path, &entry.key);
             match table.key(&entry.key) {
                 Some(key) => self.value(Wanted { key, kind: &key.kind }, &entry.node, &path),
-                None => self.findings.push(unknown(table, &entry.key, &path, &entry.node).at(entry.spot.place())),
+                None => {
+                    self.findings.push(unknown(table, &entry.key, &path, &entry.node).at(entry.spot.place()));
+                    meant.extend(nearest(&entry.key, table.keys.iter().map(|key| key.name)));
+                }
             }
         }
-        for key in table.keys.iter().filter(|key| key.required) {
+        // A key that is there with a mistake in its name is not told a second time, as missing.
+        for key in table.keys.iter().filter(|key| key.required && !meant.contains(&key.name)) {
             let written = node.get(key.name);
             if written.is_none_or(|node| matches!(key.kind, Kind::Named(_)) && is_empty_table(node)) {
                 self.findings.push(missing(key, path).at(written.unwrap_or(node).place()));
@@ -79,7 +84,14 @@ impl Checker {
             Kind::List(item, min) => self.list(Wanted { kind: item, ..wanted }, *min, node, path),
             Kind::Either(kinds) => {
                 let kind = alternative(kinds, node);
-                self.value(Wanted { kind, ..wanted }, node, path);
+                let scalar = check_scalar(kind, node);
+                match (kind, scalar) {
+                    (Kind::Word(_), Err(wrong)) => {
+                        let message = format!("is `{}`, and must be {}", node.text().unwrap_or(""), wanted.kind.want());
+                        self.findings.push(told(path, Wrong { message, ..wrong }).at(node.place()));
+                    }
+                    _ => self.value(Wanted { kind, ..wanted }, node, path),
+                }
             }
             Kind::Interval => self.interval(node, path),
             kind => {
@@ -116,10 +128,10 @@ impl Checker {
             return;
         };
         let mut instants = Vec::new();
-        for (which, node) in [("from", from), ("to", to)] {
+        for (i, node) in [from, to].into_iter().enumerate() {
             match instant_of(node) {
                 Ok(at) => instants.push(at),
-                Err(wrong) => self.findings.push(told(&format!("{path}` ({which}) `"), wrong).at(node.place())),
+                Err(wrong) => self.findings.push(told(&format!("{path}.{i}"), wrong).at(node.place())),
             }
         }
         if let [from, to] = instants[..]
@@ -222,7 +234,7 @@ fn alternative<'a>(kinds: &'a [Kind], node: &Node) -> &'a Kind {
     typed()
         .find(|kind| check_scalar(kind, node).is_ok())
         .or_else(|| typed().find(near_word))
-        .or_else(|| typed().last())
+        .or_else(|| typed().next_back())
         .unwrap_or(&kinds[0])
 }
 

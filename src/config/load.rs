@@ -18,15 +18,15 @@ const FILE_NAME: &str = "backcast.toml";
 pub fn load(path: &Path, set: &[String]) -> Result<(Config, Vec<Finding>), Vec<Finding>> {
     let path = if path.is_dir() { path.join(FILE_NAME) } else { path.to_path_buf() };
     let name = path.display().to_string();
-    let content = read_text(&path, &name).map_err(|finding| vec![finding])?;
+    let content = read_text(&path, &name).map_err(|finding| vec![*finding])?;
     let absolute = std::path::absolute(&path).unwrap_or_else(|_| path.clone());
     let base = absolute.parent().map_or_else(|| PathBuf::from("/"), Path::to_path_buf);
 
     let mut findings = Vec::new();
-    let parsed = tree::parse(&name, &content).map_err(|finding| findings.push(finding)).ok();
+    let parsed = tree::parse(&name, &content).map_err(|finding| findings.push(*finding)).ok();
     let whole = parsed.is_some();
     let mut root = parsed.unwrap_or_else(|| empty(&name));
-    findings.extend(set.iter().filter_map(|set| overrides::apply(&mut root, set).err()));
+    findings.extend(set.iter().filter_map(|set| overrides::apply(&mut root, set).err().map(|finding| *finding)));
     if !whole {
         return Err(findings);
     }
@@ -54,7 +54,7 @@ fn sort(findings: &mut Vec<Finding>, file: &str) {
     findings.retain(|finding| seen.insert(finding.to_string()));
 }
 
-fn read_text(path: &Path, name: &str) -> Result<String, Finding> {
+fn read_text(path: &Path, name: &str) -> Result<String, Box<Finding>> {
     let bytes = std::fs::read(path).map_err(|error| match error.kind() {
         ErrorKind::NotFound | ErrorKind::NotADirectory => not_found(path, name),
         kind => Finding::error(format!("cannot read `{name}`: {}", kind)).help("check that you may read it"),
@@ -64,7 +64,7 @@ fn read_text(path: &Path, name: &str) -> Result<String, Finding> {
         let before = String::from_utf8_lossy(&error.as_bytes()[..at]).into_owned();
         let mut place = Place::of_bytes(name, &before, at, at);
         place.text.clear();
-        Finding::error("the configuration is not UTF-8 text").at(place).help("save it as UTF-8")
+        Finding::error("the configuration is not UTF-8 text").at(place).help("save it as UTF-8").into()
     })
 }
 

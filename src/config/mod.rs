@@ -3,7 +3,8 @@
 //! [`load`] reads the file and the `--set` overrides, checks everything that can be told without opening data, and
 //! gives a [`Config`] whose values are resolved. All that is wrong is told at once, each finding with its place.
 //! It opens no data, knows no SQL and asks no network; it looks only whether local files exist. Values of
-//! `[storage]` are in [`Config::storage`] and nowhere else: no finding, place or `Debug` output shows them.
+//! `[storage]` are in [`Config::storage`] and nowhere else: no finding, place or `Debug` output shows them; the same goes for signed web addresses, but that a URI field holds them
+//! ([`without_secrets`] is what can be shown).
 //!
 //! ```text
 //! keys  the one description of all tables and keys          schema  from it, the JSON Schema for editors
@@ -36,4 +37,4 @@ pub use types::{
     Causes, Chunk, Config, Dataset, Diff, FeatureConfig, FutureEvents, Labels, Literal, Model, Output, Project, Run,
     Since, Snapshot, Source, SourceKind, Thin, Tie, Tolerance, Unrecoverable, View,
 };
-pub use values::resolve_uri;
+pub use values::{resolve_uri, without_secrets};

@@ -9,22 +9,24 @@ use super::check::join;
 use super::keys::ROOT;
 use super::kind::{Kind, Table};
 use super::tree::{self, Entry, Node, Spot, Text, Value};
+use super::values::may_hold_secret;
 use crate::finding::{Finding, Place};
 
 /// More segments than any key has.
 const MAX_SEGMENTS: usize = 16;
 
 /// Puts one override into the tree.
-pub(super) fn apply(root: &mut Node, set: &str) -> Result<(), Finding> {
+pub(super) fn apply(root: &mut Node, set: &str) -> Result<(), Box<Finding>> {
     let Some(at) = equals_sign(set) else {
-        let shown = if may_be_secret(set) { "…" } else { set };
+        let shown = if may_be_secret(set) || set.contains(":/") { "…" } else { set };
         let place = Place::of_line(&format!("--set {shown}"), "", 1, 1, 1);
         return Err(Finding::error("an override has no value")
             .at(place)
-            .help("write `--set key=value`, such as `--set run.threads=4`"));
+            .help("write `--set key=value`, such as `--set run.threads=4`")
+            .into());
     };
     let (key, value) = (&set[..at], &set[at + 1..]);
-    let secret = may_be_secret(key);
+    let secret = may_be_secret(key) || may_hold_secret(value);
     let text = text_of(key, value, secret);
     let whole_key = Spot::new(&text, 0..key.trim_end().len().max(1));
     let segments: Vec<String> = match toml_edit::Key::parse(key) {
@@ -32,14 +34,15 @@ pub(super) fn apply(root: &mut Node, set: &str) -> Result<(), Finding> {
         _ => {
             return Err(Finding::error("an override does not start with a key")
                 .at(whole_key.place())
-                .help("write `--set key=value` with a dotted key, such as `--set run.threads=4`"));
+                .help("write `--set key=value` with a dotted key, such as `--set run.threads=4`")
+                .into());
         }
     };
     let leaf = leaf(&text, &segments, set, value, secret)?;
     insert(root, &segments, &whole_key, leaf, "")
 }
 
-fn leaf(text: &Arc<Text>, segments: &[String], set: &str, value: &str, secret: bool) -> Result<Node, Finding> {
+fn leaf(text: &Arc<Text>, segments: &[String], set: &str, value: &str, secret: bool) -> Result<Node, Box<Finding>> {
     let trimmed = value.trim();
     let start = text.content.len() - if secret { HIDDEN.len() } else { value.trim_start().len() };
     let spot = Spot::new(text, start..text.content.len());
@@ -55,7 +58,8 @@ fn leaf(text: &Arc<Text>, segments: &[String], set: &str, value: &str, secret: b
         None if trimmed.starts_with(['[', '{', '"', '\'']) => {
             Err(Finding::error("an override has a value that is not TOML")
                 .at(spot.place())
-                .help("quote it for the shell, such as `--set 'labels.keys=[\"user_id\"]'`"))
+                .help("quote it for the shell, such as `--set 'labels.keys=[\"user_id\"]'`")
+                .into())
         }
         None => Ok(bare()),
     }
@@ -121,7 +125,7 @@ fn is_text(segments: &[String]) -> bool {
     false
 }
 
-fn insert(node: &mut Node, segments: &[String], spot: &Spot, leaf: Node, path: &str) -> Result<(), Finding> {
+fn insert(node: &mut Node, segments: &[String], spot: &Spot, leaf: Node, path: &str) -> Result<(), Box<Finding>> {
     let Some((first, rest)) = segments.split_first() else {
         *node = leaf;
         return Ok(());
@@ -130,7 +134,8 @@ fn insert(node: &mut Node, segments: &[String], spot: &Spot, leaf: Node, path: &
     let Value::Table(entries) = &mut node.value else {
         return Err(Finding::error(format!("`{path}` is {what}, and has no key `{first}`"))
             .at(spot.place())
-            .help(format!("set the whole of it: `--set '{path}=…'`")));
+            .help(format!("set the whole of it: `--set '{path}=…'`"))
+            .into());
     };
     let at = entries.iter().position(|entry| entry.key == *first).unwrap_or_else(|| {
         let node = Node { spot: spot.clone(), value: Value::Table(Vec::new()) };

@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 
 use super::storage;
-use super::tree::Node;
+use super::tree::{Node, Value};
 use super::types::{Config, Source, SourceKind};
-use super::values::{check_uri, resolve_uri};
+use super::values::{check_uri, resolve_uri, without_secrets};
 use crate::finding::{Finding, nearest};
 
 pub(super) fn check(config: &Config, root: &Node) -> Vec<Finding> {
@@ -47,7 +47,7 @@ impl Rules<'_> {
             let mut told = Vec::new();
             match source.kind {
                 SourceKind::Changelog if !written("id") => told.push(("", no_id(source))),
-                SourceKind::Changelog if source.id.is_empty() => told.push(("id", no_id(source))),
+                SourceKind::Changelog if self.empty_id(&source.name) => told.push(("id", no_id(source))),
                 SourceKind::Log if written("deleted") && !self.invalid_kind(&source.name) => {
                     let message = format!("source `{}` is a log, and has `deleted`", source.name);
                     told.push((
@@ -70,6 +70,11 @@ impl Rules<'_> {
                 self.tell(finding, &if key.is_empty() { path.clone() } else { format!("{path}.{key}") });
             }
         }
+    }
+
+    fn empty_id(&self, source: &str) -> bool {
+        let id = self.root.get("sources").and_then(|t| t.get(source)).and_then(|t| t.get("id"));
+        id.is_some_and(|id| matches!(&id.value, Value::List(items) if items.is_empty()))
     }
 
     /// Whether `kind` is written and is no word that is known.
@@ -114,17 +119,13 @@ impl Rules<'_> {
             for (i, (label, column)) in keys.iter().enumerate() {
                 let path = format!("views.{}.keys.{label}", view.name);
                 if !labels.is_empty() && !labels.contains(label) {
+                    let known = || labels.iter().map(String::as_str);
                     let finding = Finding::error(format!("`{label}` is not one of the labels' keys"));
-                    let known = list(labels.iter().map(String::as_str));
-                    self.tell(
-                        or_near(
-                            finding,
-                            label,
-                            labels.iter().map(String::as_str),
-                            &format!("the labels' keys are {known}"),
-                        ),
-                        &path,
-                    );
+                    let otherwise = format!("the labels' keys are {}", list(known()));
+                    let map = self.root.get("views").and_then(|t| t.get(&view.name)).and_then(|t| t.get("keys"));
+                    let written = map.map(Node::entries).unwrap_or_default().iter().find(|e| e.key == *label);
+                    let finding = finding.at(written.map(|e| e.spot.place()));
+                    self.findings.push(or_near(finding, label, known(), &otherwise));
                 }
                 if let Some((before, _)) = keys[..i].iter().find(|(_, c)| c == column) {
                     let finding = Finding::error(format!(
@@ -236,7 +237,7 @@ impl Rules<'_> {
             return;
         }
         if config.output.uri.contains(['*', '?', '[']) {
-            let finding = Finding::error(format!("`output.uri` is a glob: `{}`", config.output.uri));
+            let finding = Finding::error(format!("`output.uri` is a glob: `{}`", without_secrets(&config.output.uri)));
             self.tell(finding.help("write one folder, such as `out/`"), "output.uri");
             return;
         }
@@ -248,8 +249,10 @@ impl Rules<'_> {
         let inputs: Vec<_> = labels.into_iter().chain(sources).chain(snapshots).collect();
         for (what, uri) in inputs {
             if !uri.is_empty() && output.starts_with(&folder(uri)) {
-                let finding =
-                    Finding::error(format!("the output `{}` lies in the folder of {what}", config.output.uri));
+                let finding = Finding::error(format!(
+                    "the output `{}` lies in the folder of {what}",
+                    without_secrets(&config.output.uri)
+                ));
                 self.tell(
                     finding.help("results would be read as input by the next run: write them elsewhere"),
                     "output.uri",

@@ -59,6 +59,7 @@ fn property(key: &Key) -> Value {
     Value::Object(out)
 }
 
+/// Patterns stay with what every regex dialect knows.
 fn kind(of: &Kind) -> Map<String, Value> {
     let value = match of {
         Kind::Text | Kind::Uri | Kind::Zone => json!({ "type": "string", "minLength": 1 }),
@@ -81,7 +82,7 @@ fn kind(of: &Kind) -> Map<String, Value> {
         Kind::Table(below) => Value::Object(table(below)),
         Kind::Named(below) => json!({
             "type": "object",
-            "propertyNames": { "pattern": "^[\\p{L}\\p{N}_-]+$" },
+            "propertyNames": { "pattern": "^[^\\s!-,./:-@\\[-^`{-~]+$" },
             "additionalProperties": table(below),
         }),
         Kind::Columns(below) => json!({ "type": "object", "additionalProperties": table(below) }),

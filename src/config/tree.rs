@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use toml_edit::{Datetime, Item, TableLike};
 
+use super::values::may_hold_secret;
 use crate::finding::{Finding, Place};
 
 /// A text that keys and values were read from.
@@ -128,20 +129,16 @@ impl Node {
     }
 }
 
-/// Parses a whole file.
-pub(super) fn parse(file: &str, content: &str) -> Result<Node, Finding> {
+/// Parses a whole file. The parser limits how deep it may nest, so that recursion over the tree is safe.
+pub(super) fn parse(file: &str, content: &str) -> Result<Node, Box<Finding>> {
     let content = content.strip_prefix('\u{feff}').unwrap_or(content);
-    if let Some(at) = too_deep(content) {
-        let place = Place::of_bytes(file, content, at, at + 1);
-        return Err(Finding::error("invalid TOML: too many dots in one key").at(place));
-    }
     let document = match toml_edit::Document::parse(content) {
         Ok(document) => document,
-        Err(error) => return Err(syntax_finding(file, content, &error)),
+        Err(error) => return Err(Box::new(syntax_finding(file, content, &error))),
     };
     let mut secret = Vec::new();
-    if let Some(storage) = document.as_table().get("storage") {
-        value_ranges(storage, &mut secret);
+    for (name, item) in document.as_table().iter() {
+        secret_ranges(item, name == "storage", &mut secret);
     }
     let text = Arc::new(Text { file: file.to_string(), content: content.to_string(), secret });
     let entries = entries(document.as_table(), &text, &Spot::whole(&text));
@@ -164,35 +161,24 @@ fn may_be_secret(content: &str, at: usize, line: &str) -> bool {
     let lower = line.to_lowercase();
     let before = content.get(..at).unwrap_or(content);
     let header = before.lines().rev().map(str::trim_start).find(|l| l.starts_with('['));
+    if may_hold_secret(line.split_once('=').map_or(line, |(_, value)| value)) {
+        return true;
+    }
     header.is_some_and(|h| h.trim_start_matches(['[', ' ', '\t', '"', '\'']).starts_with("storage"))
         || ["storage", "secret", "token", "password", "access_key", "credential"].iter().any(|w| lower.contains(w))
 }
 
-/// Where a line nests a key deeper than any table goes: the parser's own recursion must not depend on the input.
-fn too_deep(content: &str) -> Option<usize> {
-    const DOTS: usize = 200;
-    let mut start = 0;
-    for line in content.split_inclusive('\n') {
-        let key = line.split('=').next().unwrap_or(line);
-        if key.bytes().filter(|b| *b == b'.').count() > DOTS && !line.trim_start().starts_with('#') {
-            return Some(start);
-        }
-        start += line.len();
-    }
-    None
-}
-
-fn value_ranges(item: &Item, out: &mut Vec<Range<usize>>) {
+/// `all` the values of an item, or only texts that look as if they held a password.
+fn secret_ranges(item: &Item, all: bool, out: &mut Vec<Range<usize>>) {
     if let Some(table) = item.as_table_like() {
-        for (_, item) in table.iter() {
-            value_ranges(item, out);
-        }
+        table.iter().for_each(|(_, item)| secret_ranges(item, all, out));
     } else if let Some(tables) = item.as_array_of_tables() {
-        for (_, item) in tables.iter().flat_map(toml_edit::Table::iter) {
-            value_ranges(item, out);
-        }
+        tables.iter().flat_map(toml_edit::Table::iter).for_each(|(_, item)| secret_ranges(item, all, out));
+    } else if let Some(items) = item.as_array().filter(|_| !all) {
+        let texts = items.iter().filter(|item| item.as_str().is_some_and(may_hold_secret));
+        out.extend(texts.filter_map(toml_edit::Value::span));
     }
-    if item.is_value() {
+    if item.is_value() && (all || item.as_str().is_some_and(may_hold_secret)) {
         out.extend(item.span());
     }
 }

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
-use super::Places;
+use super::{Places, without_secrets};
 use crate::finding::Place;
 
 /// A valid `backcast.toml` with its `--set` overrides.
@@ -49,24 +49,30 @@ impl Config {
     }
 }
 
-/// Shows everything but the values of `[storage]`.
+/// Shows everything but the values of `[storage]` and the queries of web addresses.
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let storage: BTreeMap<&str, &str> = self.storage.keys().map(|name| (name.as_str(), "(hidden)")).collect();
+        let mut shown = self.clone();
+        let sources = shown.sources.iter_mut().map(|s| &mut s.uri);
+        let snapshots = shown.snapshots.iter_mut().map(|s| &mut s.uri);
+        for uri in [&mut shown.labels.uri, &mut shown.output.uri].into_iter().chain(sources).chain(snapshots) {
+            *uri = without_secrets(uri);
+        }
+        shown.storage.values_mut().for_each(|value| *value = "(hidden)".to_string());
         f.debug_struct("Config")
-            .field("path", &self.path)
-            .field("base", &self.base)
-            .field("project", &self.project)
-            .field("labels", &self.labels)
-            .field("sources", &self.sources)
-            .field("views", &self.views)
-            .field("snapshots", &self.snapshots)
-            .field("models", &self.models)
-            .field("diff", &self.diff)
-            .field("dataset", &self.dataset)
-            .field("output", &self.output)
-            .field("run", &self.run)
-            .field("storage", &storage)
+            .field("path", &shown.path)
+            .field("base", &shown.base)
+            .field("project", &shown.project)
+            .field("labels", &shown.labels)
+            .field("sources", &shown.sources)
+            .field("views", &shown.views)
+            .field("snapshots", &shown.snapshots)
+            .field("models", &shown.models)
+            .field("diff", &shown.diff)
+            .field("dataset", &shown.dataset)
+            .field("output", &shown.output)
+            .field("run", &shown.run)
+            .field("storage", &shown.storage)
             .finish_non_exhaustive()
     }
 }

@@ -9,8 +9,8 @@ mod zone;
 pub(super) use duration::duration_ns;
 pub(super) use instant::{instant, instant_of_datetime};
 pub(super) use size::size_bytes;
-pub use uri::resolve_uri;
-pub(super) use uri::{check_uri, is_local};
+pub(super) use uri::{check_uri, is_local, may_hold_secret};
+pub use uri::{resolve_uri, without_secrets};
 pub(super) use zone::zone;
 
 /// Why a text is not a value. The message reads after "`the.key`".

@@ -63,7 +63,7 @@ pub(in crate::config) fn check_uri(uri: &str) -> Result<(), Wrong> {
             "s3" | "gs" => "bucket",
             _ => "container",
         };
-        return Err(Wrong::new(format!("names no {what}: `{uri}`"))
+        return Err(Wrong::new(format!("names no {what}: `{}`", without_secrets(uri)))
             .help(format!("write `{lower}://{}/folder/`", what.to_uppercase())));
     }
     if matches!(lower.as_str(), "http" | "https") && url::Url::parse(uri).is_err() {
@@ -107,9 +107,22 @@ fn scheme_help(scheme: &str) -> String {
     }
 }
 
-/// A URI without user, password and query, so that it can be shown.
-fn without_secrets(uri: &str) -> String {
-    let Some((scheme, rest)) = split_scheme(uri) else { return uri.to_string() };
+/// Whether a text looks like a URI with a password, or with a query that may be signed.
+pub(in crate::config) fn may_hold_secret(text: &str) -> bool {
+    let text = text.trim_start_matches(|c: char| !c.is_alphanumeric());
+    let Some((scheme, rest)) = text.split_once(":/") else { return false };
+    let rest = rest.trim_start_matches('/');
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or("");
+    let http = scheme.to_lowercase().starts_with("http");
+    (authority.contains('@') && (authority.contains(':') || !scheme.starts_with('a'))) || (http && rest.contains('?'))
+}
+
+/// A URI without user and password, and without the query of a web address (which may be signed): what can be shown.
+pub fn without_secrets(uri: &str) -> String {
+    if !may_hold_secret(uri) {
+        return uri.to_string();
+    }
+    let Some((scheme, rest)) = split_scheme(uri) else { return "…".to_string() };
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
