@@ -3,5 +3,8 @@ pub mod config;
 pub mod error;
 pub mod exact;
 pub mod finding;
+pub mod monitor;
+pub mod plan;
+pub mod replay;
 pub mod source;
 pub mod sql;

@@ -3,6 +3,7 @@
 
 mod features;
 mod keys;
+mod lineage;
 mod marker;
 mod project;
 mod snapshots;
@@ -10,6 +11,7 @@ mod views;
 
 pub use features::{Feature, scalar_of};
 pub use keys::comparable_type;
+pub use lineage::features_of_aggregate;
 pub use marker::{marked_source, SourceMarker};
 pub use project::{Inputs, Project};
 pub use snapshots::{MappedColumn, SnapshotTable};

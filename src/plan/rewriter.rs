@@ -12,7 +12,7 @@ use datafusion::optimizer::{Optimizer, OptimizerContext, OptimizerRule};
 
 use crate::analysis::View;
 use crate::plan::bounds;
-use crate::plan::relation::{AsOf, Live, Relation, bind_time, mentions_time};
+use crate::plan::relation::{AsOf, Live, Read, Relation, bind_time, mentions_time};
 use crate::plan::spine::{Spine, SpineKind, Spines};
 use crate::plan::{aggregate, alias, constant, filter, join, limit, projection, scan, union, window};
 use crate::source::Log;
@@ -55,8 +55,8 @@ pub struct Lookback {
 pub struct Rewriter<'a> {
     pub logs: &'a [Log],
     pub spines: &'a Spines,
-    /// First and last label time, nanoseconds.
-    pub times: (i64, i64),
+    /// First and last label time, nanoseconds; `None` where labels were not read: then nothing is pruned.
+    pub times: Option<(i64, i64)>,
     names: Cell<usize>,
     lookbacks: RefCell<Vec<Lookback>>,
 }
@@ -86,7 +86,7 @@ pub fn rewrite_view(
     normalised: &LogicalPlan,
     logs: &[Log],
     spines: &Spines,
-    times: (i64, i64),
+    times: Option<(i64, i64)>,
 ) -> Outcome<Rewritten> {
     let rewriter =
         Rewriter { logs, spines, times, names: Cell::new(0), lookbacks: RefCell::new(Vec::new()) };
@@ -162,6 +162,11 @@ impl Rewriter<'_> {
         }
     }
 
+    /// The operator below as an as-of relation: [`Rewriter::rewrite`], then [`Rewriter::as_of`].
+    pub fn as_of_below(&self, plan: &LogicalPlan, binding: &Binding) -> Outcome<AsOf> {
+        self.as_of(self.rewrite(plan, binding)?, binding)
+    }
+
     /// As-of, keyed, and satisfying the binding.
     pub fn bind(&self, relation: Relation, binding: &Binding) -> Outcome<AsOf> {
         match relation {
@@ -207,7 +212,7 @@ impl Rewriter<'_> {
     /// Takes a live relation to observers: a join with the spine in which conditions see each observer's time.
     /// `JoinType::Left` keeps observers without any row.
     pub fn stab(&self, live: Live, kind: SpineKind, binding: &Binding, join: JoinType) -> Outcome<AsOf> {
-        self.note_lookbacks(&live);
+        self.note(&live.reads, &live.conditions);
         let spine = self.spine(kind);
         let observer = self.fresh("s");
         let (mut outputs, mut on) = self.key_conditions(binding, &live.plan)?;
@@ -221,7 +226,10 @@ impl Rewriter<'_> {
             outputs.push(self.at(expr, kind, &own)?.alias(name));
         }
         let left = spine.plan(&self.fresh("spine"), &observer, outputs)?;
-        let pruned = bounds::prune(live.plan, &live.conditions, self.times, spine.observers.now_unit)?;
+        let pruned = match self.times {
+            Some(times) => bounds::prune(live.plan, &live.conditions, times, spine.observers.now_unit)?,
+            None => live.plan,
+        };
         let joined = if on.is_empty() && join == JoinType::Inner {
             LogicalPlanBuilder::from(left).cross_join(pruned)?.build()?
         } else {
@@ -275,10 +283,11 @@ impl Rewriter<'_> {
         Ok(hoisted.data()?)
     }
 
-    fn note_lookbacks(&self, live: &Live) {
+    /// Remembers how far back the conditions let these sources be read.
+    pub fn note(&self, reads: &[Read], conditions: &[Expr]) {
         let mut lookbacks = self.lookbacks.borrow_mut();
-        for read in &live.reads {
-            let duration = read.event_time.as_ref().and_then(|time| bounds::lookback(time, &live.conditions));
+        for read in reads {
+            let duration = read.event_time.as_ref().and_then(|time| bounds::lookback(time, conditions));
             let lookback = Lookback { source: read.source, duration };
             if !lookbacks.contains(&lookback) {
                 lookbacks.push(lookback);

@@ -29,7 +29,7 @@ pub fn rewrite(rewriter: &Rewriter, scan: &TableScan) -> Outcome {
         wanted.push(time);
     }
     let name: &TableReference = &scan.table_name;
-    let plan = log.live(name, &wanted, rewriter.times.1)?;
+    let plan = log.live(name, &wanted, rewriter.times.map_or(i64::MAX, |t| t.1))?;
     let (from, until) = (rewriter.fresh("from"), rewriter.fresh("until"));
     let mut kept: Vec<Expr> = columns.iter().cloned().map(Expr::Column).collect();
     kept.push(Expr::Column(Column::new_unqualified(FROM)).alias(&from));
@@ -41,9 +41,9 @@ pub fn rewrite(rewriter: &Rewriter, scan: &TableScan) -> Outcome {
         conditions.push(end.clone().is_null().or(end.gt(instant)));
     }
     let mut plan = LogicalPlanBuilder::from(plan);
-    if !log.has_until() {
-        // The same bound as a plain filter: no row that no label can see goes any further.
-        plan = plan.filter(Expr::Column(Column::new_unqualified(FROM)).lt_eq(lit(rewriter.times.1)))?;
+    if let Some((_, latest)) = rewriter.times {
+        // No row that no label can see goes any further.
+        plan = plan.filter(Expr::Column(Column::new_unqualified(FROM)).lt_eq(lit(latest)))?;
     }
     let plan = plan.project(kept)?.build()?;
     let event_time = asked.then(|| Column::new(Some(name.clone()), log.config.time.clone()));

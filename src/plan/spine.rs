@@ -54,6 +54,22 @@ pub struct Spines {
 const BATCH_ROWS: usize = 8192;
 const OBSERVER: &str = "observer";
 
+impl Spines {
+    /// Spines without observers, for plans that are only looked at: keys of these types.
+    ///
+    /// # Errors
+    /// As [`Spine::new`].
+    pub fn empty(keys: &[DataType], now_unit: TimeUnit) -> DfResult<Self> {
+        let none = || Int64Array::from(Vec::<i64>::new());
+        let observers = |kind, keys| Observers { kind, times: none(), time_numbers: none(), keys, now_unit };
+        let columns = keys.iter().map(datafusion::arrow::array::new_empty_array).collect();
+        Ok(Self {
+            keyed: Spine::new(observers(SpineKind::Keyed, columns))?,
+            timed: Spine::new(observers(SpineKind::Timed, Vec::new()))?,
+        })
+    }
+}
+
 impl Spine {
     /// # Errors
     /// Only where Arrow can't make the table, which is a defect.

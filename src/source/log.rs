@@ -234,6 +234,41 @@ impl Log {
         self.instant_of(index).alias(self.schema.field(index).name())
     }
 
+    pub fn has_deleted(&self) -> bool {
+        self.deleted.is_some()
+    }
+
+    /// Whether an event known at exactly T is visible at T.
+    pub fn ties(&self) -> Tie {
+        if self.exclusive { Tie::Exclude } else { Tie::Include }
+    }
+
+    /// The rows as they are, redelivered ones and old versions too, that arrive by `latest_ns`: the columns `columns`
+    /// (indices into [`Log::schema`]), then event time and arrival in nanoseconds since 1970, then, where the source has
+    /// `deleted`, whether it holds.
+    ///
+    /// # Errors
+    /// Only where a plan can't be built, which is a defect.
+    pub fn raw_rows(&self, columns: &[usize], latest_ns: i64) -> DfResult<LogicalPlan> {
+        let raw_schema = datafusion::catalog::TableProvider::schema(self.table.as_ref());
+        let source = provider_as_source(Arc::clone(&self.table) as _);
+        let shift = if self.config.available_at.is_some() { 0 } else { self.config.delay_ns };
+        let mut exprs: Vec<Expr> = columns.iter().map(|&i| self.canonical(i)).collect();
+        exprs.push(instant_ns(self.instant(&self.config.time), 0).alias("__event"));
+        exprs.push(instant_ns(self.instant(self.available_at()), shift).alias("__available"));
+        let rows = LogicalPlanBuilder::scan(RAW, source, None)?
+            .filter(self.reachable(&raw_schema, latest_ns))?
+            .project(exprs)?;
+        match &self.deleted {
+            Some(deleted) => {
+                let all = rows.schema().columns().into_iter().map(Expr::Column).collect::<Vec<_>>();
+                let deleted = cast(deleted.clone(), DataType::Boolean).alias("__deleted");
+                rows.project(all.into_iter().chain([deleted]).collect::<Vec<_>>())?.build()
+            }
+            None => rows.build(),
+        }
+    }
+
     /// One row of counts over the whole log: `rows`, `null_times`, `null_ids`, all `Int64`.
     ///
     /// # Errors

@@ -1,0 +1,200 @@
+//! Which engine a view gets, and the replay of all views.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef};
+use datafusion::arrow::datatypes::TimeUnit;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::prelude::SessionContext;
+
+use crate::analysis::{Project, View};
+use crate::error::{Error, Result};
+use crate::finding::Finding;
+use crate::monitor::Monitor;
+use crate::plan::{Lookback, Rewritten, Spines, normalise, rewrite_view};
+use crate::replay::observers::LabelObservers;
+use crate::replay::values::ViewValues;
+use crate::replay::{reference, set};
+use crate::source::{Labels, Log};
+
+/// The engines, and `Auto`: the fastest that takes the view.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Engine {
+    #[default]
+    Auto,
+    Reference,
+    Rewrite,
+    Sweep,
+}
+
+impl Engine {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Reference => "reference",
+            Self::Rewrite => "rewrite",
+            Self::Sweep => "sweep",
+        }
+    }
+}
+
+/// The engine that a view gets, and why.
+#[derive(Debug, Clone)]
+pub struct EngineChoice {
+    pub engine: Engine,
+    pub reason: String,
+    pub lookbacks: Vec<Lookback>,
+    /// The plan of the rewrite engine; not optimised.
+    pub plan: Option<LogicalPlan>,
+}
+
+/// What a replay is told from outside the config.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ReplayOptions {
+    pub engine: Engine,
+}
+
+/// One view, replayed.
+#[derive(Debug, Clone)]
+pub struct ViewReplay {
+    pub view: String,
+    pub engine: Engine,
+    pub reason: String,
+    pub lookbacks: Vec<Lookback>,
+    pub values: ViewValues,
+}
+
+/// All views, replayed.
+#[derive(Debug, Clone)]
+pub struct Replay {
+    /// In dependency order, helpers left out.
+    pub views: Vec<ViewReplay>,
+    /// By feature of the project, one value per label row, defaults filled in.
+    pub features: Vec<ArrayRef>,
+}
+
+/// Chooses the engine for a view over these spines.
+///
+/// # Errors
+/// Bad input where a forced engine does not take the view.
+pub fn choose(
+    view: &View,
+    logs: &[Log],
+    spines: &Spines,
+    times: Option<(i64, i64)>,
+    session: &SessionContext,
+    requested: Engine,
+) -> Result<EngineChoice> {
+    let refused = |reason: &str| {
+        Error::input(
+            Finding::error(format!("view `{}` can't run on the engine `{}`: {reason}", view.name, requested.name()))
+                .at(view.sql.start())
+                .help("leave the choice to `--engine auto`"),
+        )
+    };
+    let by_reference = |reason: String, lookbacks: Vec<Lookback>| EngineChoice {
+        engine: Engine::Reference,
+        reason,
+        lookbacks,
+        plan: None,
+    };
+    if requested == Engine::Sweep {
+        return Err(refused("this version has no sweep"));
+    }
+    let rewritten: Result<Rewritten, String> = normalise(&view.plan, &session.state())
+        .map_err(|e| e.strip_backtrace())
+        .and_then(|plan| rewrite_view(view, &plan, logs, spines, times).map_err(|e| e.to_string()));
+    match (rewritten, requested) {
+        (Ok(done), Engine::Reference) => Ok(by_reference("asked for".to_string(), done.lookbacks)),
+        (Err(_), Engine::Reference) => Ok(by_reference("asked for".to_string(), Vec::new())),
+        (Err(reason), Engine::Rewrite) => Err(refused(&reason)),
+        (Err(reason), _) => Ok(by_reference(format!("no rewrite: {reason}"), Vec::new())),
+        (Ok(done), _) => Ok(EngineChoice {
+            engine: Engine::Rewrite,
+            reason: "every operator has a rewrite".to_string(),
+            lookbacks: done.lookbacks,
+            plan: Some(done.plan),
+        }),
+    }
+}
+
+/// Replays every view of the project for every label row.
+///
+/// # Errors
+/// Bad input, what the data breaks, or a failure of an engine.
+pub async fn replay(
+    project: &Project,
+    labels: &Labels,
+    session: &SessionContext,
+    options: ReplayOptions,
+    monitor: &dyn Monitor,
+) -> Result<Replay> {
+    let logs = &project.inputs.logs;
+    let unit: TimeUnit = labels.now_unit();
+    let times = match (labels.times.values().first(), labels.times.values().last()) {
+        (Some(&first), Some(&last)) => Some((first, last)),
+        _ => None,
+    };
+    let mut views = Vec::new();
+    for view in project.views.iter().filter(|v| !v.is_helper()) {
+        let failed = |e| Error::engine(format!("replay view `{}`", view.name), e);
+        let observers = LabelObservers::new(labels, &view.keys, unit).map_err(failed)?;
+        let choice = choose(view, logs, &observers.spines, times, session, options.engine)?;
+        monitor.begin(&format!("replaying {}", view.name), Some(labels.rows() as u64));
+        let values = match &choice.plan {
+            Some(plan) => set::run(view, plan.clone(), &observers, labels, session, monitor).await,
+            None => {
+                let rows: Vec<usize> = (0..labels.rows()).collect();
+                reference::run(view, logs, labels, &rows, session, monitor).await
+            }
+        };
+        monitor.end();
+        views.push(ViewReplay {
+            view: view.name.clone(),
+            engine: choice.engine,
+            reason: choice.reason,
+            lookbacks: choice.lookbacks,
+            values: values.map_err(|e| named_feature(e, view))?,
+        });
+    }
+    let features = filled(project, &views)?;
+    Ok(Replay { views, features })
+}
+
+/// The features of the project in order, defaults filled in.
+fn filled(project: &Project, views: &[ViewReplay]) -> Result<Vec<ArrayRef>> {
+    let mut features = Vec::with_capacity(project.features.len());
+    for configured in &project.inputs.config.views {
+        let Some(view) = project.view(&configured.name) else { continue };
+        let Some(replayed) = views.iter().find(|v| v.view == view.name) else { continue };
+        let columns = replayed
+            .values
+            .with_defaults(&view.features)
+            .map_err(|e| Error::engine(format!("fill the defaults of view `{}`", view.name), e))?;
+        features.extend(columns.into_iter().map(|c| Arc::clone(&c)));
+    }
+    debug_assert!(features.iter().all(|f| f.len() == features.first().map_or(0, |g| g.len())));
+    Ok(features)
+}
+
+/// An error that names an aggregate also names the features that are made of it.
+fn named_feature(error: Error, view: &View) -> Error {
+    let Error::Input(findings) = error else { return error };
+    let named = findings.into_iter().map(|finding| {
+        if finding.place.is_some() {
+            return finding;
+        }
+        let features = crate::analysis::features_of_aggregate(view, &finding.message);
+        let place = view.sql.start();
+        match features.as_slice() {
+            [] => finding.at(place),
+            names => {
+                let names: Vec<String> = names.iter().map(|n| format!("`{}.{n}`", view.name)).collect();
+                Finding { message: format!("{} (feature {})", finding.message, names.join(", ")), ..finding }
+                    .at(place)
+                    .help("sum a wider type: `SUM(CAST(x AS DOUBLE))` or a DECIMAL")
+            }
+        }
+    });
+    Error::Input(named.collect())
+}

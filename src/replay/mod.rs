@@ -1,0 +1,19 @@
+//! As-of values for label rows: which engine, the run of it, and its results in the order of the labels.
+//!
+//! * [`reference`] does literally what the law says, one label time after the other. It is what all else is held against.
+//! * [`set`] runs the as-of rewrite for all label times at once.
+//!
+//! Both give [`ViewValues`]: a column per feature with one value per label row, and which label rows the view has a row
+//! for. Defaults (`when_missing`, `when_null`) are filled in after that, in one place.
+
+mod engine;
+mod observers;
+pub mod reference;
+mod self_check;
+mod set;
+mod values;
+
+pub use engine::{Engine, EngineChoice, Replay, ReplayOptions, ViewReplay, choose, replay};
+pub use observers::LabelObservers;
+pub use self_check::{SelfCheck, self_check};
+pub use values::ViewValues;

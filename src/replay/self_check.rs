@@ -1,0 +1,151 @@
+//! A sample of every run is recomputed by the reference engine and compared, bit for bit.
+
+use std::time::{Duration, Instant};
+
+use datafusion::arrow::array::{Array, ArrayRef, UInt32Array};
+use datafusion::arrow::compute::{kernels::cmp::not_distinct, take};
+use datafusion::arrow::row::{RowConverter, SortField};
+use datafusion::prelude::SessionContext;
+use serde::Serialize;
+
+use crate::analysis::Project;
+use crate::error::{Error, Result};
+use crate::monitor::Monitor;
+use crate::replay::engine::{Engine, Replay};
+use crate::replay::reference;
+use crate::source::{Labels, orderable};
+
+/// At least this many label rows are checked.
+const FEWEST_ROWS: usize = 8;
+/// At most this many.
+const MOST_ROWS: usize = 256;
+/// The share of the run's time that the check may take.
+const SHARE: u32 = 10;
+
+/// How the sample compared.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct SelfCheck {
+    pub rows: usize,
+    pub cells: usize,
+    pub differences: usize,
+    /// The first cells that differ, for the report.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub examples: Vec<String>,
+}
+
+/// Compares a sample of label rows with the reference engine; more of them while a tenth of `spent` lasts.
+///
+/// # Errors
+/// As the reference engine.
+pub async fn self_check(
+    project: &Project,
+    labels: &Labels,
+    replay: &Replay,
+    session: &SessionContext,
+    spent: Duration,
+    monitor: &dyn Monitor,
+) -> Result<SelfCheck> {
+    let mut check = SelfCheck::default();
+    let began = Instant::now();
+    let allowed = spent / SHARE;
+    let order = sample(labels.rows());
+    monitor.begin("checking a sample against the reference", Some(order.len() as u64));
+    let mut at = 0;
+    while at < order.len() && (at < FEWEST_ROWS || began.elapsed() < allowed) {
+        let size = if at == 0 { FEWEST_ROWS } else { at };
+        // The next, larger batch only where the time so far says that it fits.
+        if at > 0 && began.elapsed() * 2 > allowed {
+            break;
+        }
+        let mut rows = order[at..(at + size).min(order.len())].to_vec();
+        rows.sort_unstable();
+        at += rows.len();
+        compare(project, labels, replay, session, &rows, &mut check).await?;
+        monitor.advance(rows.len() as u64);
+    }
+    monitor.end();
+    Ok(check)
+}
+
+/// Label rows spread evenly over time, in an order whose every prefix is spread too.
+fn sample(rows: usize) -> Vec<usize> {
+    let wanted = rows.min(MOST_ROWS);
+    let mut order: Vec<usize> = Vec::with_capacity(wanted);
+    let bits = usize::BITS - wanted.next_power_of_two().leading_zeros() - 1;
+    for i in 0..wanted.next_power_of_two() {
+        let reversed = if bits == 0 { 0 } else { i.reverse_bits() >> (usize::BITS - bits) };
+        if reversed < wanted {
+            order.push(reversed * rows / wanted);
+        }
+    }
+    order
+}
+
+async fn compare(
+    project: &Project,
+    labels: &Labels,
+    replay: &Replay,
+    session: &SessionContext,
+    rows: &[usize],
+    check: &mut SelfCheck,
+) -> Result<()> {
+    check.rows += rows.len();
+    let picks = UInt32Array::from_iter_values(rows.iter().filter_map(|&r| u32::try_from(r).ok()));
+    for replayed in replay.views.iter().filter(|v| v.engine != Engine::Reference) {
+        let Some(view) = project.view(&replayed.view) else { continue };
+        let failed = |e| Error::engine(format!("check view `{}`", view.name), e);
+        let silent = crate::monitor::Silent;
+        let expected = reference::run(view, &project.inputs.logs, labels, rows, session, &silent).await?;
+        for ((got, expected), feature) in replayed.values.columns.iter().zip(&expected.columns).zip(&view.features) {
+            let got = take(got, &picks, None).map_err(|e| failed(e.into()))?;
+            check.cells += rows.len();
+            for row in differing(&got, expected).map_err(failed)? {
+                check.differences += 1;
+                if check.examples.len() < 10 {
+                    let text = |a: &ArrayRef| {
+                        datafusion::arrow::util::display::array_value_to_string(a, row).unwrap_or_default()
+                    };
+                    let at = crate::source::time::rfc3339(labels.times.value(rows[row]));
+                    check.examples.push(format!(
+                        "{} at {at}: reference {}, {} {}",
+                        feature.full_name(),
+                        text(expected),
+                        replayed.engine.name(),
+                        text(&got)
+                    ));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Rows where the two differ in value; NULL equals NULL and NaN equals NaN.
+fn differing(a: &ArrayRef, b: &ArrayRef) -> datafusion::error::Result<Vec<usize>> {
+    if let Ok(same) = not_distinct(&a.as_ref() as &dyn datafusion::arrow::array::Datum, &b.as_ref()) {
+        return Ok((0..same.len()).filter(|&i| !(same.is_valid(i) && same.value(i))).collect());
+    }
+    let (a, b) = (orderable(a)?, orderable(b)?);
+    let converter = RowConverter::new(vec![SortField::new(a.data_type().clone())])?;
+    let (a, b) = (converter.convert_columns(&[a])?, converter.convert_columns(&[b])?);
+    Ok((0..a.num_rows()).filter(|&i| a.row(i) != b.row(i)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_has_each_row_once_and_is_spread_from_its_start() {
+        for rows in [0, 1, 2, 7, 256, 1000] {
+            let mut order = sample(rows);
+            assert_eq!(order.len(), rows.min(256));
+            if rows == 1000 {
+                assert_eq!(order[..2], [0, 500]);
+            }
+            order.sort_unstable();
+            order.dedup();
+            assert_eq!(order.len(), rows.min(256));
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! What an engine found for a view, in the order of the label rows.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, UInt32Array};
+use datafusion::arrow::compute::{cast, is_null, kernels::zip::zip, take};
+use datafusion::arrow::util::display::array_value_to_string;
+use datafusion::error::Result as DfResult;
+
+use crate::analysis::{Feature, View};
+use crate::error::Error;
+use crate::finding::Finding;
+use crate::source::Labels;
+use crate::source::time::rfc3339;
+
+/// The as-of values of one view for all label rows, before defaults.
+#[derive(Debug, Clone)]
+pub struct ViewValues {
+    /// By feature of the view; plain types.
+    pub columns: Vec<ArrayRef>,
+    /// Whether the view has a row for the label row's keys at its time.
+    pub found: BooleanArray,
+}
+
+impl ViewValues {
+    /// From found rows: `rows[i]` is the position in `columns` of label row i's row.
+    ///
+    /// # Errors
+    /// Types that can't be made plain.
+    pub fn gather(columns: &[ArrayRef], rows: &UInt32Array, features: &[Feature]) -> DfResult<Self> {
+        let found = (0..rows.len()).map(|i| Some(rows.is_valid(i))).collect();
+        let columns = columns
+            .iter()
+            .zip(features)
+            .map(|(column, feature)| Ok(cast(&take(column, rows, None)?, &feature.data_type)?))
+            .collect::<DfResult<_>>()?;
+        Ok(Self { columns, found })
+    }
+
+    /// The dataset's values: `when_missing` where there is no row, `when_null` where the row's value is NULL.
+    ///
+    /// # Errors
+    /// Only where Arrow can't choose between two arrays of one type, which is a defect.
+    pub fn with_defaults(&self, features: &[Feature]) -> DfResult<Vec<ArrayRef>> {
+        let fill = |(column, feature): (&ArrayRef, &Feature)| -> DfResult<ArrayRef> {
+            let mut filled = Arc::clone(column);
+            if let Some(default) = &feature.when_null {
+                let nulls = datafusion::arrow::compute::and(&is_null(column)?, &self.found)?;
+                filled = zip(&nulls, &default.to_scalar()?, &filled)?;
+            }
+            if let Some(default) = &feature.when_missing {
+                filled = zip(&self.found, &filled, &default.to_scalar()?)?;
+            }
+            Ok(filled)
+        };
+        self.columns.iter().zip(features).map(fill).collect()
+    }
+}
+
+/// A view with several rows for a key that a label asks for.
+pub fn ambiguous(view: &View, labels: &Labels, row: usize, count: usize) -> Error {
+    let key = |k: &crate::analysis::ViewKey| {
+        let value = array_value_to_string(&labels.keys[k.label], row).unwrap_or_default();
+        format!("{} = {value}", k.column)
+    };
+    let keys: Vec<String> = view.keys.iter().map(key).collect();
+    let whose = if keys.is_empty() { String::new() } else { format!(" for {}", keys.join(", ")) };
+    let at = rfc3339(labels.times.value(row));
+    Error::input(
+        Finding::error(format!("view `{}` has {count} rows{whose} at {at}, where one is wanted", view.name))
+            .at(view.sql.start())
+            .help("group by the key, or keep one row per key"),
+    )
+}
