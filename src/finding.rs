@@ -121,12 +121,8 @@ impl fmt::Display for Finding {
         if let Some(place) = &self.place {
             write!(f, "\n{:gutter$}--> {}:{}:{}", "", place.file, place.line, place.column)?;
             if !place.text.is_empty() {
-                let before: String = place
-                    .text
-                    .chars()
-                    .take(place.column - 1)
-                    .map(|c| if c == '\t' { '\t' } else { ' ' })
-                    .collect();
+                let before: String =
+                    place.text.chars().take(place.column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
                 write!(f, "\n{:gutter$} |", "")?;
                 write!(f, "\n{} | {}", place.line, place.text)?;
                 write!(f, "\n{:gutter$} | {before}{}", "", "^".repeat(place.length))?;

@@ -1,1 +1,3 @@
+pub mod diff;
 pub mod finding;
+pub mod report;

@@ -1,0 +1,4 @@
+use super::Report;
+pub fn html(_report: &Report) -> String {
+    String::new()
+}
