@@ -47,6 +47,21 @@ pub enum IssueKind {
     Order,
 }
 
+impl IssueKind {
+    /// The name in report.json.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Extra => "extra",
+            Self::Renamed => "renamed",
+            Self::Type => "type",
+            Self::Nullability => "nullability",
+            Self::Timezone => "timezone",
+            Self::Order => "order",
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SchemaIssue {
     /// The snapshot's name of the column; where it has none, the dataset's.

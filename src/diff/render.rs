@@ -86,11 +86,25 @@ fn single(cell: &ArrayRef) -> Result<Value, ArrowError> {
     }
 }
 
-/// The types that what a dictionary holds may come out as, and [`json`] tells without a detour.
+/// The types that [`json`] tells without a detour, among those that a dictionary or run-ends may encode.
 fn is_told_directly(data_type: &DataType) -> bool {
-    data_type.is_floating()
-        || data_type.is_nested() && !matches!(data_type, DataType::Map(_, _) | DataType::Union(_, _))
-        || matches!(data_type, DataType::Boolean | DataType::UInt64 | DataType::Decimal256(_, _) | DataType::LargeUtf8)
+    use DataType::{
+        Boolean, Decimal256, FixedSizeList, Float16, Float32, Float64, LargeList, LargeUtf8, List, Struct, UInt64,
+    };
+    matches!(
+        data_type,
+        Boolean
+            | UInt64
+            | Float16
+            | Float32
+            | Float64
+            | Decimal256(_, _)
+            | LargeUtf8
+            | List(_)
+            | LargeList(_)
+            | FixedSizeList(_, _)
+            | Struct(_)
+    )
 }
 
 fn elements(list: &ArrayRef) -> Result<Value, ArrowError> {

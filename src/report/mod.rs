@@ -8,8 +8,10 @@
 mod html;
 mod json;
 mod model;
+mod table;
 mod terminal;
 mod text;
+mod verdict;
 
 pub use html::html;
 pub use json::json;

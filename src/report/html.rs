@@ -1,4 +1,0 @@
-use super::Report;
-pub fn html(_report: &Report) -> String {
-    String::new()
-}
