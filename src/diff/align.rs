@@ -188,3 +188,7 @@ fn encoded_features(
     }
     if columns.0.is_empty() { Ok(None) } else { encode(&columns.0, &columns.1).map(Some) }
 }
+
+#[cfg(test)]
+#[path = "align_tests.rs"]
+mod tests;

@@ -109,3 +109,7 @@ impl Mismatches {
         Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
     }
 }
+
+#[cfg(test)]
+#[path = "mismatches_tests.rs"]
+mod tests;

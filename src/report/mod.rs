@@ -8,6 +8,8 @@
 mod html;
 mod json;
 mod model;
+#[cfg(test)]
+mod samples;
 mod table;
 mod terminal;
 mod text;

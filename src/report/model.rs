@@ -5,6 +5,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use super::text::number;
 use crate::diff::SnapshotDiff;
 
 /// The version of the format that [`Report`] serialises to.
@@ -99,6 +100,19 @@ pub struct Gate {
     pub detail: String,
 }
 
+impl Gate {
+    /// The gate of agreement over the features of all snapshots; `gate` is the share that must agree, per feature.
+    pub fn agreement(snapshots: &[SnapshotDiff], gate: f64) -> Self {
+        let features = || snapshots.iter().flat_map(|snapshot| &snapshot.features);
+        let (all, failed) = (features().count(), features().filter(|feature| !feature.passed).count());
+        let passed = failed == 0;
+        let share = number(gate * 100.0);
+        let of = if all == 1 { "feature reaches" } else { "features reach" };
+        let detail = format!("{} of {all} {of} an agreement of {share} %", all - failed);
+        Self { gate: GateKind::Agreement, passed, detail }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ViewReport {
     pub view: String,
@@ -157,4 +171,17 @@ pub struct OutputReport {
 pub struct Timing {
     pub phase: String,
     pub seconds: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::samples::flawed;
+
+    #[test]
+    fn the_gate_of_agreement_counts_the_features_that_reach_it() {
+        let gate = Gate::agreement(&flawed().snapshots, 0.995);
+        assert_eq!((gate.passed, gate.detail.as_str()), (false, "2 of 3 features reach an agreement of 99.5 %"));
+        assert!(Gate::agreement(&[], 0.995).passed);
+    }
 }

@@ -45,6 +45,17 @@ impl Table {
         }
     }
 
+    /// Cuts one column down to `least` and, where that is not enough, drops columns from the right.
+    pub(super) fn fit(&mut self, column: usize, least: usize, columns: usize) {
+        let natural = self.columns.get(column).map_or(0, |(_, widest)| *widest);
+        self.squeeze(column, least, columns);
+        while self.width() > columns && self.columns.len() > column + 2 {
+            self.columns.pop();
+            self.columns[column].1 = natural;
+            self.squeeze(column, least, columns);
+        }
+    }
+
     /// The header and the rows as lines; `paint` styles a padded cell, given its row (0 is the header) and column.
     pub(super) fn lines(&self, paint: impl Fn(usize, usize, String) -> String) -> Vec<String> {
         let line = |(at, row): (usize, &Vec<String>)| {
@@ -77,12 +88,14 @@ mod tests {
         table.squeeze(0, 8, 22);
         assert_eq!(table.width(), 22);
         let lines = table.lines(|_, _, text| text);
-        assert_eq!(
-            lines,
-            ["feature        n  note", "a_long_…   1,204  x", "b              7  "].map(|line| {
-                // The first column is what the others leave of 22.
-                line.to_string()
-            })
-        );
+        assert_eq!(lines, ["feature        n  note", "a_long_f…  1,204  x", "b              7  "]);
+    }
+
+    #[test]
+    fn columns_are_dropped_from_the_right_where_cutting_is_not_enough() {
+        let mut table = Table::new(&[("feature", Align::Left), ("compared", Align::Right), ("differ", Align::Right)]);
+        table.push(vec!["a_feature_name".into(), "10".into(), "3".into()]);
+        table.fit(0, 5, 18);
+        assert_eq!(table.lines(|_, _, text| text), ["feature   compared", "a_featu…        10"]);
     }
 }

@@ -118,7 +118,7 @@ fn features(snapshot: &SnapshotDiff, style: Style, lines: &mut Vec<String>) {
     let room = style.width.saturating_sub(table.width() + 2);
     let cell_column = room >= LEAST_CELL;
     if !cell_column {
-        table.squeeze(1, LEAST_FEATURE, style.width);
+        table.fit(1, LEAST_FEATURE, style.width);
     }
     let painted = table.lines(|row, column, text| match row.checked_sub(1).and_then(|row| shown.get(row)) {
         None => style.dim(&text),
@@ -209,6 +209,7 @@ fn views(report: &Report, style: Style, lines: &mut Vec<String>) {
     }
     table.squeeze(2, 0, style.width);
     table.squeeze(0, LEAST_FEATURE, style.width);
+    table.squeeze(1, LEAST_FEATURE, style.width);
     lines.extend(table.lines(|row, _, text| if row == 0 { style.dim(&text) } else { text }));
 }
 
