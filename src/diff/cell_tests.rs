@@ -67,11 +67,11 @@ fn a_float32_is_compared_at_its_widened_value() {
 #[test]
 fn tolerance_is_for_floats_and_decimals_only() {
     let (a, b): (ArrayRef, ArrayRef) = (Arc::new(Int64Array::from(vec![10])), Arc::new(Int64Array::from(vec![11])));
-    assert_eq!(told(a.clone(), b.clone(), Tolerance { abs: 2.0, rel: 0.0 }), "x");
+    assert_eq!(told(Arc::clone(&a), Arc::clone(&b), Tolerance { abs: 2.0, rel: 0.0 }), "x");
     let unsigned: ArrayRef = Arc::new(UInt64Array::from(vec![11]));
-    assert_eq!(told(a.clone(), unsigned, Tolerance { abs: 2.0, rel: 0.0 }), "x");
+    assert_eq!(told(Arc::clone(&a), unsigned, Tolerance { abs: 2.0, rel: 0.0 }), "x");
     let float: ArrayRef = Arc::new(Float64Array::from(vec![10.5]));
-    assert_eq!(told(a, float.clone(), LOOSE), "~");
+    assert_eq!(told(a, Arc::clone(&float), LOOSE), "~");
     assert_eq!(told(float, b, LOOSE), "~");
     let decimals =
         |value| -> ArrayRef { Arc::new(Decimal128Array::from(vec![value]).with_data_type(DataType::Decimal128(9, 2))) };
@@ -168,7 +168,7 @@ fn structs_are_compared_by_the_names_of_their_fields() {
     let a: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
     let b: ArrayRef = Arc::new(StringArray::from(vec![Some("x"), None]));
     let narrow: ArrayRef = Arc::new(Int32Array::from(vec![1, 3]));
-    let ours = StructArray::from(vec![field("a", a.clone()), field("b", b.clone())]);
+    let ours = StructArray::from(vec![field("a", Arc::clone(&a)), field("b", Arc::clone(&b))]);
     let theirs = StructArray::from(vec![field("b", b), field("a", narrow)]);
     assert_eq!(exact(ours.clone(), theirs), "=x");
     assert_eq!(exact(ours, StructArray::from(vec![field("a", a)])), "not comparable");

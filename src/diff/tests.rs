@@ -125,7 +125,8 @@ fn a_shuffled_copy_agrees_everywhere() {
         let y = floats((0..count).map(|_| Some(numbers[random.below(5) as usize])).collect());
         let order = random.shuffled(count);
         let legacy = Rows { keys: vec![picked(&labels.keys[0], &order)], time: picked(&labels.time, &order) };
-        let features = vec![pair("x", x.clone(), picked(&x, &order)), pair("y", y.clone(), picked(&y, &order))];
+        let features =
+            vec![pair("x", Arc::clone(&x), picked(&x, &order)), pair("y", Arc::clone(&y), picked(&y, &order))];
         let found = compare(&labels, &legacy, features);
         assert_eq!((found.snapshot.matched, found.mismatches.rows()), (count as u64, 0), "round {round}");
         assert_eq!((found.snapshot.only_in_labels, found.snapshot.only_in_snapshot), (0, 0));
@@ -179,12 +180,12 @@ fn the_order_of_the_snapshot_changes_nothing() {
     let legacy = rows((0..count).map(|_| Some(random.below(8) as i64)).collect(), vec![0; count]);
     let x = ints((0..count).map(|_| Some(random.below(4) as i64)).collect());
     let y = ints((0..count).map(|_| Some(random.below(4) as i64)).collect());
-    let whole = compare(&labels, &legacy, vec![pair("x", x.clone(), y.clone())]).snapshot;
+    let whole = compare(&labels, &legacy, vec![pair("x", Arc::clone(&x), Arc::clone(&y))]).snapshot;
     assert!(whole.features[0].mismatched > 0 && whole.only_in_labels > 0);
     for _ in 0..10 {
         let order = random.shuffled(count);
         let legacy = Rows { keys: vec![picked(&legacy.keys[0], &order)], time: picked(&legacy.time, &order) };
-        assert_eq!(compare(&labels, &legacy, vec![pair("x", x.clone(), picked(&y, &order))]).snapshot, whole);
+        assert_eq!(compare(&labels, &legacy, vec![pair("x", Arc::clone(&x), picked(&y, &order))]).snapshot, whole);
     }
 }
 

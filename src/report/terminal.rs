@@ -11,8 +11,8 @@ use crate::diff::{FeatureDiff, SchemaIssue, SnapshotDiff};
 
 const MOST_FEATURES: usize = 40;
 const MOST_ISSUES: usize = 8;
-/// The least room in which a worst cell says anything; in less it goes to a line of its own.
-const LEAST_CELL: usize = 32;
+/// Room enough for a worst cell beside its feature, even where it has to be cut.
+const ENOUGH_FOR_CELL: usize = 60;
 const LEAST_FEATURE: usize = 12;
 const BAR: usize = 10;
 
@@ -116,7 +116,8 @@ fn features(snapshot: &SnapshotDiff, style: Style, lines: &mut Vec<String>) {
     }
     let mut table = feature_table(&shown, style);
     let room = style.width.saturating_sub(table.width() + 2);
-    let cell_column = room >= LEAST_CELL;
+    let longest = shown.iter().filter_map(|feature| feature.worst.first()).map(|worst| width(&cell(worst))).max();
+    let cell_column = longest.is_some_and(|longest| room >= longest.clamp("worst cell".len(), ENOUGH_FOR_CELL));
     if !cell_column {
         table.fit(1, LEAST_FEATURE, style.width);
     }

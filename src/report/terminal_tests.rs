@@ -47,7 +47,7 @@ written in 3.2 s, 2026-11-20 08:15Z
 
 #[test]
 fn a_wide_terminal_has_the_worst_cell_beside_its_feature() {
-    let text = summary(&flawed(), Style { color: false, width: 150 });
+    let text = summary(&flawed(), Style { color: false, width: 152 });
     let line = text.lines().find(|line| line.contains("origin_load.dep_1h") && line.starts_with('✗')).unwrap();
     assert!(line.ends_with("14  tail_num=N12345, origin=JFK @ 2013-03-01 10:00Z: 12.5 → 26.5"), "{line}");
     assert!(line.contains("████████░░  81.18 %"), "{line}");
