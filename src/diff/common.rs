@@ -12,8 +12,8 @@ use datafusion::arrow::datatypes::{DataType, Float64Type};
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::row::{RowConverter, SortField};
 
-use super::cell::{Ticks, intervals, plain};
 use super::number::{Numbers, one_form};
+use super::shape::{Ticks, intervals, plain};
 
 /// Both columns in one type; `None` where none is common to them.
 pub(super) fn common(a: &ArrayRef, b: &ArrayRef) -> Result<Option<(ArrayRef, ArrayRef)>, ArrowError> {

@@ -29,6 +29,7 @@ mod quantile;
 mod render;
 mod schema;
 mod series;
+mod shape;
 mod worst;
 
 use datafusion::arrow::array::{ArrayRef, BooleanArray};

@@ -12,9 +12,9 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use serde_json::{Map, Number, Value};
 
-use super::cell::{Scale, Ticks, plain};
 use super::instant::{clock, date, rfc3339};
 use super::number::{EXACT_IN_F64, Numbers};
+use super::shape::{Scale, Ticks, plain};
 
 const NANOS_PER_SECOND: i128 = 1_000_000_000;
 const NANOS_PER_DAY: i128 = 86_400 * NANOS_PER_SECOND;
