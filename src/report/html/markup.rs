@@ -78,6 +78,12 @@ pub(super) fn table(titles: &[&str], rows: Vec<Vec<Markup>>) -> Option<Markup> {
     Some(element("div", "wide", [element("table", "", [head, body])]))
 }
 
+/// A part under a title that can be folded away.
+pub(super) fn foldable(title: Markup, body: Markup, open: bool) -> Markup {
+    let open = if open { " open" } else { "" };
+    Markup(format!("<details{open}><summary>{title}</summary>{body}</details>"))
+}
+
 /// A share of 0 to 1 as a bar: `passed` colours it.
 pub(super) fn bar(share: f64, passed: bool) -> Markup {
     let class = if passed { "fill passed" } else { "fill failed" };

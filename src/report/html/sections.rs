@@ -1,6 +1,6 @@
 //! The parts of the page, from what matters most to how it was done.
 
-use super::markup::{Markup, bar, element, section, sparkline, table, text};
+use super::markup::{Markup, bar, element, foldable, section, sparkline, table, text};
 use crate::diff::{FeatureDiff, SnapshotDiff};
 use crate::report::Report;
 use crate::report::text::{agreement, counted, keys, number, short_time, thousands, value};
@@ -103,8 +103,8 @@ fn worst_cells(feature: &FeatureDiff) -> Option<Markup> {
         ]
     });
     let table = table(&["Keys", "Label time", "Legacy #", "Replayed #", "Δ #"], rows.collect())?;
-    let title = element("summary", "", [text("Worst cells of "), element("code", "", [text(&feature.feature)])]);
-    Some(element("details", "", [title, table]))
+    let title = element("span", "", [text("Worst cells of "), element("code", "", [text(&feature.feature)])]);
+    Some(foldable(title, table, !feature.passed))
 }
 
 pub(super) fn views(report: &Report) -> Markup {
@@ -153,7 +153,7 @@ pub(super) fn method(report: &Report) -> Markup {
          held against the snapshot's, matched on keys and time."
             .to_string(),
         "Agreement is the share of compared values that are equal or within tolerance; NULL equals NULL, and a NULL on \
-         one side only differs. It is never rounded up. Δ is replayed minus legacy."
+         one side only differs. It is never rounded up. Δ is replayed minus legacy, and in the table of features the size of that."
             .to_string(),
     ];
     sentences.extend(report.self_check.map(|check| {
