@@ -1,10 +1,12 @@
 pub mod analysis;
 pub mod config;
+pub mod diff;
 pub mod error;
 pub mod exact;
 pub mod finding;
 pub mod monitor;
 pub mod plan;
 pub mod replay;
+pub mod report;
 pub mod source;
 pub mod sql;

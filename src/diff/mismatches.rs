@@ -1,0 +1,115 @@
+//! Every cell that differs, as rows of `mismatches/<snapshot>/`.
+//!
+//! Kept as one bit per matched row and feature, and written out batch by batch: a snapshot of a million rows in which
+//! everything differs costs no more memory than one in which nothing does.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{
+    Array, ArrayRef, Float64Builder, RecordBatch, StringBuilder, UInt64Array, new_null_array,
+};
+use datafusion::arrow::compute::take;
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+
+use super::align::Pair;
+use super::feature::ComparedCells;
+use super::{DiffError, DiffInput, render};
+
+/// The columns beside the keys, in their order.
+const COLUMNS: [&str; 6] = ["time", "feature", "legacy", "replayed", "delta", "cause"];
+
+/// The mismatching cells of a snapshot, ordered by label row, then by feature as they were given.
+///
+/// Columns: the keys under their label names and types (a key that is named like another column is `key_<name>`),
+/// `time` as the labels have it, `feature`, `legacy` and `replayed` as text (NULL where NULL), `delta` (replayed -
+/// legacy where both are finite numbers, else NULL) and `cause` (text, NULL until causes are known).
+#[derive(Debug)]
+pub struct Mismatches {
+    schema: SchemaRef,
+    keys: Vec<ArrayRef>,
+    time: ArrayRef,
+    pairs: Vec<Pair>,
+    features: Vec<ComparedCells>,
+}
+
+impl Mismatches {
+    pub(super) fn new(input: &DiffInput<'_>, pairs: Vec<Pair>, features: Vec<ComparedCells>) -> Self {
+        let key_name = |name: &String| {
+            if COLUMNS.contains(&name.as_str()) { format!("key_{name}") } else { name.clone() }
+        };
+        let keys = input.key_names.iter().zip(&input.labels.keys);
+        let mut fields: Vec<Field> =
+            keys.map(|(name, column)| Field::new(key_name(name), column.data_type().clone(), true)).collect();
+        fields.push(Field::new("time", input.labels.time.data_type().clone(), true));
+        fields.push(Field::new("feature", DataType::Utf8, false));
+        fields.push(Field::new("legacy", DataType::Utf8, true));
+        fields.push(Field::new("replayed", DataType::Utf8, true));
+        fields.push(Field::new("delta", DataType::Float64, true));
+        fields.push(Field::new("cause", DataType::Utf8, true));
+        Self {
+            schema: Arc::new(Schema::new(fields)),
+            keys: input.labels.keys.clone(),
+            time: Arc::clone(&input.labels.time),
+            pairs,
+            features,
+        }
+    }
+
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// How many cells differ.
+    pub fn rows(&self) -> usize {
+        self.features.iter().map(|feature| feature.mismatched.count_set_bits()).sum()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.rows() == 0
+    }
+
+    /// The cells in batches of at most `batch_rows` (at least 1); none where nothing differs.
+    pub fn batches(&self, batch_rows: usize) -> impl Iterator<Item = Result<RecordBatch, DiffError>> + '_ {
+        let mut cells = self.cells();
+        std::iter::from_fn(move || {
+            let batch: Vec<_> = cells.by_ref().take(batch_rows.max(1)).collect();
+            (!batch.is_empty()).then(|| self.batch(&batch))
+        })
+    }
+
+    /// Pairs of rows, each with the feature that differs there.
+    fn cells(&self) -> impl Iterator<Item = (Pair, &ComparedCells)> {
+        self.pairs.iter().enumerate().flat_map(move |(at, pair)| {
+            let differing = self.features.iter().filter(move |feature| feature.mismatched.value(at));
+            differing.map(move |feature| (*pair, feature))
+        })
+    }
+
+    fn batch(&self, cells: &[(Pair, &ComparedCells)]) -> Result<RecordBatch, DiffError> {
+        let rows: UInt64Array = cells.iter().map(|(pair, _)| pair.label as u64).collect();
+        let mut columns = Vec::with_capacity(self.keys.len() + COLUMNS.len());
+        for column in self.keys.iter().chain([&self.time]) {
+            columns.push(take(column, &rows, None)?);
+        }
+        let (mut feature, mut legacy, mut replayed) =
+            (StringBuilder::new(), StringBuilder::new(), StringBuilder::new());
+        let mut delta = Float64Builder::with_capacity(cells.len());
+        for (pair, compared) in cells {
+            feature.append_value(&compared.feature);
+            legacy.append_option(render::text(&compared.legacy, pair.legacy)?);
+            replayed.append_option(render::text(&compared.replayed, pair.label)?);
+            let cells = compared.cells.as_ref();
+            delta.append_option(cells.and_then(|cells| cells.compare(pair.label, pair.legacy).delta));
+        }
+        columns.push(Arc::new(feature.finish()));
+        columns.push(Arc::new(legacy.finish()));
+        columns.push(Arc::new(replayed.finish()));
+        columns.push(Arc::new(delta.finish()));
+        columns.push(new_null_array(&DataType::Utf8, cells.len()));
+        Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
+    }
+}
+
+#[cfg(test)]
+#[path = "mismatches_tests.rs"]
+mod tests;

@@ -1,0 +1,208 @@
+//! Replayed values held against a legacy snapshot: rows matched, cells compared, differences measured.
+//!
+//! Arrays in, values out: no storage, no plans, nothing printed, and the same answer for any order of the
+//! snapshot's rows. The reader may rely on this:
+//!
+//! * **Rows** match where their keys and time are equal as values, whatever the types: int32 and int64, plain and
+//!   dictionary strings, seconds and nanoseconds in any zone. A NULL key equals a NULL key here, for the question is
+//!   which rows stand for the same example; that NULL keys find nothing in a view is the replay's business.
+//! * **Duplicates** (n label rows, m snapshot rows with the same keys and time) give min(n, m) pairs. First pair the
+//!   rows whose features are all equal; what is left is ordered on both sides by the feature values (NULL first, in
+//!   the order of the features; rows that are equal in all of them stay in their own order) and paired off. So equal
+//!   multisets agree in any order. The rest are on one side only.
+//! * **Cells**: NULL equals NULL and NaN equals NaN; a NULL on one side only is a mismatch. Numbers of any two types
+//!   are compared as numbers, without loss: see [`FeatureDiff`] for the counts, `number` for the rules.
+//! * **Tolerance** applies where either side is a float or a decimal: `|a-b| <= max(abs, rel*max(|a|,|b|))`.
+//!   An infinity equals only itself.
+//! * A feature of which **nothing was compared** passes where there was nothing to compare (no rows, or none covered),
+//!   and fails where there was: types without a common order, or two sides with rows of which none match.
+
+mod align;
+mod cell;
+mod common;
+mod feature;
+mod instant;
+mod mismatches;
+mod model;
+mod number;
+mod quantile;
+mod render;
+mod schema;
+mod series;
+mod shape;
+mod worst;
+
+use datafusion::arrow::array::{ArrayRef, BooleanArray};
+use datafusion::arrow::datatypes::{DataType, Schema};
+use datafusion::arrow::error::ArrowError;
+use thiserror::Error;
+
+pub use mismatches::Mismatches;
+pub use model::{Cause, CauseName, Delta, FeatureDiff, IssueKind, SchemaIssue, SnapshotDiff, TimeBucket, WorstCell};
+
+/// One side: the label rows (in dataset order) or the snapshot's rows. All arrays have one length.
+#[derive(Debug, Clone)]
+pub struct Rows {
+    /// In the order of [`DiffInput::key_names`].
+    pub keys: Vec<ArrayRef>,
+    /// Timestamps of any unit. The values are instants: whoever fills this has taken naive ones to UTC.
+    pub time: ArrayRef,
+}
+
+/// How far two numbers may lie apart: `|a-b| <= max(abs, rel*max(|a|,|b|))`.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Tolerance {
+    pub abs: f64,
+    pub rel: f64,
+}
+
+/// A feature and the legacy column that it is held against.
+#[derive(Debug, Clone)]
+pub struct FeaturePair {
+    /// `view.column`.
+    pub feature: String,
+    /// The legacy column.
+    pub column: String,
+    /// One value per label row.
+    pub replayed: ArrayRef,
+    /// One value per snapshot row.
+    pub legacy: ArrayRef,
+    pub tolerance: Tolerance,
+    /// Per label row: do the retained events hold all that the value depends on? `None`: everywhere. NULL is no.
+    pub covered: Option<BooleanArray>,
+}
+
+/// The two schemas of a comparison, and which columns are the same thing under two names.
+#[derive(Debug, Clone, Copy)]
+pub struct SchemaPair<'a> {
+    /// The dataset's own natural schema: label columns, then features.
+    pub dataset: &'a Schema,
+    pub snapshot: &'a Schema,
+    /// Which columns belong together. Columns of equal name that are in no entry belong together anyway.
+    pub columns: &'a [ColumnPair],
+}
+
+/// A column of the snapshot, and the dataset's column that it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ColumnPair {
+    pub legacy: String,
+    pub dataset: String,
+}
+
+/// All that a comparison needs.
+#[derive(Debug)]
+pub struct DiffInput<'a> {
+    pub snapshot: &'a str,
+    pub key_names: &'a [String],
+    pub labels: &'a Rows,
+    pub legacy: &'a Rows,
+    pub features: Vec<FeaturePair>,
+    pub schemas: SchemaPair<'a>,
+    /// The share of compared values that must agree, per feature.
+    pub agreement_gate: f64,
+}
+
+/// The outcome: what report.json says, and the mismatching cells.
+#[derive(Debug)]
+pub struct Diff {
+    pub snapshot: SnapshotDiff,
+    pub mismatches: Mismatches,
+}
+
+/// Why two sides could not be compared.
+#[derive(Debug, Error)]
+pub enum DiffError {
+    #[error("match snapshot `{snapshot}`: key `{key}` is {labels} in the labels and {legacy} in the snapshot")]
+    KeyTypes { snapshot: String, key: String, labels: DataType, legacy: DataType },
+    #[error("match snapshot `{snapshot}`: the {side} time is {found}, not a timestamp")]
+    TimeType { snapshot: String, side: &'static str, found: DataType },
+    #[error("compare snapshot `{snapshot}`: {what} has {found} values for {rows} rows (internal)")]
+    Length { snapshot: String, what: String, rows: usize, found: usize },
+    #[error("compare snapshot `{snapshot}`: {names} key names for {columns} {side} key columns (internal)")]
+    KeyCount { snapshot: String, side: &'static str, names: usize, columns: usize },
+    #[error(transparent)]
+    Arrow(#[from] ArrowError),
+}
+
+/// Holds replayed values against a snapshot.
+///
+/// # Errors
+/// Where keys or times of the two sides cannot be equal for their types, or the input contradicts itself.
+pub fn diff(input: DiffInput<'_>) -> Result<Diff, DiffError> {
+    check(&input)?;
+    let alignment = align::align(&input)?;
+    let clock = series::Clock::new(&input.labels.time, &alignment.pairs)?;
+    let mut issues = schema::issues(&input);
+    let mut features = Vec::with_capacity(input.features.len());
+    let mut compared = Vec::with_capacity(input.features.len());
+    let both_sides_have_rows = !input.labels.time.is_empty() && !input.legacy.time.is_empty();
+    for pair in &input.features {
+        let counted = feature::count(pair, &alignment.pairs)?;
+        let unmatched = both_sides_have_rows && alignment.pairs.is_empty();
+        if counted.tally.not_comparable > 0 {
+            schema::note_not_comparable(&mut issues, pair);
+        }
+        features.push(FeatureDiff {
+            feature: pair.feature.clone(),
+            column: pair.column.clone(),
+            compared: counted.tally.compared(),
+            equal: counted.tally.equal,
+            within_tolerance: counted.tally.within_tolerance,
+            mismatched: counted.tally.mismatched,
+            null_only_in_snapshot: counted.tally.null_only_in_snapshot,
+            null_only_in_replay: counted.tally.null_only_in_replay,
+            not_comparable: counted.tally.not_comparable,
+            agreement: counted.tally.agreement(),
+            passed: counted.tally.passes(input.agreement_gate) && !unmatched,
+            delta: counted.delta,
+            by_time: clock.buckets(&counted.outcomes),
+            causes: Vec::new(),
+            unexplained: None,
+            worst: worst::worst(&input, pair, &counted, &alignment.pairs)?,
+        });
+        compared.push(counted.into_cells(pair));
+    }
+    let snapshot = SnapshotDiff {
+        snapshot: input.snapshot.to_string(),
+        rows: input.legacy.time.len() as u64,
+        matched: alignment.pairs.len() as u64,
+        only_in_snapshot: (input.legacy.time.len() - alignment.pairs.len()) as u64,
+        only_in_labels: (input.labels.time.len() - alignment.pairs.len()) as u64,
+        duplicates: alignment.duplicates,
+        schema: issues,
+        features,
+    };
+    let mismatches = Mismatches::new(&input, alignment.pairs, compared);
+    Ok(Diff { snapshot, mismatches })
+}
+
+/// That all arrays have the lengths that they say they have.
+fn check(input: &DiffInput<'_>) -> Result<(), DiffError> {
+    let snapshot = || input.snapshot.to_string();
+    let length = |what: String, rows: usize, found: usize| {
+        if rows == found { Ok(()) } else { Err(DiffError::Length { snapshot: snapshot(), what, rows, found }) }
+    };
+    for (side, rows) in [("label", input.labels), ("snapshot", input.legacy)] {
+        if !matches!(rows.time.data_type(), DataType::Timestamp(_, _)) {
+            return Err(DiffError::TimeType { snapshot: snapshot(), side, found: rows.time.data_type().clone() });
+        }
+        if rows.keys.len() != input.key_names.len() {
+            let (names, columns) = (input.key_names.len(), rows.keys.len());
+            return Err(DiffError::KeyCount { snapshot: snapshot(), side, names, columns });
+        }
+        for (name, key) in input.key_names.iter().zip(&rows.keys) {
+            length(format!("{side} key `{name}`"), rows.time.len(), key.len())?;
+        }
+    }
+    for pair in &input.features {
+        length(format!("replayed `{}`", pair.feature), input.labels.time.len(), pair.replayed.len())?;
+        length(format!("legacy `{}`", pair.column), input.legacy.time.len(), pair.legacy.len())?;
+        if let Some(covered) = &pair.covered {
+            length(format!("coverage of `{}`", pair.feature), input.labels.time.len(), covered.len())?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,24 @@
+//! What a run found, as one value, and the forms in which it is told: JSON for machines, a summary for the
+//! terminal, a page for people.
+//!
+//! Reports see values, never plans or storage; nothing here prints or writes a file. Whatever comes from data or
+//! configuration (keys, values, names, reasons) is made harmless by the form that tells it: control characters never
+//! reach a terminal, markup never reaches a page.
+
+mod html;
+mod json;
+mod model;
+#[cfg(test)]
+mod samples;
+mod table;
+mod terminal;
+mod text;
+mod verdict;
+
+pub use html::html;
+pub use json::json;
+pub use model::{
+    FORMAT, Gate, GateKind, LabelsReport, Note, OutputReport, Report, SelfCheck, SourceCounts, Timing, ViewReport,
+    ViewSource,
+};
+pub use terminal::{Style, summary};

@@ -1,0 +1,187 @@
+//! The report: report.json, format 1.
+//!
+//! The fields of the format come first and in its order, `null` where not applicable; what is added freely follows.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::text::number;
+use crate::diff::SnapshotDiff;
+
+/// The version of the format that [`Report`] serialises to.
+pub const FORMAT: u32 = 1;
+
+/// Everything that a run found. Times are RFC 3339, durations ISO 8601.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    pub format: u32,
+    pub project: String,
+    /// Version of the program.
+    pub backcast: String,
+    pub generated_at: String,
+    pub labels: Option<LabelsReport>,
+    pub gates: Vec<Gate>,
+    pub views: Vec<ViewReport>,
+    pub snapshots: Vec<SnapshotDiff>,
+    pub models: Vec<Value>,
+    pub retention: Option<Value>,
+    pub self_check: Option<SelfCheck>,
+    /// Added freely: what was read, and what was left out of it.
+    pub sources: Vec<SourceCounts>,
+    pub notes: Vec<Note>,
+    pub outputs: Vec<OutputReport>,
+    pub timings: Vec<Timing>,
+}
+
+impl Report {
+    /// A report of nothing yet.
+    pub fn new(
+        project: impl Into<String>,
+        backcast_version: impl Into<String>,
+        generated_at: impl Into<String>,
+    ) -> Self {
+        Self {
+            format: FORMAT,
+            project: project.into(),
+            backcast: backcast_version.into(),
+            generated_at: generated_at.into(),
+            labels: None,
+            gates: Vec::new(),
+            views: Vec::new(),
+            snapshots: Vec::new(),
+            models: Vec::new(),
+            retention: None,
+            self_check: None,
+            sources: Vec::new(),
+            notes: Vec::new(),
+            outputs: Vec::new(),
+            timings: Vec::new(),
+        }
+    }
+
+    /// True where no gate failed.
+    pub fn passed(&self) -> bool {
+        self.gates.iter().all(|gate| gate.passed)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LabelsReport {
+    pub rows: u64,
+    /// First and last label time, both inclusive.
+    pub first: Option<String>,
+    pub last: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GateKind {
+    Agreement,
+    Retention,
+    SelfCheck,
+}
+
+impl GateKind {
+    /// The name in report.json.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Agreement => "agreement",
+            Self::Retention => "retention",
+            Self::SelfCheck => "self_check",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Gate {
+    pub gate: GateKind,
+    pub passed: bool,
+    /// One sentence with the numbers.
+    pub detail: String,
+}
+
+impl Gate {
+    /// The gate of agreement over the features of all snapshots; `gate` is the share that must agree, per feature.
+    pub fn agreement(snapshots: &[SnapshotDiff], gate: f64) -> Self {
+        let features = || snapshots.iter().flat_map(|snapshot| &snapshot.features);
+        let (all, failed) = (features().count(), features().filter(|feature| !feature.passed).count());
+        let passed = failed == 0;
+        let share = number(gate * 100.0);
+        let of = if all == 1 { "feature reaches" } else { "features reach" };
+        let detail = format!("{} of {all} {of} an agreement of {share} %", all - failed);
+        Self { gate: GateKind::Agreement, passed, detail }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ViewReport {
+    pub view: String,
+    /// `reference`, `rewrite` or `sweep`.
+    pub engine: String,
+    /// Why this engine.
+    pub reason: String,
+    /// Label keys by which the view is looked up.
+    pub keys: Vec<String>,
+    pub sources: Vec<ViewSource>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ViewSource {
+    pub source: String,
+    /// ISO 8601 duration or `unbounded`; `None` where it is not known.
+    pub lookback: Option<String>,
+}
+
+/// How a sample of the run fared against the reference engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct SelfCheck {
+    pub rows: u64,
+    pub cells: u64,
+    pub differences: u64,
+}
+
+/// What became of a source's rows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SourceCounts {
+    pub source: String,
+    pub rows: u64,
+    /// Rows with a NULL event time or arrival: never visible.
+    pub null_times: u64,
+    /// Rows that repeat the id of one that had arrived before.
+    pub redelivered: u64,
+}
+
+/// Something that a reader should know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Note {
+    /// What it is about: a source, a view, a command.
+    pub subject: String,
+    pub note: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OutputReport {
+    /// `dataset`, `mismatches`, `report.json`, …
+    pub output: String,
+    pub uri: String,
+    pub rows: Option<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Timing {
+    pub phase: String,
+    pub seconds: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::samples::flawed;
+
+    #[test]
+    fn the_gate_of_agreement_counts_the_features_that_reach_it() {
+        let gate = Gate::agreement(&flawed().snapshots, 0.995);
+        assert_eq!((gate.passed, gate.detail.as_str()), (false, "2 of 3 features reach an agreement of 99.5 %"));
+        assert!(Gate::agreement(&[], 0.995).passed);
+    }
+}

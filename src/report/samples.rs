@@ -1,0 +1,144 @@
+//! Reports to test the forms with.
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    Gate, GateKind, LabelsReport, Note, OutputReport, Report, SelfCheck, SourceCounts, Timing, ViewReport, ViewSource,
+};
+use crate::diff::{Delta, FeatureDiff, IssueKind, SchemaIssue, SnapshotDiff, TimeBucket, WorstCell};
+
+/// Markup, quotes, an ANSI escape and a direction override, where a name or value should be.
+pub(super) const HOSTILE: &str = "<script>alert('x')</script>\"&\u{1b}[31m\u{202e}";
+
+pub(super) fn feature(name: &str, compared: u64, mismatched: u64) -> FeatureDiff {
+    let agreement = (compared - mismatched) as f64 / compared as f64;
+    let max = if mismatched > 0 { 14.0 } else { 0.0 };
+    let worst = WorstCell {
+        keys: Map::from_iter([("tail_num".to_string(), json!("N12345")), ("origin".to_string(), json!("JFK"))]),
+        time: Some("2013-03-01T10:00:00Z".to_string()),
+        legacy: json!(12.5),
+        replayed: json!(26.5),
+        delta: Some(max),
+    };
+    FeatureDiff {
+        feature: name.to_string(),
+        column: name.rsplit('.').next().unwrap().to_string(),
+        compared,
+        equal: compared - mismatched,
+        within_tolerance: 0,
+        mismatched,
+        null_only_in_snapshot: mismatched / 10,
+        null_only_in_replay: 0,
+        not_comparable: 0,
+        agreement: Some(agreement),
+        passed: agreement >= 0.995,
+        delta: Some(Delta { max, mean: max / 20.0, p50: 0.0, p95: max / 2.0, p99: max }),
+        by_time: (1..=9)
+            .map(|day| TimeBucket {
+                from: format!("2013-03-0{day}T00:00:00Z"),
+                compared: compared / 9,
+                mismatched: mismatched * u64::from(day > 5) / 4,
+            })
+            .collect(),
+        causes: Vec::new(),
+        unexplained: None,
+        worst: if mismatched > 0 { vec![worst] } else { Vec::new() },
+    }
+}
+
+/// One feature of three below the gate.
+pub(super) fn flawed() -> Report {
+    let issue = |column: &str, issue, legacy: Option<&str>, replayed: Option<&str>| SchemaIssue {
+        column: column.to_string(),
+        issue,
+        legacy: legacy.map(str::to_string),
+        replayed: replayed.map(str::to_string),
+    };
+    let mut report = Report::new("flights", "0.1.0", "2026-11-20T08:15:00Z");
+    report.labels = Some(LabelsReport {
+        rows: 6_412,
+        first: Some("2013-01-08T05:00:00Z".to_string()),
+        last: Some("2013-02-18T21:30:00Z".to_string()),
+    });
+    report.gates = vec![Gate {
+        gate: GateKind::Agreement,
+        passed: false,
+        detail: "1 of 3 features of `flawed` agree in less than 99.5 %".to_string(),
+    }];
+    report.views = vec![
+        ViewReport {
+            view: "origin_load".to_string(),
+            engine: "rewrite".to_string(),
+            reason: "every operator can be rewritten".to_string(),
+            keys: vec!["origin".to_string()],
+            sources: vec![ViewSource { source: "flights".to_string(), lookback: Some("PT24H".to_string()) }],
+        },
+        ViewReport {
+            view: "carrier_delay".to_string(),
+            engine: "reference".to_string(),
+            reason: "window functions are not rewritten yet".to_string(),
+            keys: vec!["carrier".to_string()],
+            sources: vec![ViewSource { source: "flights".to_string(), lookback: None }],
+        },
+    ];
+    report.snapshots = vec![SnapshotDiff {
+        snapshot: "flawed".to_string(),
+        rows: 6_410,
+        matched: 6_400,
+        only_in_snapshot: 10,
+        only_in_labels: 12,
+        duplicates: 4,
+        schema: vec![
+            issue("dep_1h", IssueKind::Type, Some("Float64"), Some("Int64")),
+            issue("evt_cnt", IssueKind::Renamed, Some("evt_cnt"), Some("departures_24h")),
+            issue("row_id", IssueKind::Extra, Some("Int64"), None),
+        ],
+        features: vec![
+            feature("origin_load.departures_24h", 6_400, 0),
+            feature("origin_load.dep_1h", 6_400, 1_204),
+            feature("carrier_delay.mean_delay_7d", 6_400, 1),
+        ],
+    }];
+    report.self_check = Some(SelfCheck { rows: 64, cells: 192, differences: 0 });
+    report.sources = vec![SourceCounts { source: "flights".to_string(), rows: 38_000, null_times: 3, redelivered: 17 }];
+    report.notes = vec![Note { subject: "labels".to_string(), note: "12 rows have no counterpart".to_string() }];
+    report.outputs = vec![
+        OutputReport { output: "dataset".to_string(), uri: "out/dataset".to_string(), rows: Some(6_412) },
+        OutputReport { output: "report".to_string(), uri: "out/report.html".to_string(), rows: None },
+    ];
+    report.timings = vec![Timing { phase: "replay".to_string(), seconds: 3.25 }];
+    report
+}
+
+/// [`flawed`] with [`HOSTILE`] for every text that comes from data, SQL or configuration.
+pub(super) fn hostile() -> Report {
+    let text = || HOSTILE.to_string();
+    let mut report = flawed();
+    report.project = text();
+    report.gates[0].detail = text();
+    for view in &mut report.views {
+        (view.view, view.engine, view.reason, view.keys) = (text(), text(), text(), vec![text()]);
+        view.sources = vec![ViewSource { source: text(), lookback: Some(text()) }];
+    }
+    report.sources[0].source = text();
+    report.notes = vec![Note { subject: text(), note: text() }];
+    report.outputs = vec![OutputReport { output: text(), uri: text(), rows: None }];
+    report.timings[0].phase = text();
+    report.labels = Some(LabelsReport { rows: 1, first: Some(text()), last: Some(text()) });
+    let snapshot = &mut report.snapshots[0];
+    snapshot.snapshot = text();
+    for issue in &mut snapshot.schema {
+        (issue.column, issue.legacy, issue.replayed) = (text(), Some(text()), Some(text()));
+    }
+    for feature in &mut snapshot.features {
+        (feature.feature, feature.column) = (text(), text());
+        for bucket in &mut feature.by_time {
+            bucket.from = text();
+        }
+        for cell in &mut feature.worst {
+            cell.keys = Map::from_iter([(text(), json!(HOSTILE)), ("nested".to_string(), json!({HOSTILE: [HOSTILE]}))]);
+            (cell.time, cell.legacy, cell.replayed) = (Some(text()), Value::from(HOSTILE), json!([HOSTILE]));
+        }
+    }
+    report
+}
