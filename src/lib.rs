@@ -1,10 +1,14 @@
 pub mod analysis;
+pub mod cli;
 pub mod config;
+pub mod dataset;
 pub mod diff;
 pub mod error;
 pub mod exact;
 pub mod finding;
 pub mod monitor;
+pub mod output;
+pub mod pipeline;
 pub mod plan;
 pub mod replay;
 pub mod report;

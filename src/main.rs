@@ -1,3 +1,5 @@
-fn main() {
-    println!("hi");
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    backcast::cli::main()
 }

@@ -18,7 +18,7 @@ use crate::finding::Finding;
 use crate::source::functions::orderable;
 use crate::source::schema::plain_type;
 use crate::source::table::{ParquetTable, column};
-use crate::source::time::{instants_ns, local_to_utc};
+use crate::source::time::{instants_ns, plain_instants};
 
 /// The label files, opened and checked, not read.
 #[derive(Debug, Clone)]
@@ -131,14 +131,7 @@ impl LabelTable {
     fn instants(&self, batch: &RecordBatch, name: &str) -> Result<ArrayRef> {
         let failed = |e: datafusion::arrow::error::ArrowError| Error::engine("read the labels", e.into());
         let Some(array) = batch.column_by_name(name) else { return Ok(new_empty_array(&DataType::Null)) };
-        let array = cast(array, &plain_type(array.data_type())).map_err(failed)?;
-        match array.data_type() {
-            DataType::Timestamp(_, None) => local_to_utc(&array, self.timezone).map_err(failed),
-            DataType::Timestamp(unit, Some(_)) => {
-                cast(&array, &DataType::Timestamp(*unit, Some("UTC".into()))).map_err(failed)
-            }
-            _ => Ok(array),
-        }
+        plain_instants(array, self.timezone).map_err(failed)
     }
 
     fn order(

@@ -269,6 +269,28 @@ impl Log {
         }
     }
 
+    /// What [`Log::counts`] counts, from the footers alone: `None` where they don't say.
+    pub fn footer_counts(&self) -> Option<LogCounts> {
+        let nulls = |name: &str| self.table.null_count(name);
+        let (time, arrival) = (nulls(&self.config.time)?, nulls(self.available_at())?);
+        // A row with both times NULL counts once: only where one column has none is the sum known.
+        let null_times = if self.config.available_at.is_none() || arrival == 0 {
+            time
+        } else if time == 0 {
+            arrival
+        } else {
+            return None;
+        };
+        let ids = self.config.id.iter().map(|id| nulls(id)).collect::<Option<Vec<_>>>()?;
+        let null_ids = match ids.as_slice() {
+            [] => 0,
+            [one] => *one,
+            several if several.iter().all(|n| *n == 0) => 0,
+            _ => return None,
+        };
+        Some(LogCounts { rows: self.table.rows(), null_times, null_ids })
+    }
+
     /// One row of counts over the whole log: `rows`, `null_times`, `null_ids`, all `Int64`.
     ///
     /// # Errors
@@ -291,6 +313,26 @@ impl Log {
             .build()
     }
 
+    /// One row: how many rows repeat the id of another, `Int64`. For logs with an id.
+    ///
+    /// # Errors
+    /// Only where a plan can't be built, which is a defect.
+    pub fn redelivered(&self) -> DfResult<LogicalPlan> {
+        use datafusion::functions_aggregate::expr_fn::{count, sum};
+        let ids: Vec<Expr> = self.config.id.iter().map(|id| raw_column(id)).collect();
+        let known = [self.config.time.as_str(), self.available_at()].map(raw_column);
+        let known = known.into_iter().chain(ids.iter().cloned()).map(Expr::is_not_null).reduce(Expr::and);
+        let source = provider_as_source(Arc::clone(&self.table) as _);
+        LogicalPlanBuilder::scan(RAW, source, None)?
+            .filter(known.unwrap_or_else(|| lit(true)))?
+            .aggregate(ids, vec![count(lit(1)).alias("copies")])?
+            .aggregate(
+                Vec::<Expr>::new(),
+                vec![sum(Expr::Column(Column::new_unqualified("copies")) - lit(1_i64)).alias("redelivered")],
+            )?
+            .build()
+    }
+
     /// The schema that SQL sees, under the source's name.
     ///
     /// # Errors
@@ -299,6 +341,16 @@ impl Log {
         DFSchema::try_from_qualified_schema(self.config.name.as_str(), &self.schema)
             .map_err(|e| Error::engine(format!("read the columns of source `{}`", self.config.name), e))
     }
+}
+
+/// Rows of a log, and those that lack something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogCounts {
+    pub rows: u64,
+    /// Event time or arrival is NULL: never visible.
+    pub null_times: u64,
+    /// A part of the id is NULL.
+    pub null_ids: u64,
 }
 
 fn raw_column(name: &str) -> Expr {

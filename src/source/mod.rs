@@ -15,7 +15,7 @@ pub mod time;
 pub use files::{DataFile, Files, list};
 pub use functions::{instant_ns, order_key, orderable};
 pub use labels::{LabelTable, Labels};
-pub use log::{FROM, Log, UNTIL, timestamp};
+pub use log::{FROM, Log, LogCounts, UNTIL, timestamp};
 pub use schema::{FileSchemas, merge, plain_type, read_footers};
 pub use store::{Location, Stores};
 pub use table::{ParquetTable, column};

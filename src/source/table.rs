@@ -62,6 +62,30 @@ impl ParquetTable {
         self.footers.rows.iter().sum()
     }
 
+    /// How often a plain column is NULL, by the footers; `None` where they don't say. A file that lacks the column counts
+    /// with all its rows; a partition column is NULL where Hive says so.
+    pub fn null_count(&self, name: &str) -> Option<u64> {
+        let mut count = 0;
+        for (i, footer) in self.footers.footers.iter().enumerate() {
+            if self.partition_names.iter().any(|n| n == name) {
+                let value = self.files.files[i].partitions.iter().find(|(n, _)| n == name).and_then(|(_, v)| v.as_ref());
+                count += if value.is_none() { self.footers.rows[i] } else { 0 };
+                continue;
+            }
+            let columns = footer.file_metadata().schema_descr().columns();
+            match columns.iter().position(|c| c.path().parts().len() == 1 && c.path().parts()[0] == name) {
+                Some(leaf) => {
+                    for group in footer.row_groups() {
+                        count += group.column(leaf).statistics()?.null_count_opt()?;
+                    }
+                }
+                None if self.footers.schemas[i].field_with_name(name).is_ok() => return None,
+                None => count += self.footers.rows[i],
+            }
+        }
+        Some(count)
+    }
+
     pub fn bytes(&self) -> u64 {
         self.files.files.iter().map(|f| f.meta.size).sum()
     }

@@ -16,6 +16,8 @@ use datafusion::arrow::datatypes::{
 };
 use datafusion::arrow::error::ArrowError;
 
+use crate::source::schema::plain_type;
+
 /// Nanoseconds in one tick of the unit.
 pub fn unit_ns(unit: TimeUnit) -> i64 {
     match unit {
@@ -57,6 +59,19 @@ pub fn local_to_utc(array: &ArrayRef, zone: Tz) -> Result<ArrayRef, ArrowError> 
         DataType::Timestamp(TimeUnit::Microsecond, _) => Ok(shifted::<TimestampMicrosecondType>(array, zone)),
         DataType::Timestamp(TimeUnit::Nanosecond, _) => Ok(shifted::<TimestampNanosecondType>(array, zone)),
         other => Err(ArrowError::InvalidArgumentError(format!("{other} is not a timestamp"))),
+    }
+}
+
+/// A column in its plain type; timestamps as instants in UTC, naive ones read as local time of `zone`.
+///
+/// # Errors
+/// Types that can't be made plain.
+pub fn plain_instants(array: &ArrayRef, zone: Tz) -> Result<ArrayRef, ArrowError> {
+    let array = cast(array, &plain_type(array.data_type()))?;
+    match array.data_type() {
+        DataType::Timestamp(_, None) => local_to_utc(&array, zone),
+        DataType::Timestamp(unit, Some(_)) => cast(&array, &DataType::Timestamp(*unit, Some("UTC".into()))),
+        _ => Ok(array),
     }
 }
 

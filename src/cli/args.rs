@@ -1,0 +1,118 @@
+//! What may be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+use crate::replay::Engine;
+
+/// Point-in-time replay of feature SQL over retained raw event logs.
+///
+/// Backcast reads raw events (Parquet), runs your feature SQL as of every label's timestamp, compares the values with
+/// legacy training sets, and writes the dataset to retrain on.
+#[derive(Debug, Parser)]
+#[command(name = "backcast", version, arg_required_else_help = true, subcommand_required = true)]
+#[command(after_help = "Exit codes: 0 done and gates met, 1 failure, 2 bad input, 3 a gate was not met, 4 interrupted.
+
+Example: backcast run fixtures/flights/backcast.toml --out /tmp/flights")]
+pub struct Args {
+    #[command(flatten)]
+    pub common: Common,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct Common {
+    /// Where outputs go: a local folder or an object store URI. Default: `output.uri` of the config
+    #[arg(long, global = true, value_name = "URI")]
+    pub out: Option<String>,
+    /// What to print on stdout: text for people, or one JSON document and nothing else
+    #[arg(long, global = true, value_enum, default_value = "human")]
+    pub format: Format,
+    /// No progress bars and no notes
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// Threads to use. Default: `run.threads`, else all cores
+    #[arg(long, global = true, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Memory that may be held before data is spilled, such as 8GiB. Default: `run.memory`
+    #[arg(long, global = true, value_name = "BYTES")]
+    pub memory: Option<String>,
+    /// Override a key of the config, such as labels.tie=exclude; may be given several times
+    #[arg(long, global = true, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Force an engine for all views
+    #[arg(long, global = true, value_enum, default_value = "auto")]
+    pub engine: EngineName,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Human,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum EngineName {
+    Auto,
+    Reference,
+    Rewrite,
+    Sweep,
+}
+
+impl From<EngineName> for Engine {
+    fn from(name: EngineName) -> Self {
+        match name {
+            EngineName::Auto => Self::Auto,
+            EngineName::Reference => Self::Reference,
+            EngineName::Rewrite => Self::Rewrite,
+            EngineName::Sweep => Self::Sweep,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Check config, SQL and schemas without reading data
+    ///
+    /// Tells every finding at once: unknown keys, missing files and columns, SQL that can't be planned, types that don't
+    /// go together.
+    #[command(after_help = "Example: backcast check fixtures/flights/backcast.toml")]
+    Check(ConfigArg),
+    /// Show how each view would be replayed: keys, sources, lookbacks, engine and why, plan
+    #[command(after_help = "Examples: backcast explain -c fixtures/flights/backcast.toml
+          backcast explain tail_delays -c fixtures/flights/backcast.toml")]
+    Explain(ExplainArgs),
+    /// Write the dataset: as-of values for every label row
+    #[command(after_help = "Example: backcast replay fixtures/flights/backcast.toml --out /tmp/flights")]
+    Replay(ConfigArg),
+    /// Compare as-of values with the legacy snapshots; write mismatches and report
+    #[command(after_help = "Example: backcast diff fixtures/flights/flawed.toml --out /tmp/diff
+Exits with 3 where a feature agrees less than `diff.agreement`.")]
+    Diff(ConfigArg),
+    /// The main job: replay, diff, dataset and report
+    #[command(after_help = "Example: backcast run fixtures/flights/backcast.toml --out /tmp/flights")]
+    Run(ConfigArg),
+}
+
+#[derive(Debug, Clone, ClapArgs)]
+pub struct ConfigArg {
+    /// The config file, or its folder
+    #[arg(value_name = "CONFIG", default_value = "backcast.toml")]
+    pub config: PathBuf,
+}
+
+#[derive(Debug, Clone, ClapArgs)]
+pub struct ExplainArgs {
+    /// Explain this view only; or the config file, where it ends in .toml
+    #[arg(value_name = "VIEW")]
+    pub view: Option<String>,
+    /// The config file, or its folder
+    #[arg(value_name = "CONFIG")]
+    pub config: Option<PathBuf>,
+    /// The config file, where it is not given as CONFIG
+    #[arg(long, short, value_name = "CONFIG")]
+    pub config_file: Option<PathBuf>,
+}

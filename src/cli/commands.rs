@@ -1,0 +1,274 @@
+//! Each command: config, work, output, exit code.
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use crate::cli::args::{Args, Command, Common, ConfigArg, ExplainArgs, Format};
+use crate::cli::exit;
+use crate::cli::progress::Progress;
+use crate::config::{self, Config};
+use crate::error::{Error, Result};
+use crate::finding::{Finding, Severity};
+use crate::pipeline::{self, Explained, Work};
+use crate::replay::ReplayOptions;
+use crate::report::{self, Report, Style};
+
+/// Worker threads walk deep plans too.
+const WORKER_STACK_BYTES: usize = 16 << 20;
+
+/// Runs a command; its exit code.
+pub fn execute(args: Args) -> u8 {
+    let progress = Progress::new(args.common.quiet || args.common.format == Format::Json);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(args.common.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into)).max(1))
+        .thread_stack_size(WORKER_STACK_BYTES)
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(e) => return told(&args.common, &Error::storage("start the runtime", e)),
+    };
+    let result = runtime.block_on(async {
+        tokio::select! {
+            done = dispatch(&args, &progress) => done,
+            () = interrupted() => Err(Error::Interrupted),
+        }
+    });
+    progress.clear();
+    // Work that was cut off in the middle must not hold the process up.
+    runtime.shutdown_background();
+    result.unwrap_or_else(|e| told(&args.common, &e))
+}
+
+/// Ctrl-C, or a scheduler's SIGTERM.
+async fn interrupted() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}
+
+async fn dispatch(args: &Args, progress: &Progress) -> Result<u8> {
+    let common = &args.common;
+    match &args.command {
+        Command::Check(at) => check(common, at).await,
+        Command::Explain(at) => explain(common, at).await,
+        Command::Replay(at) => work(common, at, Work::Replay, progress).await,
+        Command::Diff(at) => work(common, at, Work::Diff, progress).await,
+        Command::Run(at) => work(common, at, Work::Run, progress).await,
+    }
+}
+
+/// The config with what the command line overrides.
+fn load(common: &Common, path: &Path) -> std::result::Result<(Config, Vec<Finding>), Vec<Finding>> {
+    let mut set = common.set.clone();
+    let quoted = |text: &str| serde_json::Value::from(text).to_string();
+    if let Some(out) = &common.out {
+        // A path that was typed is relative to where it was typed.
+        let base = std::env::current_dir().unwrap_or_default();
+        set.push(format!("output.uri={}", quoted(&config::resolve_uri(&base, out))));
+    }
+    if let Some(threads) = common.threads {
+        set.push(format!("run.threads={threads}"));
+    }
+    if let Some(memory) = &common.memory {
+        set.push(format!("run.memory={}", quoted(memory)));
+    }
+    config::load(path, &set)
+}
+
+fn sentence(errors: usize, warnings: usize) -> String {
+    let some = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+    match (errors, warnings) {
+        (0, 0) => "no finding".to_string(),
+        (0, w) => some(w, "warning"),
+        (e, 0) => some(e, "error"),
+        (e, w) => format!("{}, {}", some(e, "error"), some(w, "warning")),
+    }
+}
+
+async fn check(common: &Common, at: &ConfigArg) -> Result<u8> {
+    let (findings, opened) = match load(common, &at.config) {
+        Err(findings) => (findings, None),
+        Ok((config, mut findings)) => match pipeline::open(config).await {
+            Ok(opened) => {
+                findings.extend(pipeline::check(&opened));
+                (findings, Some(opened))
+            }
+            Err(Error::Input(found)) => {
+                findings.extend(found);
+                (findings, None)
+            }
+            Err(other) => return Err(other),
+        },
+    };
+    let errors = findings.iter().filter(|f| f.is_error()).count();
+    let warnings = findings.iter().filter(|f| f.severity == Severity::Warning).count();
+    if common.format == Format::Json {
+        print_json(&json!({ "passed": errors == 0, "errors": errors, "warnings": warnings, "findings": findings }));
+    } else {
+        for finding in findings.iter().filter(|f| !(common.quiet && !f.is_error())) {
+            print(&format!("{}\n\n", coloured(finding)));
+        }
+        let what = opened.map_or_else(String::new, |o| {
+            let project = &o.project;
+            format!(
+                ": {} sources, {} views, {} features, {} snapshots",
+                project.inputs.logs.len(),
+                project.views.len(),
+                project.features.len(),
+                project.snapshots.len()
+            )
+        });
+        print(&format!("{}{what}\n", sentence(errors, warnings)));
+    }
+    Ok(if errors == 0 { exit::DONE } else { exit::BAD_INPUT })
+}
+
+/// `explain`, `explain VIEW`, `explain CONFIG`, `explain VIEW CONFIG`.
+fn explained_config(at: &ExplainArgs) -> (Option<String>, PathBuf) {
+    let default = || at.config_file.clone().unwrap_or_else(|| PathBuf::from("backcast.toml"));
+    match (&at.view, &at.config) {
+        (Some(view), Some(config)) => (Some(view.clone()), config.clone()),
+        (Some(one), None) if Path::new(one).exists() || one.ends_with(".toml") => (None, PathBuf::from(one)),
+        (Some(view), None) => (Some(view.clone()), default()),
+        (None, config) => (None, config.clone().unwrap_or_else(default)),
+    }
+}
+
+async fn explain(common: &Common, at: &ExplainArgs) -> Result<u8> {
+    let (view, path) = explained_config(at);
+    let (config, _) = load(common, &path)?;
+    let opened = pipeline::open(config).await?;
+    let explained = pipeline::explain(&opened, view.as_deref(), common.engine.into())?;
+    if common.format == Format::Json {
+        print_json(&json!({ "views": explained }));
+    } else {
+        for view in &explained {
+            print(&explained_text(view));
+        }
+    }
+    Ok(exit::DONE)
+}
+
+fn explained_text(view: &Explained) -> String {
+    let bold = anstyle::Style::new().bold();
+    let mut text = format!("{bold}{}{bold:#}  ({})\n", view.view.view, view.file);
+    let or_none = |text: String| if text.is_empty() { "none".to_string() } else { text };
+    let mut line = |name: &str, value: String| text.push_str(&format!("  {name:<9} {value}\n"));
+    line("keys", or_none(view.view.keys.join(", ")));
+    line("reads", or_none(view.reads.join(", ")));
+    for source in &view.view.sources {
+        let back = source.lookback.as_deref().unwrap_or("not known");
+        line("lookback", format!("{}: {back}", source.source));
+    }
+    line("engine", format!("{} ({})", view.view.engine, view.view.reason));
+    if view.helper {
+        line("features", "none: a helper, read by other views".to_string());
+    }
+    for feature in &view.features {
+        line("feature", format!("{} {}", feature.column, feature.data_type));
+    }
+    if let Some(plan) = &view.plan {
+        text.push_str("  plan\n");
+        plan.lines().for_each(|l| text.push_str(&format!("    {l}\n")));
+    }
+    text.push('\n');
+    text
+}
+
+async fn work(common: &Common, at: &ConfigArg, work: Work, progress: &Progress) -> Result<u8> {
+    let (config, warnings) = load(common, &at.config)?;
+    let text = std::fs::read_to_string(&config.path).unwrap_or_default() + &common.set.join("\n");
+    let options = ReplayOptions { engine: common.engine.into() };
+    let outcome = pipeline::run(config, &text, work, options, progress).await?;
+    progress.clear();
+    if !common.quiet && common.format == Format::Human {
+        for finding in warnings.iter().chain(&outcome.warnings).filter(|f| f.severity == Severity::Warning) {
+            anstream::eprintln!("{}\n", coloured(finding));
+        }
+    }
+    show(common, &outcome.report);
+    Ok(if outcome.report.passed() { exit::DONE } else { exit::GATE })
+}
+
+fn show(common: &Common, report: &Report) {
+    match common.format {
+        Format::Json => match report::json(report) {
+            Ok(text) => print(&text),
+            Err(e) => anstream::eprintln!("error: failed to print the report: {e}"),
+        },
+        Format::Human => {
+            let stdout = std::io::stdout();
+            let color = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            let width = if stdout.is_terminal() { usize::from(console_width()) } else { 100 };
+            print(&report::summary(report, Style { color, width }));
+        }
+    }
+}
+
+fn console_width() -> u16 {
+    comfy_table::Table::new().width().unwrap_or(100)
+}
+
+/// Prints an error and gives its exit code.
+fn told(common: &Common, error: &Error) -> u8 {
+    let code = match error {
+        Error::Input(_) => exit::BAD_INPUT,
+        Error::Interrupted => exit::INTERRUPTED,
+        Error::Storage { .. } | Error::Engine { .. } => exit::FAILURE,
+    };
+    match error {
+        Error::Input(findings) => {
+            let shown: Vec<String> = findings.iter().map(coloured).collect();
+            anstream::eprintln!("{}", shown.join("\n\n"));
+        }
+        other => anstream::eprintln!("error: {other}"),
+    }
+    if common.format == Format::Json {
+        let findings = if let Error::Input(findings) = error { json!(findings) } else { json!([]) };
+        print_json(&json!({ "error": plain(&error.to_string()), "exit": code, "findings": findings }));
+    }
+    code
+}
+
+/// The finding with its first word in colour; what comes from data can't colour anything.
+fn coloured(finding: &Finding) -> String {
+    use anstyle::{AnsiColor, Style as Colour};
+    let text = plain(&finding.to_string());
+    let colour = match finding.severity {
+        Severity::Error => AnsiColor::Red,
+        Severity::Warning => AnsiColor::Yellow,
+        Severity::Note => AnsiColor::Cyan,
+    };
+    let style = Colour::new().fg_color(Some(colour.into())).bold();
+    match text.split_once(':') {
+        Some((word, rest)) => format!("{style}{word}{style:#}:{rest}"),
+        None => text,
+    }
+}
+
+/// Without control characters, which could steer the terminal.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
+}
+
+fn print_json(value: &serde_json::Value) {
+    print(&format!("{value:#}\n"));
+}
+
+/// Prints to stdout; a reader that has gone away is no error.
+fn print(text: &str) {
+    let mut stdout = anstream::stdout();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}

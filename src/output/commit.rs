@@ -1,0 +1,187 @@
+//! The output folder: looked at before the long work, written to after it.
+
+use std::collections::BTreeSet;
+
+use datafusion::object_store::{Error as StoreError, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use futures::TryStreamExt;
+
+use crate::error::{Error, Result};
+use crate::finding::Finding;
+use crate::output::manifest::{FORMAT, FileEntry, Manifest, sha256_hex};
+use crate::source::Location;
+
+const MANIFEST: &str = "manifest.json";
+const PENDING: &str = ".backcast-pending.json";
+/// The folders that belong to a run, whole.
+const FOLDERS: [&str; 3] = ["dataset", "provenance", "mismatches"];
+
+/// A file to be written, by its path without the hash of its bytes.
+#[derive(Debug, Clone)]
+pub struct NewFile {
+    /// Below the output folder; `{}` stands for the hash.
+    pub path: String,
+    pub rows: Option<u64>,
+    pub bytes: Vec<u8>,
+}
+
+impl NewFile {
+    fn entry(&self) -> FileEntry {
+        let sha256 = sha256_hex(&self.bytes);
+        let path = self.path.replace("{}", &sha256[..12]);
+        FileEntry { path, rows: self.rows, bytes: self.bytes.len() as u64, sha256 }
+    }
+}
+
+/// An output folder as it was when the run began.
+#[derive(Debug, Clone)]
+pub struct OutputFolder {
+    location: Location,
+    /// The manifest that stood there, with its etag.
+    old: Option<(Manifest, Option<String>)>,
+    /// What an interrupted run was about to write.
+    pending: Vec<String>,
+}
+
+/// What a commit did.
+#[derive(Debug, Clone)]
+pub struct Committed {
+    pub uri: String,
+    pub files: Vec<FileEntry>,
+}
+
+impl OutputFolder {
+    /// Looks at the folder: what run it holds, and whether all files in it are known.
+    ///
+    /// # Errors
+    /// Bad input where it holds files that no run lists; a storage error where it can't be read.
+    pub async fn open(location: Location) -> Result<Self> {
+        let mut folder = Self { location, old: None, pending: Vec::new() };
+        if let Some((bytes, etag)) = folder.read(MANIFEST).await? {
+            let manifest: Manifest = serde_json::from_slice(&bytes).ok().filter(|m: &Manifest| m.format == FORMAT).ok_or_else(|| {
+                Error::input(
+                    Finding::error(format!("`{}` is not a manifest that this version reads", folder.location.join(MANIFEST).uri))
+                        .help("give another folder with --out, or remove this one"),
+                )
+            })?;
+            folder.old = Some((manifest, etag));
+        }
+        if let Some((bytes, _)) = folder.read(PENDING).await? {
+            // A list that was itself cut short was written before any of its files.
+            folder.pending = serde_json::from_slice(&bytes).unwrap_or_default();
+        }
+        let known = folder.known();
+        let mut strangers: Vec<String> = folder.listed().await?.into_iter().filter(|p| !known.contains(p)).collect();
+        strangers.sort();
+        if let Some(first) = strangers.first() {
+            return Err(Error::input(
+                Finding::error(format!(
+                    "`{}` holds {} file(s) that no manifest lists, such as `{first}`",
+                    folder.location.uri,
+                    strangers.len()
+                ))
+                .help("remove them, or give another folder with --out: readers would take them for a part of the run"),
+            ));
+        }
+        Ok(folder)
+    }
+
+    pub fn uri(&self) -> &str {
+        &self.location.uri
+    }
+
+    fn known(&self) -> BTreeSet<String> {
+        let old = self.old.iter().flat_map(|(m, _)| m.files.iter().map(|f| f.path.clone()));
+        old.chain(self.pending.iter().cloned()).collect()
+    }
+
+    /// Files below the run's own folders.
+    async fn listed(&self) -> Result<Vec<String>> {
+        let mut found = Vec::new();
+        for folder in FOLDERS {
+            let location = self.location.join(folder);
+            let objects: Vec<_> = location
+                .store
+                .list(Some(&location.path))
+                .try_collect()
+                .await
+                .map_err(|e| Error::storage(format!("list `{}`", location.uri), e))?;
+            let skip = self.location.path.parts().count();
+            found.extend(objects.iter().map(|o| {
+                o.location.as_ref().split('/').skip(skip).collect::<Vec<_>>().join("/")
+            }));
+        }
+        Ok(found)
+    }
+
+    async fn read(&self, name: &str) -> Result<Option<(Vec<u8>, Option<String>)>> {
+        let location = self.location.join(name);
+        let failed = |e: StoreError| Error::storage(format!("read `{}`", location.uri), e);
+        match location.store.get(&location.path).await {
+            Ok(found) => {
+                let etag = found.meta.e_tag.clone();
+                Ok(Some((found.bytes().await.map_err(failed)?.to_vec(), etag)))
+            }
+            Err(StoreError::NotFound { .. }) => Ok(None),
+            Err(e) => Err(failed(e)),
+        }
+    }
+
+    /// Writes the files and then the manifest, which `manifest` makes from their entries. Where the output folder has come
+    /// to hold another manifest since it was opened, nothing is committed.
+    ///
+    /// # Errors
+    /// A storage error; files written so far stay listed as pending and are removed by the next run.
+    pub async fn commit(self, files: Vec<NewFile>, manifest: impl FnOnce(Vec<FileEntry>) -> Manifest) -> Result<Committed> {
+        let entries: Vec<FileEntry> = files.iter().map(NewFile::entry).collect();
+        let paths: BTreeSet<String> = entries.iter().map(|e| e.path.clone()).collect();
+        let pending: Vec<&String> = paths.iter().chain(&self.pending).collect();
+        let list = serde_json::to_vec(&pending).map_err(|e| Error::storage("list the new files", e))?;
+        self.put(PENDING, list, PutMode::Overwrite).await?;
+        for (file, entry) in files.into_iter().zip(&entries) {
+            self.put(&entry.path, file.bytes, PutMode::Overwrite).await?;
+        }
+        let text = serde_json::to_vec_pretty(&manifest(entries.clone())).map_err(|e| Error::storage("write the manifest", e))?;
+        self.put_manifest(text).await?;
+        let old = self.known();
+        for path in old.iter().filter(|path| !paths.contains(*path)) {
+            self.remove(path).await?;
+        }
+        self.remove(PENDING).await?;
+        Ok(Committed { uri: self.location.uri.clone(), files: entries })
+    }
+
+    async fn put_manifest(&self, text: Vec<u8>) -> Result<()> {
+        let now = self.read(MANIFEST).await?;
+        let known = self.old.as_ref().map(|(_, etag)| etag.clone());
+        if now.map(|(_, etag)| etag) != known {
+            return Err(self.lost());
+        }
+        let mode = if known.is_none() { PutMode::Create } else { PutMode::Overwrite };
+        self.put(MANIFEST, text, mode).await
+    }
+
+    fn lost(&self) -> Error {
+        Error::storage(
+            format!("commit to `{}`", self.location.uri),
+            "another run has committed there meanwhile; its result stands, this one is not written",
+        )
+    }
+
+    async fn put(&self, name: &str, bytes: Vec<u8>, mode: PutMode) -> Result<()> {
+        let location = self.location.join(name);
+        let options = PutOptions { mode, ..PutOptions::default() };
+        match location.store.put_opts(&location.path, PutPayload::from(bytes), options).await {
+            Ok(_) => Ok(()),
+            Err(StoreError::AlreadyExists { .. } | StoreError::Precondition { .. }) => Err(self.lost()),
+            Err(e) => Err(Error::storage(format!("write `{}`", location.uri), e)),
+        }
+    }
+
+    async fn remove(&self, name: &str) -> Result<()> {
+        let location = self.location.join(name);
+        match location.store.delete(&location.path).await {
+            Ok(()) | Err(StoreError::NotFound { .. }) => Ok(()),
+            Err(e) => Err(Error::storage(format!("remove `{}`", location.uri), e)),
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! What a run leaves behind: files, then the manifest that makes them a run.
+//!
+//! The protocol, so that a reader never meets half a run:
+//!
+//! 1. Everything is computed and encoded before the first write.
+//! 2. The list of files about to be written goes to `.backcast-pending.json`.
+//! 3. The files are written. Their names hold a hash of their bytes: no file of an older run is overwritten.
+//! 4. `manifest.json` is written in one step. From here on the new run stands.
+//! 5. Files that the old manifest or a list of an interrupted run names, and the new manifest does not, are removed.
+//!
+//! Files that nobody lists are not ours: with any in its folders a run is refused before the long work.
+
+mod commit;
+mod manifest;
+
+pub use commit::{Committed, NewFile, OutputFolder};
+pub use manifest::{FileEntry, InputEntry, Manifest, Versions, ViewEntry, sha256_hex};

@@ -1,0 +1,14 @@
+//! A command's work from the config to the report: open, plan, read labels, replay, diff, check, write.
+//!
+//! Commands differ only in how far they go and in what they write; see [`Work`].
+
+mod compare;
+mod explain;
+mod prepare;
+mod reported;
+mod run;
+mod sources;
+
+pub use explain::{Explained, explain};
+pub use prepare::{Opened, Prepared, check, open, prepare};
+pub use run::{Outcome, Work, run};

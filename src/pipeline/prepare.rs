@@ -1,0 +1,142 @@
+//! From a config to planned views and label rows at hand.
+
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::TimeUnit;
+use datafusion::prelude::SessionContext;
+
+use crate::analysis::{Inputs, Project};
+use crate::config::{Config, Unrecoverable};
+use crate::dataset::{Conform, natural_schema};
+use crate::error::{Error, Result};
+use crate::finding::Finding;
+use crate::monitor::Monitor;
+use crate::source::{Labels, Stores};
+use crate::sql::{SessionOptions, new_runtime, new_session};
+
+/// A project whose SQL is planned; no row was read.
+pub struct Opened {
+    pub project: Project,
+    pub session: SessionContext,
+    pub options: SessionOptions,
+    /// How the dataset takes a snapshot's schema, where the config asks for it.
+    pub conform: Option<Conform>,
+}
+
+impl fmt::Debug for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opened").field("project", &self.project).finish_non_exhaustive()
+    }
+}
+
+/// A project with its label rows.
+#[derive(Debug)]
+pub struct Prepared {
+    pub opened: Opened,
+    pub labels: Labels,
+}
+
+/// What the config and the command line say about resources.
+pub fn session_options(config: &Config) -> SessionOptions {
+    let default = SessionOptions::default();
+    SessionOptions {
+        threads: config.run.threads.unwrap_or(default.threads),
+        memory: config.run.memory,
+        ..default
+    }
+}
+
+/// Opens everything and plans every view. Reads listings and footers only.
+///
+/// # Errors
+/// All findings at once.
+pub async fn open(config: Config) -> Result<Opened> {
+    let options = session_options(&config);
+    let runtime = new_runtime(options.memory)?;
+    let stores = Arc::new(Stores::new(Arc::clone(&runtime), &config.storage));
+    let session = new_session(&options, runtime);
+    let inputs = Inputs::open(config, stores, &session).await?;
+    plan(inputs, options, session).await
+}
+
+async fn plan(inputs: Inputs, options: SessionOptions, session: SessionContext) -> Result<Opened> {
+    let project = Project::plan(inputs, &session).await?;
+    let conform = conform(&project)?;
+    Ok(Opened { project, session, options, conform })
+}
+
+fn conform(project: &Project) -> Result<Option<Conform>> {
+    let config = &project.inputs.config;
+    let Some(name) = &config.dataset.schema_of else { return Ok(None) };
+    let Some(snapshot) = project.snapshots.iter().find(|s| s.config.name == *name) else { return Ok(None) };
+    let natural = natural_schema(&project.inputs.labels.schema(), &project.features);
+    Ok(Some(Conform::plan(config, snapshot, &natural, &project.features)?))
+}
+
+/// Findings that are no errors: what has no effect yet, what the dataset leaves out.
+pub fn check(opened: &Opened) -> Vec<Finding> {
+    let config = &opened.project.inputs.config;
+    let mut findings: Vec<Finding> = config
+        .not_used_yet()
+        .into_iter()
+        .map(|(key, place)| Finding::note(format!("`{key}` is checked but not used yet by this version")).at(place))
+        .collect();
+    if let Some(conform) = &opened.conform {
+        let natural = natural_schema(&opened.project.inputs.labels.schema(), &opened.project.features);
+        for name in conform.left_out(&natural) {
+            findings.push(
+                Finding::warning(format!("`{name}` is not in the schema of the snapshot, so the dataset leaves it out"))
+                    .at(config.place("dataset.schema_of")),
+            );
+        }
+    }
+    for snapshot in &opened.project.snapshots {
+        if snapshot.columns.is_empty() {
+            findings.push(
+                Finding::warning(format!("no column of snapshot `{}` is a feature", snapshot.config.name))
+                    .at(config.place(&format!("snapshots.{}", snapshot.config.name)))
+                    .help("map them: columns = { legacy_name = \"view.feature\" }"),
+            );
+        }
+    }
+    findings
+}
+
+/// Opens, reads the labels, and plans the views for the unit that the label times need.
+///
+/// # Errors
+/// All findings at once, or what reading the labels meets.
+pub async fn prepare(config: Config, monitor: &dyn Monitor) -> Result<Prepared> {
+    refuse_unrecoverable(&config)?;
+    let opened = open(config).await?;
+    let labels = &opened.project.inputs.labels;
+    monitor.begin("reading labels", Some(labels.table.rows()));
+    let read = labels.read(&opened.session).await;
+    monitor.end();
+    let labels = read?;
+    let opened = match labels.now_unit() {
+        TimeUnit::Nanosecond => {
+            // NOW() has to be exact, so the views are planned anew with its finer type.
+            let options = SessionOptions { now_unit: TimeUnit::Nanosecond, ..opened.options };
+            let session = new_session(&options, Arc::clone(&opened.session.runtime_env()));
+            plan(opened.project.inputs, options, session).await?
+        }
+        _ => opened,
+    };
+    Ok(Prepared { opened, labels })
+}
+
+/// Without coverage only what keeps the replayed value can be promised.
+fn refuse_unrecoverable(config: &Config) -> Result<()> {
+    match config.dataset.unrecoverable {
+        Some(Unrecoverable::Drop | Unrecoverable::Fail | Unrecoverable::Null | Unrecoverable::Legacy) => {
+            Err(Error::input(
+                Finding::error("`unrecoverable` needs the coverage of cells, which this version does not compute")
+                    .at(config.place("dataset.unrecoverable"))
+                    .help("set it to \"keep\": every cell is what the retained events give"),
+            ))
+        }
+        Some(Unrecoverable::Keep) | None => Ok(()),
+    }
+}
