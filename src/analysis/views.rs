@@ -17,7 +17,7 @@ use crate::analysis::keys::comparable_type;
 use crate::config::{self, Config};
 use crate::finding::{Finding, Place, nearest};
 use crate::source::{LabelTable, plain_type};
-use crate::sql::{SqlText, Statement, calls_to_placeholder, identifier, parse, settle_ties};
+use crate::sql::{SqlText, Statement, calls_to_placeholder, identifier, name_subqueries, parse, settle_ties};
 
 /// A feature view, planned.
 #[derive(Debug, Clone)]
@@ -283,7 +283,7 @@ async fn plan_query(statement: &Statement, session: &SessionContext) -> Result<L
     let _ = query.visit(&mut Unqualify);
     let planned = session.state().statement_to_plan(DfStatement::Statement(Box::new(query))).await?;
     let plan = if statement.columns.is_empty() { planned } else { renamed(planned, &statement.columns)? };
-    settle_ties(calls_to_placeholder(plan)?)
+    settle_ties(name_subqueries(calls_to_placeholder(plan)?)?)
 }
 
 /// `CREATE MATERIALIZED VIEW v (a, b) AS ...` names the first columns.

@@ -14,7 +14,7 @@ use datafusion::logical_expr::{
 };
 
 use crate::plan::relation::Relation;
-use crate::plan::rewriter::{Binding, Outcome, Rewriter, Unsupported};
+use crate::plan::rewriter::{Binding, Outcome, Rewriter, Unsupported, with_windows};
 
 /// `Sort`, perhaps with a number of rows to keep.
 pub fn rewrite_sort(rewriter: &Rewriter, sort: &Sort, binding: &Binding) -> Outcome {
@@ -61,15 +61,16 @@ fn first(rewriter: &Rewriter, input: &LogicalPlan, order: &[SortExpr], skip: usi
         let expr = rewriter.at(key.expr.clone(), rows.spine, &observer)?;
         bound.push(SortExpr { expr, ..key.clone() });
     }
-    let rank = rewriter.fresh("r");
-    let number = row_number().partition_by(vec![observer]).order_by(bound).build()?.alias(&rank);
-    let rank = Expr::Column(Column::new_unqualified(rank));
+    let rank = Column::new_unqualified(rewriter.fresh("r"));
+    let number = row_number().partition_by(vec![observer]).order_by(bound).build()?;
+    rows.plan = with_windows(rows.plan, vec![(number, rank.clone())])?;
+    let rank = Expr::Column(rank);
     let literal = |n: usize| lit(ScalarValue::UInt64(u64::try_from(n).ok()));
     let mut kept = rank.clone().gt(literal(skip));
     if let Some(fetch) = fetch {
         kept = kept.and(rank.lt_eq(literal(skip.saturating_add(fetch))));
     }
-    rows.plan = LogicalPlanBuilder::from(rows.plan).window(vec![number])?.filter(kept)?.build()?;
+    rows.plan = LogicalPlanBuilder::from(rows.plan).filter(kept)?.build()?;
     let name = rows.observer.name.clone();
     Ok(Relation::AsOf(rewriter.finish(rows.plan, columns, &name, rows.spine)?))
 }

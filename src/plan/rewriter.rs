@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, DataFusionError, TableReference};
+use datafusion::common::{Column, DataFusionError};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Expr, JoinType, LogicalPlan, LogicalPlanBuilder, cast};
-use datafusion::optimizer::{Optimizer, OptimizerContext, OptimizerRule};
+use datafusion::optimizer::{Optimizer, OptimizerRule};
 
 use crate::analysis::View;
 use crate::plan::bounds;
@@ -16,6 +16,7 @@ use crate::plan::relation::{AsOf, Live, Read, Relation, bind_time, mentions_time
 use crate::plan::spine::{Spine, SpineKind, Spines};
 use crate::plan::{aggregate, alias, constant, filter, join, limit, projection, scan, union, window};
 use crate::source::Log;
+pub use crate::sql::{named, with_windows};
 
 /// Why a plan can't be rewritten.
 #[derive(Debug, thiserror::Error)]
@@ -70,11 +71,13 @@ const RULES_LEFT_OUT: [&str; 3] = ["common_sub_expression_eliminate", "extract_l
 /// # Errors
 /// Where DataFusion can't optimise it.
 pub fn normalise(plan: &LogicalPlan, state: &SessionState) -> Result<LogicalPlan, DataFusionError> {
+    let mut state = state.clone();
+    // A subquery that would be run apart from the plan can't see the observers: it has to be a join.
+    state.config_mut().options_mut().optimizer.enable_physical_uncorrelated_scalar_subquery = false;
     let analyzed = state.analyzer().execute_and_check(plan.clone(), state.config_options(), |_, _| {})?;
     let rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> =
         state.optimizer().rules.iter().filter(|r| !RULES_LEFT_OUT.contains(&r.name())).map(Arc::clone).collect();
-    let context = OptimizerContext::new_with_config_options(Arc::clone(state.config_options()));
-    Optimizer::with_rules(rules).optimize(analyzed, &context, |_, _| {})
+    Optimizer::with_rules(rules).optimize(analyzed, &state, |_, _| {})
 }
 
 /// Rewrites a normalised view plan for the observers of `spines`.
@@ -349,15 +352,6 @@ pub fn unaliased(expr: &Expr) -> &Expr {
         Expr::Alias(alias) => unaliased(&alias.expr),
         other => other,
     }
-}
-
-/// A column that stands for itself under the same name.
-pub fn named(expr: Expr, column: &Column) -> Expr {
-    if expr == Expr::Column(column.clone()) {
-        return expr;
-    }
-    let relation: Option<TableReference> = column.relation.clone();
-    expr.alias_qualified(relation, column.name.clone())
 }
 
 fn operator_name(plan: &LogicalPlan) -> String {

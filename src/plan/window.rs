@@ -8,10 +8,10 @@
 //! A binding goes below only where every window is partitioned by the bound columns: else rows of other keys count.
 
 use datafusion::logical_expr::expr::WindowFunction;
-use datafusion::logical_expr::{Expr, LogicalPlanBuilder, Window};
+use datafusion::logical_expr::{Expr, Window};
 
 use crate::plan::relation::Relation;
-use crate::plan::rewriter::{Binding, Outcome, Rewriter, Unsupported, columns_of, unaliased};
+use crate::plan::rewriter::{Binding, Outcome, Rewriter, Unsupported, columns_of, unaliased, with_windows};
 
 pub fn rewrite(rewriter: &Rewriter, window: &Window, binding: &Binding) -> Outcome {
     let calls = window.window_expr.iter().map(call).collect::<Outcome<Vec<_>>>()?;
@@ -32,9 +32,9 @@ pub fn rewrite(rewriter: &Rewriter, window: &Window, binding: &Binding) -> Outco
             return Err(Unsupported::Operator(format!("`{bound}` as a window function")));
         };
         function.params.partition_by.insert(0, observer.clone());
-        exprs.push(Expr::from(*function).alias(&column.name));
+        exprs.push((Expr::from(*function), column.clone()));
     }
-    input.plan = LogicalPlanBuilder::from(input.plan).window(exprs)?.build()?;
+    input.plan = with_windows(input.plan, exprs)?;
     let name = input.observer.name.clone();
     Ok(Relation::AsOf(rewriter.finish(input.plan, columns, &name, input.spine)?))
 }

@@ -4,12 +4,14 @@
 //! depend on the order of rows.
 
 mod aggregates;
+mod names;
 mod now;
 mod parse;
 mod refuse;
 mod session;
 mod ties;
 
+pub use names::{name_subqueries, named, with_windows};
 pub use now::{NOW, bind_now, calls_to_placeholder, is_now, mentions_now, now_placeholder};
 pub use parse::{SqlText, Statement, identifier, parse, parse_expression};
 pub use session::{SessionOptions, new_runtime, new_session};

@@ -140,7 +140,7 @@ pub fn bind_now(plan: LogicalPlan, now: &ScalarValue) -> DfResult<LogicalPlan> {
 }
 
 /// Applies `f` bottom up to every expression, keeping the names of columns.
-fn rewrite_expressions(
+pub fn rewrite_expressions(
     plan: LogicalPlan,
     f: &dyn Fn(Expr) -> DfResult<Transformed<Expr>>,
 ) -> DfResult<LogicalPlan> {

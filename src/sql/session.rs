@@ -65,8 +65,6 @@ pub fn new_session(options: &SessionOptions, runtime: Arc<RuntimeEnv>) -> Sessio
     settings.execution.parquet.schema_force_view_types = false;
     settings.sql_parser.map_string_types_to_utf8view = false;
     settings.sql_parser.collect_spans = true;
-    // Plans are rewritten before they run: a scalar subquery has to be a join by then.
-    settings.optimizer.enable_physical_uncorrelated_scalar_subquery = false;
     if options.memory.is_some_and(|bytes| bytes < SMALL_POOL_BYTES) {
         settings.execution.sort_spill_reservation_bytes = 1 << 20;
     }

@@ -19,11 +19,12 @@ use datafusion::common::DFSchema;
 use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::expr::{AggregateFunction, WindowFunction};
 use datafusion::logical_expr::{
-    Aggregate, Distinct, DistinctOn, Expr, Limit, LogicalPlan, LogicalPlanBuilder, Sort, SortExpr, Window,
+    Aggregate, Distinct, DistinctOn, Expr, Limit, LogicalPlan, Sort, SortExpr, Window,
     WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition,
 };
 
 use crate::source::order_key;
+use crate::sql::names::with_windows;
 
 /// Applies the table above to the plan and its subqueries.
 ///
@@ -99,24 +100,23 @@ fn settle_distinct_on(on: DistinctOn) -> DfResult<LogicalPlan> {
 
 fn settle_window(window: Window) -> DfResult<Transformed<LogicalPlan>> {
     let row = whole_row(window.input.schema());
+    let columns = window.schema.columns();
+    let own = window.input.schema().fields().len();
     let mut changed = false;
-    let mut exprs = Vec::with_capacity(window.window_expr.len());
-    for expr in &window.window_expr {
-        let (inner, name) = unaliased(expr);
+    let mut calls = Vec::with_capacity(window.window_expr.len());
+    for (expr, column) in window.window_expr.iter().zip(&columns[own..]) {
+        let (inner, _) = unaliased(expr);
         let settled = match inner {
             Expr::WindowFunction(function) => settled_call(function, &row),
             _ => None,
         };
         changed |= settled.is_some();
-        exprs.push(match settled {
-            Some(call) => Expr::from(call).alias(name),
-            None => expr.clone(),
-        });
+        calls.push((settled.map_or_else(|| inner.clone(), Expr::from), column.clone()));
     }
     if !changed {
         return Ok(Transformed::no(LogicalPlan::Window(window)));
     }
-    LogicalPlanBuilder::from(Arc::unwrap_or_clone(window.input)).window(exprs)?.build().map(Transformed::yes)
+    with_windows(Arc::unwrap_or_clone(window.input), calls).map(Transformed::yes)
 }
 
 fn settled_call(call: &WindowFunction, row: &Expr) -> Option<WindowFunction> {
