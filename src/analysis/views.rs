@@ -283,7 +283,10 @@ async fn plan_query(statement: &Statement, session: &SessionContext) -> Result<L
     let _ = query.visit(&mut Unqualify);
     let planned = session.state().statement_to_plan(DfStatement::Statement(Box::new(query))).await?;
     let plan = if statement.columns.is_empty() { planned } else { renamed(planned, &statement.columns)? };
-    settle_ties(name_subqueries(calls_to_placeholder(plan)?)?)
+    let settled = settle_ties(name_subqueries(calls_to_placeholder(plan)?)?)?;
+    // Only the analyzed plan has the types that values will have.
+    let state = session.state();
+    state.analyzer().execute_and_check(settled, state.config_options(), |_, _| {})
 }
 
 /// `CREATE MATERIALIZED VIEW v (a, b) AS ...` names the first columns.

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, UInt32Array};
 use datafusion::arrow::compute::{cast, is_null, kernels::zip::zip, take};
 use datafusion::arrow::util::display::array_value_to_string;
+use datafusion::common::internal_err;
 use datafusion::error::Result as DfResult;
 
 use crate::analysis::{Feature, View};
 use crate::error::Error;
 use crate::finding::Finding;
-use crate::source::Labels;
+use crate::source::{Labels, plain_type};
 use crate::source::time::rfc3339;
 
 /// The as-of values of one view for all label rows, before defaults.
@@ -26,13 +27,18 @@ impl ViewValues {
     /// From found rows: `rows[i]` is the position in `columns` of label row i's row.
     ///
     /// # Errors
-    /// Types that can't be made plain.
+    /// A type that is not the planned one, which is a defect: no value is ever cast to another type here.
     pub fn gather(columns: &[ArrayRef], rows: &UInt32Array, features: &[Feature]) -> DfResult<Self> {
         let found = (0..rows.len()).map(|i| Some(rows.is_valid(i))).collect();
         let columns = columns
             .iter()
             .zip(features)
-            .map(|(column, feature)| Ok(cast(&take(column, rows, None)?, &feature.data_type)?))
+            .map(|(column, feature)| {
+                if plain_type(column.data_type()) != feature.data_type {
+                    return internal_err!("`{}` is {}, planned as {}", feature.name, column.data_type(), feature.data_type);
+                }
+                Ok(cast(&take(column, rows, None)?, &feature.data_type)?)
+            })
             .collect::<DfResult<_>>()?;
         Ok(Self { columns, found })
     }

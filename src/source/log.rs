@@ -20,8 +20,9 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit}
 use datafusion::common::{Column, DFSchema, ScalarValue, TableReference};
 use datafusion::datasource::provider_as_source;
 use datafusion::error::Result as DfResult;
-use datafusion::functions_aggregate::expr_fn::min;
+use datafusion::functions_aggregate::min_max::min_udaf;
 use datafusion::functions_window::expr_fn::row_number;
+use datafusion::logical_expr::expr::WindowFunction;
 use datafusion::logical_expr::{
     Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, SortExpr, WindowFrame, WindowFrameBound, WindowFrameUnits, cast,
     lit, when,
@@ -149,7 +150,7 @@ impl Log {
         let unknown = ids.iter().cloned().map(Expr::is_null).reduce(Expr::or).unwrap_or_else(|| lit(false));
         let order = self.order();
         let plan = if self.has_until() {
-            let ended = min(Expr::Column(Column::new_unqualified(FROM)))
+            let ended = Expr::from(WindowFunction::new(min_udaf(), vec![Expr::Column(Column::new_unqualified(FROM))]))
                 .partition_by(ids)
                 .order_by(order)
                 .window_frame(WindowFrame::new_bounds(

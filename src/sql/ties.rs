@@ -99,7 +99,7 @@ fn settle_distinct_on(on: DistinctOn) -> DfResult<LogicalPlan> {
 }
 
 fn settle_window(window: Window) -> DfResult<Transformed<LogicalPlan>> {
-    let row = whole_row(window.input.schema());
+    let row = whole_row(before_windows(&window.input).schema());
     let columns = window.schema.columns();
     let own = window.input.schema().fields().len();
     let mut changed = false;
@@ -119,6 +119,15 @@ fn settle_window(window: Window) -> DfResult<Transformed<LogicalPlan>> {
     with_windows(Arc::unwrap_or_clone(window.input), calls).map(Transformed::yes)
 }
 
+/// The relation whose rows are the ones that tie: windows below add columns to it, no rows. (DataFusion 55 takes what two
+/// adjoining windows share out from under both, so one must not name the columns of the other.)
+fn before_windows(plan: &LogicalPlan) -> &LogicalPlan {
+    match plan {
+        LogicalPlan::Window(window) => before_windows(&window.input),
+        other => other,
+    }
+}
+
 fn settled_call(call: &WindowFunction, row: &Expr) -> Option<WindowFunction> {
     let frame = &call.params.window_frame;
     let from_start = frame.start_bound.is_unbounded();
@@ -135,6 +144,8 @@ fn settled_call(call: &WindowFunction, row: &Expr) -> Option<WindowFunction> {
         "first_value" | "nth_value" if rows || from_start => true,
         "last_value" | "first_value" | "nth_value" => return None,
         "array_agg" | "string_agg" => true,
+        // All rows, or none: no tie has a say.
+        _ if from_start && to_end => return None,
         _ if rows => true,
         _ => return None,
     };
