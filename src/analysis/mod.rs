@@ -12,7 +12,7 @@ mod views;
 pub use features::{Feature, scalar_of};
 pub use keys::comparable_type;
 pub use lineage::features_of_aggregate;
-pub use marker::{marked_source, SourceMarker};
+pub use marker::{SourceMarker, marked_source};
 pub use project::{Inputs, Project};
 pub use snapshots::{MappedColumn, SnapshotTable};
 pub use views::{View, ViewKey};

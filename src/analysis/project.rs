@@ -121,11 +121,7 @@ impl Project {
                 Err(found) => findings.extend(found),
             }
         }
-        if findings.is_empty() {
-            Ok(Self { inputs, views, features, snapshots })
-        } else {
-            Err(Error::Input(findings))
-        }
+        if findings.is_empty() { Ok(Self { inputs, views, features, snapshots }) } else { Err(Error::Input(findings)) }
     }
 
     pub fn view(&self, name: &str) -> Option<&View> {
@@ -148,10 +144,7 @@ fn bad_input<T>(error: Error, findings: &mut Vec<Finding>) -> Result<Option<T>, 
 fn placed(error: Error, config: &Config, key: &str) -> Error {
     match error {
         Error::Input(findings) => Error::Input(
-            findings
-                .into_iter()
-                .map(|f| if f.place.is_none() { f.at(config.place(key)) } else { f })
-                .collect(),
+            findings.into_iter().map(|f| if f.place.is_none() { f.at(config.place(key)) } else { f }).collect(),
         ),
         other => other,
     }
@@ -182,7 +175,10 @@ fn with_deleted(log: Log, config: &Config, session: &SessionContext) -> Result<L
         .map_err(|e| refused(e.strip_backtrace()))?;
     let expr = session
         .state()
-        .create_logical_expr_from_sql_expr(datafusion::sql::sqlparser::ast::ExprWithAlias { expr: parsed, alias: None }, &schema)
+        .create_logical_expr_from_sql_expr(
+            datafusion::sql::sqlparser::ast::ExprWithAlias { expr: parsed, alias: None },
+            &schema,
+        )
         .map_err(|e| refused(e.strip_backtrace()))?;
     match datafusion::logical_expr::ExprSchemable::get_type(&expr, &schema) {
         Ok(DataType::Boolean) => Ok(log.with_deleted(expr)),

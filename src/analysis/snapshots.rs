@@ -99,10 +99,6 @@ impl SnapshotTable {
                 columns.push(MappedColumn { legacy: field.name().clone(), feature });
             }
         }
-        if findings.is_empty() {
-            Ok(Self { config: snapshot.clone(), table, columns })
-        } else {
-            Err(findings)
-        }
+        if findings.is_empty() { Ok(Self { config: snapshot.clone(), table, columns }) } else { Err(findings) }
     }
 }

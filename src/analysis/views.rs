@@ -137,9 +137,12 @@ fn names_of(config: &Config, parsed: &[Parsed], findings: &mut Vec<Finding>) -> 
         let Some(alias) = &view.statement.name else { continue };
         if let Some(other) = names.insert(alias.clone(), view.config.name.clone()).filter(|n| *n != view.config.name) {
             findings.push(
-                Finding::error(format!("view `{}` creates `{alias}`, which is the name of `{other}`", view.config.name))
-                    .at(view.statement.text.start())
-                    .help("rename one of the two"),
+                Finding::error(format!(
+                    "view `{}` creates `{alias}`, which is the name of `{other}`",
+                    view.config.name
+                ))
+                .at(view.statement.text.start())
+                .help("rename one of the two"),
             );
         }
     }
@@ -189,12 +192,7 @@ fn unknown_table(view: &Parsed, table: &TableReference, names: &HashMap<String, 
 
 /// Views before those that read them.
 fn dependency_order(parsed: &[Parsed], config: &Config) -> Result<Vec<usize>, Finding> {
-    fn visit(
-        index: usize,
-        parsed: &[Parsed],
-        path: &mut Vec<usize>,
-        done: &mut Vec<usize>,
-    ) -> Result<(), Vec<usize>> {
+    fn visit(index: usize, parsed: &[Parsed], path: &mut Vec<usize>, done: &mut Vec<usize>) -> Result<(), Vec<usize>> {
         if done.contains(&index) {
             return Ok(());
         }
@@ -368,7 +366,9 @@ fn view_keys(
         let Some(label) = config.labels.keys.iter().position(|k| *k == label_name) else { continue };
         let Some(field) = schema.fields().iter().find(|f| *f.name() == column) else {
             let names = schema.fields().iter().map(|f| f.name().as_str());
-            findings.push(Finding::error(format!("view `{name}` has no column `{column}`")).at(place).nearest(&column, names));
+            findings.push(
+                Finding::error(format!("view `{name}` has no column `{column}`")).at(place).nearest(&column, names),
+            );
             continue;
         };
         let (ours, theirs) = (labels.key_type(label), field.data_type());

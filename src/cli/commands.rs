@@ -22,7 +22,9 @@ const WORKER_STACK_BYTES: usize = 16 << 20;
 pub fn execute(args: Args) -> u8 {
     let progress = Progress::new(args.common.quiet || args.common.format == Format::Json);
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(args.common.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into)).max(1))
+        .worker_threads(
+            args.common.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into)).max(1),
+        )
         .thread_stack_size(WORKER_STACK_BYTES)
         .enable_all()
         .build();

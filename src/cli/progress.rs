@@ -39,10 +39,9 @@ impl Monitor for Progress {
             return;
         }
         let (bar, template) = match total {
-            Some(total) => (
-                ProgressBar::new(total),
-                "{msg:36!} [{bar:24}] {human_pos}/{human_len} rows  {per_sec}  {eta} left",
-            ),
+            Some(total) => {
+                (ProgressBar::new(total), "{msg:36!} [{bar:24}] {human_pos}/{human_len} rows  {per_sec}  {eta} left")
+            }
             None => (ProgressBar::new_spinner(), "{msg:36!} {spinner} {elapsed}"),
         };
         if let Ok(style) = ProgressStyle::with_template(template) {

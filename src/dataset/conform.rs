@@ -66,9 +66,11 @@ impl Conform {
             let own = natural.fields().iter().take(labels).position(|f| f.name() == label);
             let Some(position) = mapped.or(own) else {
                 findings.push(
-                    Finding::error(format!("column `{legacy}` of snapshot `{name}` is neither a label column nor a feature"))
-                        .at(place())
-                        .help(format!("map it under [snapshots.{name}] columns, or add it to the labels")),
+                    Finding::error(format!(
+                        "column `{legacy}` of snapshot `{name}` is neither a label column nor a feature"
+                    ))
+                    .at(place())
+                    .help(format!("map it under [snapshots.{name}] columns, or add it to the labels")),
                 );
                 continue;
             };

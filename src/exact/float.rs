@@ -117,7 +117,8 @@ impl Cell for FloatCell {
         let mut number = || take(&mut bytes).map(i64::from_le_bytes);
         let (count, nan, positive, negative) = (number()?, number()?, number()?, number()?);
         let small = usize::try_from(number()?).ok()?;
-        let parts: Vec<f64> = bytes.chunks(8).map(|c| c.try_into().map(f64::from_le_bytes)).collect::<Result<_, _>>().ok()?;
+        let parts: Vec<f64> =
+            bytes.chunks(8).map(|c| c.try_into().map(f64::from_le_bytes)).collect::<Result<_, _>>().ok()?;
         let (small, big) = parts.split_at_checked(small)?;
         Some(Self { small: small.to_vec(), big: big.to_vec(), nan, positive, negative, count })
     }

@@ -57,12 +57,16 @@ impl OutputFolder {
     pub async fn open(location: Location) -> Result<Self> {
         let mut folder = Self { location, old: None, pending: Vec::new() };
         if let Some((bytes, etag)) = folder.read(MANIFEST).await? {
-            let manifest: Manifest = serde_json::from_slice(&bytes).ok().filter(|m: &Manifest| m.format == FORMAT).ok_or_else(|| {
-                Error::input(
-                    Finding::error(format!("`{}` is not a manifest that this version reads", folder.location.join(MANIFEST).uri))
+            let manifest: Manifest =
+                serde_json::from_slice(&bytes).ok().filter(|m: &Manifest| m.format == FORMAT).ok_or_else(|| {
+                    Error::input(
+                        Finding::error(format!(
+                            "`{}` is not a manifest that this version reads",
+                            folder.location.join(MANIFEST).uri
+                        ))
                         .help("give another folder with --out, or remove this one"),
-                )
-            })?;
+                    )
+                })?;
             folder.old = Some((manifest, etag));
         }
         if let Some((bytes, _)) = folder.read(PENDING).await? {
@@ -106,9 +110,9 @@ impl OutputFolder {
                 .await
                 .map_err(|e| Error::storage(format!("list `{}`", location.uri), e))?;
             let skip = self.location.path.parts().count();
-            found.extend(objects.iter().map(|o| {
-                o.location.as_ref().split('/').skip(skip).collect::<Vec<_>>().join("/")
-            }));
+            found.extend(
+                objects.iter().map(|o| o.location.as_ref().split('/').skip(skip).collect::<Vec<_>>().join("/")),
+            );
         }
         Ok(found)
     }
@@ -131,7 +135,11 @@ impl OutputFolder {
     ///
     /// # Errors
     /// A storage error; files written so far stay listed as pending and are removed by the next run.
-    pub async fn commit(self, files: Vec<NewFile>, manifest: impl FnOnce(Vec<FileEntry>) -> Manifest) -> Result<Committed> {
+    pub async fn commit(
+        self,
+        files: Vec<NewFile>,
+        manifest: impl FnOnce(Vec<FileEntry>) -> Manifest,
+    ) -> Result<Committed> {
         let entries: Vec<FileEntry> = files.iter().map(NewFile::entry).collect();
         let paths: BTreeSet<String> = entries.iter().map(|e| e.path.clone()).collect();
         let pending: Vec<&String> = paths.iter().chain(&self.pending).collect();
@@ -140,7 +148,8 @@ impl OutputFolder {
         for (file, entry) in files.into_iter().zip(&entries) {
             self.put(&entry.path, file.bytes, PutMode::Overwrite).await?;
         }
-        let text = serde_json::to_vec_pretty(&manifest(entries.clone())).map_err(|e| Error::storage("write the manifest", e))?;
+        let text = serde_json::to_vec_pretty(&manifest(entries.clone()))
+            .map_err(|e| Error::storage("write the manifest", e))?;
         self.put_manifest(text).await?;
         let old = self.known();
         for path in old.iter().filter(|path| !paths.contains(*path)) {

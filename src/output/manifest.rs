@@ -31,10 +31,7 @@ pub struct Versions {
 
 impl Versions {
     pub fn current() -> Self {
-        Self {
-            backcast: env!("CARGO_PKG_VERSION").to_string(),
-            datafusion: datafusion::DATAFUSION_VERSION.to_string(),
-        }
+        Self { backcast: env!("CARGO_PKG_VERSION").to_string(), datafusion: datafusion::DATAFUSION_VERSION.to_string() }
     }
 }
 

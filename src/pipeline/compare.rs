@@ -49,7 +49,8 @@ async fn compare_one(
     let batch = read(snapshot, session).await?;
     let column = |column: &str| -> Result<ArrayRef> {
         let array = batch.column_by_name(column).cloned();
-        let array = array.ok_or_else(|| Error::storage(format!("read snapshot `{name}`"), format!("no column {column}")))?;
+        let array =
+            array.ok_or_else(|| Error::storage(format!("read snapshot `{name}`"), format!("no column {column}")))?;
         plain_instants(&array, snapshot.config.timezone)
             .map_err(|e| Error::engine(format!("read `{column}` of snapshot `{name}`"), e.into()))
     };

@@ -40,11 +40,7 @@ pub struct Prepared {
 /// What the config and the command line say about resources.
 pub fn session_options(config: &Config) -> SessionOptions {
     let default = SessionOptions::default();
-    SessionOptions {
-        threads: config.run.threads.unwrap_or(default.threads),
-        memory: config.run.memory,
-        ..default
-    }
+    SessionOptions { threads: config.run.threads.unwrap_or(default.threads), memory: config.run.memory, ..default }
 }
 
 /// Opens everything and plans every view. Reads listings and footers only.
@@ -86,8 +82,10 @@ pub fn check(opened: &Opened) -> Vec<Finding> {
         let natural = natural_schema(&opened.project.inputs.labels.schema(), &opened.project.features);
         for name in conform.left_out(&natural) {
             findings.push(
-                Finding::warning(format!("`{name}` is not in the schema of the snapshot, so the dataset leaves it out"))
-                    .at(config.place("dataset.schema_of")),
+                Finding::warning(format!(
+                    "`{name}` is not in the schema of the snapshot, so the dataset leaves it out"
+                ))
+                .at(config.place("dataset.schema_of")),
             );
         }
     }

@@ -77,7 +77,11 @@ pub fn gates(project: &Project, diffs: &[Diff], check: Option<&SelfCheck>) -> Ve
     if let Some(check) = check {
         let detail = match check.differences {
             0 => format!("{} cells of {} label rows equal the reference engine's", check.cells, check.rows),
-            n => format!("{n} of {} cells differ from the reference engine's: {}", check.cells, check.examples.join("; ")),
+            n => format!(
+                "{n} of {} cells differ from the reference engine's: {}",
+                check.cells,
+                check.examples.join("; ")
+            ),
         };
         gates.push(Gate { gate: GateKind::SelfCheck, passed: check.differences == 0, detail });
     }

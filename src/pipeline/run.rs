@@ -64,11 +64,19 @@ const MISMATCH_ROWS: usize = 65_536;
 ///
 /// # Errors
 /// Bad input, before anything is written; failures of storage or engine.
-pub async fn run(config: Config, config_text: &str, work: Work, options: ReplayOptions, monitor: &dyn Monitor) -> Result<Outcome> {
+pub async fn run(
+    config: Config,
+    config_text: &str,
+    work: Work,
+    options: ReplayOptions,
+    monitor: &dyn Monitor,
+) -> Result<Outcome> {
     let mut clock = Clock::new();
     if work == Work::Diff && config.snapshots.is_empty() {
         return Err(Error::input(
-            Finding::error("there is no snapshot to compare with").at(config.place("")).help("declare one: [snapshots.NAME]"),
+            Finding::error("there is no snapshot to compare with")
+                .at(config.place(""))
+                .help("declare one: [snapshots.NAME]"),
         ));
     }
     let prepared = prepare(config, monitor).await?;
@@ -187,7 +195,8 @@ fn outputs(uri: &str, files: &[NewFile], work: Work) -> Vec<OutputReport> {
     if let Some(rows) = rows("mismatches/") {
         outputs.push(OutputReport { output: "mismatches".to_string(), uri: at("mismatches/"), rows: Some(rows) });
     }
-    let fixed = if work.diffs() { &["report.json", "report.html", "manifest.json"][..] } else { &["manifest.json"][..] };
+    let fixed =
+        if work.diffs() { &["report.json", "report.html", "manifest.json"][..] } else { &["manifest.json"][..] };
     outputs.extend(fixed.iter().map(|name| OutputReport { output: (*name).to_string(), uri: at(name), rows: None }));
     outputs
 }

@@ -58,7 +58,8 @@ async fn one_row<const N: usize>(log: &Log, plan: DfResult<LogicalPlan>, session
     let batches = frame.collect().await.map_err(failed)?;
     let row = batches.iter().find(|b| b.num_rows() > 0);
     Ok(std::array::from_fn(|column| {
-        let value = row.map(|b| b.column(column).as_primitive::<Int64Type>()).filter(|c| c.is_valid(0)).map(|c| c.value(0));
+        let value =
+            row.map(|b| b.column(column).as_primitive::<Int64Type>()).filter(|c| c.is_valid(0)).map(|c| c.value(0));
         value.and_then(|v| u64::try_from(v).ok()).unwrap_or(0)
     }))
 }

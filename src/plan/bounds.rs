@@ -14,6 +14,10 @@ use crate::plan::relation::{bind_time, mentions_time};
 use crate::source::time::ticks_until;
 use crate::sql::is_now;
 
+/// Pruning bounds are this much wider than the label times: DataFusion 55 cuts digits off a literal when it brings it to the
+/// unit of a coarser column.
+const MARGIN_NS: i64 = 1_000_000_000;
+
 /// Adds filters that no row within reach of a label time fails. `times`: first and last label time, nanoseconds.
 pub fn prune(plan: LogicalPlan, conditions: &[Expr], times: (i64, i64), unit: TimeUnit) -> DfResult<LogicalPlan> {
     let at = |instant: i64| -> Expr {
@@ -28,8 +32,8 @@ pub fn prune(plan: LogicalPlan, conditions: &[Expr], times: (i64, i64), unit: Ti
             continue;
         }
         let extreme = match op {
-            Operator::Gt | Operator::GtEq => at(times.0),
-            Operator::Lt | Operator::LtEq => at(times.1),
+            Operator::Gt | Operator::GtEq => at(times.0.saturating_sub(MARGIN_NS)),
+            Operator::Lt | Operator::LtEq => at(times.1.saturating_add(MARGIN_NS)),
             _ => continue,
         };
         let fixed = bind_time(bound.clone(), &extreme, &extreme)?;

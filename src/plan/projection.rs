@@ -22,12 +22,7 @@ pub fn rewrite(rewriter: &Rewriter, projection: &Projection, binding: &Binding) 
 }
 
 /// Projects a relation of either world onto `outputs`: names, and expressions over its columns.
-pub fn project(
-    rewriter: &Rewriter,
-    input: Relation,
-    binding: &Binding,
-    outputs: Vec<(Column, Expr)>,
-) -> Outcome {
+pub fn project(rewriter: &Rewriter, input: Relation, binding: &Binding, outputs: Vec<(Column, Expr)>) -> Outcome {
     let columns: Vec<Column> = outputs.iter().map(|(name, _)| name.clone()).collect();
     match input {
         Relation::Live(live) if !outputs.iter().any(|(_, e)| mentions_time(e)) => {

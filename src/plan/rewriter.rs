@@ -63,7 +63,8 @@ pub struct Rewriter<'a> {
 }
 
 /// DataFusion's rules that would put work with `NOW()` below an operator that could do without.
-const RULES_LEFT_OUT: [&str; 3] = ["common_sub_expression_eliminate", "extract_leaf_expressions", "push_down_leaf_projections"];
+const RULES_LEFT_OUT: [&str; 3] =
+    ["common_sub_expression_eliminate", "extract_leaf_expressions", "push_down_leaf_projections"];
 
 /// The view's plan after DataFusion's own optimizer, `NOW()` still open: subqueries are joins, `DISTINCT` aggregates,
 /// filters stand at the sources.
@@ -91,19 +92,19 @@ pub fn rewrite_view(
     spines: &Spines,
     times: Option<(i64, i64)>,
 ) -> Outcome<Rewritten> {
-    let rewriter =
-        Rewriter { logs, spines, times, names: Cell::new(0), lookbacks: RefCell::new(Vec::new()) };
+    let rewriter = Rewriter { logs, spines, times, names: Cell::new(0), lookbacks: RefCell::new(Vec::new()) };
     let schema = normalised.schema();
     let column = |name: &str| -> Outcome<Expr> {
-        let index = schema.index_of_column_by_name(None, name).or_else(|| {
-            schema.fields().iter().position(|f| f.name() == name)
-        });
+        let index = schema
+            .index_of_column_by_name(None, name)
+            .or_else(|| schema.fields().iter().position(|f| f.name() == name));
         let index = index.ok_or_else(|| Unsupported::Operator(format!("column `{name}` got lost")))?;
         Ok(Expr::Column(Column::from(schema.qualified_field(index))))
     };
     let binding =
         view.keys.iter().enumerate().map(|(i, key)| Ok((column(&key.column)?, i))).collect::<Outcome<Binding>>()?;
-    let features = view.features.iter().map(|f| Ok(column(&f.column)?.alias(&f.column))).collect::<Outcome<Vec<_>>>()?;
+    let features =
+        view.features.iter().map(|f| Ok(column(&f.column)?.alias(&f.column))).collect::<Outcome<Vec<_>>>()?;
     let relation = rewriter.rewrite(normalised, &binding)?;
     let bound = rewriter.bind(relation, &binding)?;
     let observer = bound.observer().alias("observer");
@@ -197,12 +198,7 @@ impl Rewriter<'_> {
         self.join_keys(timed, binding, |spine, observer| spine.time_number_of(observer).eq(number))
     }
 
-    fn join_keys(
-        &self,
-        rows: AsOf,
-        binding: &Binding,
-        same_time: impl FnOnce(&Spine, Expr) -> Expr,
-    ) -> Outcome<AsOf> {
+    fn join_keys(&self, rows: AsOf, binding: &Binding, same_time: impl FnOnce(&Spine, Expr) -> Expr) -> Outcome<AsOf> {
         let spine = &self.spines.keyed;
         let observer = self.fresh("s");
         let (keys, mut on) = self.key_conditions(binding, &rows.plan)?;
@@ -306,7 +302,11 @@ fn refuse_subqueries(plan: &LogicalPlan) -> Outcome<()> {
         found |= expr.exists(|e| {
             Ok(matches!(
                 e,
-                Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_) | Expr::SetComparison(_) | Expr::OuterReferenceColumn(_, _)
+                Expr::ScalarSubquery(_)
+                    | Expr::InSubquery(_)
+                    | Expr::Exists(_)
+                    | Expr::SetComparison(_)
+                    | Expr::OuterReferenceColumn(_, _)
             ))
         })?;
         Ok(TreeNodeRecursion::Continue)

@@ -28,8 +28,7 @@ pub fn rewrite(rewriter: &Rewriter, union: &Union, binding: &Binding) -> Outcome
     let mut plans = Vec::with_capacity(parts.len());
     for part in parts {
         let own = part.columns.iter().zip(&columns);
-        let mut exprs: Vec<Expr> =
-            own.map(|(from, to)| Expr::Column(from.clone()).alias(&to.name)).collect();
+        let mut exprs: Vec<Expr> = own.map(|(from, to)| Expr::Column(from.clone()).alias(&to.name)).collect();
         exprs.push(part.observer().alias(&observer));
         plans.push(Arc::new(LogicalPlanBuilder::from(part.plan).project(exprs)?.build()?));
     }
@@ -37,7 +36,13 @@ pub fn rewrite(rewriter: &Rewriter, union: &Union, binding: &Binding) -> Outcome
     let fields = united.schema().columns();
     let mut exprs: Vec<Expr> =
         columns.iter().zip(&fields).map(|(to, from)| named(Expr::Column(from.clone()), to)).collect();
-    exprs.push(fields.last().cloned().map_or_else(|| Expr::Column(Column::new_unqualified(&observer)), Expr::Column).alias(&observer));
+    exprs.push(
+        fields
+            .last()
+            .cloned()
+            .map_or_else(|| Expr::Column(Column::new_unqualified(&observer)), Expr::Column)
+            .alias(&observer),
+    );
     let plan = LogicalPlanBuilder::from(united).project(exprs)?.build()?;
     Ok(Relation::AsOf(AsOf { plan, columns, observer: Column::new_unqualified(observer), spine }))
 }

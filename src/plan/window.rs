@@ -19,8 +19,7 @@ pub fn rewrite(rewriter: &Rewriter, window: &Window, binding: &Binding) -> Outco
         let columns = columns_of(expr);
         calls.iter().all(|c| columns.iter().all(|column| c.params.partition_by.contains(&Expr::Column(column.clone()))))
     };
-    let below: Binding =
-        if binding.iter().all(|(expr, _)| partitioned(expr)) { binding.clone() } else { Vec::new() };
+    let below: Binding = if binding.iter().all(|(expr, _)| partitioned(expr)) { binding.clone() } else { Vec::new() };
     let mut input = rewriter.as_of_below(&window.input, &below)?;
     let observer = input.observer();
     let columns = window.schema.columns();

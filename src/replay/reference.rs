@@ -14,13 +14,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array,
+};
 use datafusion::arrow::compute::{cast, concat, concat_batches, take};
 use datafusion::arrow::datatypes::{Int64Type, SchemaRef, TimeUnit};
 use datafusion::arrow::row::{OwnedRow, RowConverter, SortField};
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNodeRecursion};
 use datafusion::common::internal_datafusion_err;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNodeRecursion};
 use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::datasource::{TableType, provider_as_source};
 use datafusion::error::Result as DfResult;
@@ -34,7 +36,6 @@ use crate::analysis::{View, marked_source};
 use crate::config::{SourceKind, Tie};
 use crate::error::{Error, Result};
 use crate::monitor::Monitor;
-use crate::plan::normalise;
 use crate::replay::values::{ViewValues, ambiguous};
 use crate::source::time::ticks_until;
 use crate::source::{Labels, Log, orderable, timestamp};
@@ -59,7 +60,14 @@ pub async fn run(
 ) -> Result<ViewValues> {
     let failed = |e| Error::engine(format!("replay view `{}`", view.name), e);
     let latest = rows.iter().map(|&r| labels.times.value(r)).max().unwrap_or(i64::MIN);
-    let tables = load(view, logs, latest, session).await.map_err(failed)?;
+    let mut state = session.state();
+    // Label times run side by side, so each query by itself runs on one thread.
+    let threads = state.config().target_partitions().max(1);
+    state.config_mut().options_mut().execution.target_partitions = 1;
+    // DataFusion optimises the query with `NOW()` still open. With a literal it would narrow `ts >= NOW()` to the unit of
+    // a coarser `ts`, and cut off digits of the literal: 55 does not look whether the comparison still means the same.
+    let plan = state.optimize(&view.plan).map_err(failed)?;
+    let tables = load(&plan, logs, latest, session).await.map_err(failed)?;
     let unit = labels.now_unit();
     let mut instants: Vec<(i64, Vec<usize>)> = Vec::new();
     for (at, &row) in rows.iter().enumerate() {
@@ -69,15 +77,13 @@ pub async fn run(
             _ => instants.push((time, vec![at])),
         }
     }
-    let state = session.state();
-    let threads = state.config().target_partitions().max(1);
     let announced = Announcement::new(instants.len());
     let found: Vec<(Vec<usize>, Found)> = futures::stream::iter(instants)
         .map(|(time, positions)| {
-            let (state, tables, announced) = (&state, &tables, &announced);
+            let (state, plan, tables, announced) = (&state, &plan, &tables, &announced);
             async move {
                 let label_rows: Vec<usize> = positions.iter().map(|&p| rows[p]).collect();
-                let found = one_instant(view, tables, time, unit, labels, &label_rows, state).await?;
+                let found = one_instant(view, plan, tables, (time, unit), labels, &label_rows, state).await?;
                 announced.count(&view.name, monitor);
                 monitor.advance(positions.len() as u64);
                 Ok::<_, Error>((positions, found))
@@ -127,9 +133,9 @@ struct Found {
 
 async fn one_instant(
     view: &View,
+    plan: &LogicalPlan,
     tables: &HashMap<usize, Arc<RawTable>>,
-    time: i64,
-    unit: TimeUnit,
+    (time, unit): (i64, TimeUnit),
     labels: &Labels,
     label_rows: &[usize],
     state: &SessionState,
@@ -139,7 +145,7 @@ async fn one_instant(
         .iter()
         .map(|(source, raw)| (*source, Arc::new(VisibleTable { rows: raw.visible(time), raw: Arc::clone(raw) })))
         .collect();
-    let batch = query(view, &visible, time, unit, state).await.map_err(failed)?;
+    let batch = query(plan, &visible, (time, unit), state).await.map_err(failed)?;
     let mut by_key: HashMap<OwnedRow, (u32, usize)> = HashMap::new();
     let converter = RowConverter::new(view.keys.iter().map(|k| SortField::new(k.data_type.clone())).collect())
         .map_err(|e| failed(e.into()))?;
@@ -147,7 +153,8 @@ async fn one_instant(
         .keys
         .iter()
         .map(|k| {
-            let column = batch.column_by_name(&k.column).ok_or_else(|| internal_datafusion_err!("no column {}", k.column))?;
+            let column =
+                batch.column_by_name(&k.column).ok_or_else(|| internal_datafusion_err!("no column {}", k.column))?;
             Ok(cast(column, &k.data_type)?)
         })
         .collect::<DfResult<Vec<_>>>()
@@ -190,20 +197,20 @@ async fn one_instant(
 }
 
 fn feature_columns(view: &View, batch: &RecordBatch) -> DfResult<Vec<ArrayRef>> {
-    let column = |name: &str| batch.column_by_name(name).cloned().ok_or_else(|| internal_datafusion_err!("no column {name}"));
+    let column =
+        |name: &str| batch.column_by_name(name).cloned().ok_or_else(|| internal_datafusion_err!("no column {name}"));
     view.features.iter().map(|f| column(&f.column)).collect()
 }
 
 /// The view's query as it would have run at `time`.
 async fn query(
-    view: &View,
+    plan: &LogicalPlan,
     visible: &HashMap<usize, Arc<VisibleTable>>,
-    time: i64,
-    unit: TimeUnit,
+    (time, unit): (i64, TimeUnit),
     state: &SessionState,
 ) -> DfResult<RecordBatch> {
     let now = timestamp(unit, ticks_until(time, unit), Some("UTC".into()));
-    let plan = bind_now(view.plan.clone(), &now)?;
+    let plan = bind_now(plan.clone(), &now)?;
     let plan = plan
         .transform_up_with_subqueries(|node| match node {
             LogicalPlan::TableScan(scan) => match marked_source(&scan).and_then(|s| visible.get(&s)) {
@@ -216,7 +223,7 @@ async fn query(
             other => Ok(Transformed::no(other)),
         })
         .data()?;
-    let physical = state.create_physical_plan(&plan).await?;
+    let physical = state.query_planner().create_physical_plan(&plan, state).await?;
     let schema = physical.schema();
     let batches = collect(physical, state.task_ctx()).await?;
     Ok(concat_batches(&schema, &batches)?)
@@ -305,30 +312,20 @@ impl RawTable {
     }
 }
 
-/// Reads the sources that the view reads, with the columns it needs.
+/// Reads the sources that the optimised plan reads, with the columns it needs.
 async fn load(
-    view: &View,
+    plan: &LogicalPlan,
     logs: &[Log],
     latest: i64,
     session: &SessionContext,
 ) -> DfResult<HashMap<usize, Arc<RawTable>>> {
     let mut needed: HashMap<usize, Vec<usize>> = HashMap::new();
-    let normal = normalise(&view.plan, &session.state())?;
-    normal.apply_with_subqueries(|node| {
+    plan.apply_with_subqueries(|node| {
         if let LogicalPlan::TableScan(scan) = node
             && let Some(source) = marked_source(scan)
         {
             let all = || (0..logs[source].schema.fields().len()).collect();
             needed.entry(source).or_default().extend(scan.projection.clone().unwrap_or_else(all));
-        }
-        Ok(TreeNodeRecursion::Continue)
-    })?;
-    // A source that the optimizer found to be of no consequence is still scanned by the plan at one T.
-    view.plan.apply_with_subqueries(|node| {
-        if let LogicalPlan::TableScan(scan) = node
-            && let Some(source) = marked_source(scan)
-        {
-            needed.entry(source).or_default();
         }
         Ok(TreeNodeRecursion::Continue)
     })?;

@@ -11,8 +11,8 @@ use datafusion::error::Result as DfResult;
 use crate::analysis::{Feature, View};
 use crate::error::Error;
 use crate::finding::Finding;
-use crate::source::{Labels, plain_type};
 use crate::source::time::rfc3339;
+use crate::source::{Labels, plain_type};
 
 /// The as-of values of one view for all label rows, before defaults.
 #[derive(Debug, Clone)]
@@ -35,7 +35,12 @@ impl ViewValues {
             .zip(features)
             .map(|(column, feature)| {
                 if plain_type(column.data_type()) != feature.data_type {
-                    return internal_err!("`{}` is {}, planned as {}", feature.name, column.data_type(), feature.data_type);
+                    return internal_err!(
+                        "`{}` is {}, planned as {}",
+                        feature.name,
+                        column.data_type(),
+                        feature.data_type
+                    );
                 }
                 Ok(cast(&take(column, rows, None)?, &feature.data_type)?)
             })

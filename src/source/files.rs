@@ -71,12 +71,7 @@ fn split_glob(uri: &str) -> (&str, Option<&str>) {
 
 async fn listed(location: &Location) -> Result<Vec<ObjectMeta>> {
     let prefix = (!location.path.as_ref().is_empty()).then_some(&location.path);
-    location
-        .store
-        .list(prefix)
-        .try_collect()
-        .await
-        .map_err(|e| Error::storage(format!("list `{}`", location.uri), e))
+    location.store.list(prefix).try_collect().await.map_err(|e| Error::storage(format!("list `{}`", location.uri), e))
 }
 
 /// The path components of an object below its location.
@@ -93,7 +88,8 @@ fn is_data(location: &Location, meta: &ObjectMeta) -> bool {
 
 /// A glob takes the files it matches, and the Parquet files of the folders it matches.
 fn matches(pattern: &Pattern, location: &Location, meta: &ObjectMeta) -> bool {
-    let options = MatchOptions { require_literal_separator: true, require_literal_leading_dot: true, ..MatchOptions::new() };
+    let options =
+        MatchOptions { require_literal_separator: true, require_literal_leading_dot: true, ..MatchOptions::new() };
     let parts = below(location, meta);
     let upto = |n: usize| parts[..n].join("/");
     if pattern.matches_with(&upto(parts.len()), options) {

@@ -132,7 +132,10 @@ pub fn orderable(array: &ArrayRef) -> DfResult<ArrayRef> {
 fn one(args: &ScalarFunctionArgs) -> DfResult<[ArrayRef; 1]> {
     let arrays = ColumnarValue::values_to_arrays(&args.args)?;
     let array = arrays.into_iter().next().ok_or_else(|| datafusion::common::exec_datafusion_err!("no argument"))?;
-    if !matches!(array.data_type(), DataType::Timestamp(TimeUnit::Second | TimeUnit::Millisecond | TimeUnit::Microsecond | TimeUnit::Nanosecond, _)) {
+    if !matches!(
+        array.data_type(),
+        DataType::Timestamp(TimeUnit::Second | TimeUnit::Millisecond | TimeUnit::Microsecond | TimeUnit::Nanosecond, _)
+    ) {
         return exec_err!("{} is not a timestamp", array.data_type());
     }
     Ok([array])

@@ -24,8 +24,8 @@ use datafusion::functions_aggregate::min_max::min_udaf;
 use datafusion::functions_window::expr_fn::row_number;
 use datafusion::logical_expr::expr::WindowFunction;
 use datafusion::logical_expr::{
-    Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, SortExpr, WindowFrame, WindowFrameBound, WindowFrameUnits, cast,
-    lit, when,
+    Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, SortExpr, WindowFrame, WindowFrameBound, WindowFrameUnits,
+    cast, lit, when,
 };
 
 use crate::config::{Config, FutureEvents, Source, SourceKind, Tie};
@@ -106,7 +106,8 @@ impl Log {
     }
 
     fn hidden_future(&self) -> bool {
-        self.config.future_events == FutureEvents::Hidden && (self.config.available_at.is_some() || self.config.delay_ns < 0)
+        self.config.future_events == FutureEvents::Hidden
+            && (self.config.available_at.is_some() || self.config.delay_ns < 0)
     }
 
     /// Whether rows can stop to count: the live plan then has [`UNTIL`].
@@ -225,7 +226,9 @@ impl Log {
         let (from, to) = (raw.field(index), self.schema.field(index));
         let column = raw_column(from.name());
         match (from.data_type(), to.data_type()) {
-            (DataType::Timestamp(_, None), DataType::Timestamp(_, Some(_))) => local_to_utc(column, self.config.timezone),
+            (DataType::Timestamp(_, None), DataType::Timestamp(_, Some(_))) => {
+                local_to_utc(column, self.config.timezone)
+            }
             (a, b) if a != b => cast(column, b.clone()),
             _ => column,
         }

@@ -138,7 +138,10 @@ pub fn plain_type(data_type: &DataType) -> DataType {
 
 /// The type that holds every value of both, where there is one.
 fn common_type(a: &DataType, b: &DataType) -> Option<DataType> {
-    use DataType::{Binary, Date32, Date64, Decimal128, Float32, Float64, Int64, LargeBinary, LargeUtf8, Null, Timestamp, UInt64, Utf8};
+    use DataType::{
+        Binary, Date32, Date64, Decimal128, Float32, Float64, Int64, LargeBinary, LargeUtf8, Null, Timestamp, UInt64,
+        Utf8,
+    };
     if a == b {
         return Some(a.clone());
     }
@@ -159,11 +162,13 @@ fn common_type(a: &DataType, b: &DataType) -> Option<DataType> {
             Some(Decimal128(precision, scale))
         }
         (Date32, Date64) | (Date64, Date32) => Some(Date64),
-        _ if a.is_integer() && b.is_integer() => match (either(&UInt64), a.is_signed_integer() || b.is_signed_integer()) {
-            (true, true) => Some(Decimal128(20, 0)),
-            (true, false) => Some(UInt64),
-            _ => Some(Int64),
-        },
+        _ if a.is_integer() && b.is_integer() => {
+            match (either(&UInt64), a.is_signed_integer() || b.is_signed_integer()) {
+                (true, true) => Some(Decimal128(20, 0)),
+                (true, false) => Some(UInt64),
+                _ => Some(Int64),
+            }
+        }
         _ if a.is_floating() && b.is_floating() => Some(Float64),
         // Integers up to 32 bits are exact as 64-bit floats.
         _ if (a.is_floating() && small_integer(b)) || (b.is_floating() && small_integer(a)) => Some(Float64),

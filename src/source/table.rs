@@ -68,7 +68,8 @@ impl ParquetTable {
         let mut count = 0;
         for (i, footer) in self.footers.footers.iter().enumerate() {
             if self.partition_names.iter().any(|n| n == name) {
-                let value = self.files.files[i].partitions.iter().find(|(n, _)| n == name).and_then(|(_, v)| v.as_ref());
+                let value =
+                    self.files.files[i].partitions.iter().find(|(n, _)| n == name).and_then(|(_, v)| v.as_ref());
                 count += if value.is_none() { self.footers.rows[i] } else { 0 };
                 continue;
             }

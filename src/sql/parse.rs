@@ -71,9 +71,8 @@ pub fn parse(text: SqlText, volatile: &dyn Fn(&str) -> bool) -> Result<Statement
         return Err(vec![finding]);
     }
     let last = tokens.last().map_or(Span::empty(), |t| t.span);
-    let mut parser = Parser::new(&GenericDialect {})
-        .with_recursion_limit(RECURSION_LIMIT)
-        .with_tokens_with_locations(tokens);
+    let mut parser =
+        Parser::new(&GenericDialect {}).with_recursion_limit(RECURSION_LIMIT).with_tokens_with_locations(tokens);
     let mut statements = Vec::new();
     let syntax = |error: String| vec![syntax_error(&text, &error, last)];
     loop {

@@ -85,7 +85,11 @@ impl Visitor for Refusal<'_> {
                 self.add(name.span(), format!("`{name}` is read as of another time"), help);
             }
             TableFactor::Table { name, sample: Some(_), .. } => {
-                self.add(name.span(), format!("a sample of `{name}` is not the same twice"), "filter by a hash of a key");
+                self.add(
+                    name.span(),
+                    format!("a sample of `{name}` is not the same twice"),
+                    "filter by a hash of a key",
+                );
             }
             _ => {}
         }

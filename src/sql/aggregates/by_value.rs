@@ -6,9 +6,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use datafusion::arrow::array::UInt32Array;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::compute::{concat, take};
-use datafusion::arrow::array::UInt32Array;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use datafusion::arrow::row::{RowConverter, SortField};
 use datafusion::common::utils::SingleRowListArrayBuilder;
@@ -71,7 +71,11 @@ impl AggregateUDFImpl for ByValue {
     fn state_fields(&self, args: StateFieldsArgs) -> DfResult<Vec<FieldRef>> {
         let list = |(i, f): (usize, &FieldRef)| {
             let item = Field::new_list_field(f.data_type().clone(), true);
-            Arc::new(Field::new(format_state_name(args.name, &format!("values {i}")), DataType::new_list(item.data_type().clone(), true), true))
+            Arc::new(Field::new(
+                format_state_name(args.name, &format!("values {i}")),
+                DataType::new_list(item.data_type().clone(), true),
+                true,
+            ))
         };
         Ok(args.input_fields.iter().enumerate().map(list).collect())
     }
@@ -169,7 +173,9 @@ impl Accumulator for Held {
         let columns = self.concatenated()?;
         let fields = columns.iter().map(|c| SortField::new(c.data_type().clone())).collect();
         let rows = RowConverter::new(fields)?.convert_columns(&columns)?;
-        let mut order: Vec<u32> = (0..u32::try_from(rows.num_rows()).map_err(|_| exec_datafusion_err!("over 2^32 rows in a group"))?).collect();
+        let mut order: Vec<u32> = (0..u32::try_from(rows.num_rows())
+            .map_err(|_| exec_datafusion_err!("over 2^32 rows in a group"))?)
+            .collect();
         order.sort_unstable_by(|&a, &b| rows.row(a as usize).cmp(&rows.row(b as usize)));
         let order = UInt32Array::from(order);
         let sorted = columns.iter().map(|c| Ok(take(c, &order, None)?)).collect::<DfResult<Vec<_>>>()?;

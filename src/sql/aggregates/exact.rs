@@ -10,9 +10,7 @@ use datafusion::common::plan_err;
 use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::format_state_name;
-use datafusion::logical_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, GroupsAccumulator, Signature, Volatility,
-};
+use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, GroupsAccumulator, Signature, Volatility};
 
 use crate::exact::{DecimalCell, FloatCell, IntegerCell, UnsignedCell};
 use crate::sql::aggregates::exact_cells::{CellAccumulator, CellGroups, DistinctCells, Output};
@@ -46,7 +44,11 @@ impl ExactAggregate {
     }
 
     fn output(&self, args: &AccumulatorArgs) -> Output {
-        Output { average: self.is_average(), data_type: args.return_field.data_type().clone(), name: args.name.to_string() }
+        Output {
+            average: self.is_average(),
+            data_type: args.return_field.data_type().clone(),
+            name: args.name.to_string(),
+        }
     }
 }
 
@@ -108,9 +110,7 @@ impl AggregateUDFImpl for ExactAggregate {
 
     fn state_fields(&self, args: StateFieldsArgs) -> DfResult<Vec<FieldRef>> {
         match args.input_fields.first().and_then(|f| self.kind(f.data_type())) {
-            Some(_) => {
-                Ok(vec![Arc::new(Field::new(format_state_name(args.name, "exact"), DataType::Binary, true))])
-            }
+            Some(_) => Ok(vec![Arc::new(Field::new(format_state_name(args.name, "exact"), DataType::Binary, true))]),
             None => self.inner.state_fields(args),
         }
     }

@@ -56,11 +56,13 @@ impl Output {
         }
         if self.data_type == DataType::Float64 {
             use datafusion::arrow::array::Float64Array;
-            return Ok(Arc::new(Float64Array::from_iter(cells.iter().map(|cell| match (cell.count(), cell.total()) {
-                (0, _) => None,
-                _ if self.average => cell.mean(),
-                (_, Total::Float(v)) => Some(v),
-                _ => None,
+            return Ok(Arc::new(Float64Array::from_iter(cells.iter().map(|cell| {
+                match (cell.count(), cell.total()) {
+                    (0, _) => None,
+                    _ if self.average => cell.mean(),
+                    (_, Total::Float(v)) => Some(v),
+                    _ => None,
+                }
             }))));
         }
         ScalarValue::iter_to_array(cells.iter().map(|cell| self.scalar(cell)).collect::<DfResult<Vec<_>>>()?)
