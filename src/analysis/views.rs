@@ -63,7 +63,7 @@ struct Parsed<'a> {
 ///
 /// # Errors
 /// Everything wrong with any of them.
-pub async fn plan_views(
+pub(super) async fn plan_views(
     config: &Config,
     session: &SessionContext,
     labels: Option<&LabelTable>,

@@ -15,7 +15,7 @@ use crate::replay::Engine;
 #[command(after_help = "Exit codes: 0 done and gates met, 1 failure, 2 bad input, 3 a gate was not met, 4 interrupted.
 
 Example: backcast run fixtures/flights/backcast.toml --out /tmp/flights")]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     pub common: Common,
     #[command(subcommand)]
@@ -24,7 +24,7 @@ pub struct Args {
 
 /// Options of every command.
 #[derive(Debug, Clone, ClapArgs)]
-pub struct Common {
+pub(super) struct Common {
     /// Where outputs go: a local folder or an object store URI. Default: `output.uri` of the config
     #[arg(long, global = true, value_name = "URI")]
     pub out: Option<String>,
@@ -49,7 +49,7 @@ pub struct Common {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub(super) enum Format {
     Human,
     Json,
 }
@@ -74,7 +74,7 @@ impl From<EngineName> for Engine {
 }
 
 #[derive(Debug, Clone, Subcommand)]
-pub enum Command {
+pub(super) enum Command {
     /// Check config, SQL and schemas without reading data
     ///
     /// Tells every finding at once: unknown keys, missing files and columns, SQL that can't be planned, types that don't
@@ -98,14 +98,14 @@ Exits with 3 where a feature agrees less than `diff.agreement`.")]
 }
 
 #[derive(Debug, Clone, ClapArgs)]
-pub struct ConfigArg {
+pub(super) struct ConfigArg {
     /// The config file, or its folder
     #[arg(value_name = "CONFIG", default_value = "backcast.toml")]
     pub config: PathBuf,
 }
 
 #[derive(Debug, Clone, ClapArgs)]
-pub struct ExplainArgs {
+pub(super) struct ExplainArgs {
     /// Explain this view only; or the config file, where it ends in .toml
     #[arg(value_name = "VIEW")]
     pub view: Option<String>,

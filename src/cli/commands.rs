@@ -19,7 +19,7 @@ use crate::report::{self, Report, Style};
 const WORKER_STACK_BYTES: usize = 16 << 20;
 
 /// Runs a command; its exit code.
-pub fn execute(args: Args) -> u8 {
+pub(super) fn execute(args: Args) -> u8 {
     let progress = Progress::new(args.common.quiet || args.common.format == Format::Json);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(
@@ -119,7 +119,7 @@ async fn check(common: &Common, at: &ConfigArg) -> Result<u8> {
     if common.format == Format::Json {
         print_json(&json!({ "passed": errors == 0, "errors": errors, "warnings": warnings, "findings": findings }));
     } else {
-        for finding in findings.iter().filter(|f| !(common.quiet && !f.is_error())) {
+        for finding in findings.iter().filter(|f| !common.quiet || f.is_error()) {
             print(&format!("{}\n\n", coloured(finding)));
         }
         let what = opened.map_or_else(String::new, |o| {

@@ -10,14 +10,14 @@ use crate::monitor::Monitor;
 
 /// Shows stages as bars; silent where stderr is no terminal, or when asked to be.
 #[derive(Debug)]
-pub struct Progress {
+pub(super) struct Progress {
     bars: bool,
     notes: bool,
     current: Mutex<Option<ProgressBar>>,
 }
 
 impl Progress {
-    pub fn new(quiet: bool) -> Self {
+    pub(super) fn new(quiet: bool) -> Self {
         Self { bars: !quiet && std::io::stderr().is_terminal(), notes: !quiet, current: Mutex::new(None) }
     }
 
@@ -26,7 +26,7 @@ impl Progress {
     }
 
     /// Takes the bar off the screen, whatever the stage.
-    pub fn clear(&self) {
+    pub(super) fn clear(&self) {
         if let Some(bar) = self.with(Option::take) {
             bar.finish_and_clear();
         }

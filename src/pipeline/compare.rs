@@ -20,7 +20,7 @@ use crate::source::time::plain_instants;
 ///
 /// # Errors
 /// What reading a snapshot meets, or keys that can't be compared after all.
-pub async fn compare(
+pub(super) async fn compare(
     project: &Project,
     labels: &Labels,
     features: &[ArrayRef],

@@ -38,7 +38,7 @@ pub struct Prepared {
 }
 
 /// What the config and the command line say about resources.
-pub fn session_options(config: &Config) -> SessionOptions {
+pub(super) fn session_options(config: &Config) -> SessionOptions {
     let default = SessionOptions::default();
     SessionOptions { threads: config.run.threads.unwrap_or(default.threads), memory: config.run.memory, ..default }
 }

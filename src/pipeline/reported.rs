@@ -11,12 +11,12 @@ use crate::source::Labels;
 use crate::source::time::rfc3339;
 
 /// A report with what is known before any work.
-pub fn new_report(project: &Project) -> Report {
+pub(super) fn new_report(project: &Project) -> Report {
     let now = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
     Report::new(project.inputs.config.project.name.clone(), env!("CARGO_PKG_VERSION"), now)
 }
 
-pub fn labels_report(labels: &Labels) -> LabelsReport {
+pub(super) fn labels_report(labels: &Labels) -> LabelsReport {
     let times = labels.times.values();
     LabelsReport {
         rows: labels.rows() as u64,
@@ -25,7 +25,13 @@ pub fn labels_report(labels: &Labels) -> LabelsReport {
     }
 }
 
-pub fn view_report(project: &Project, view: &View, engine: &str, reason: &str, lookbacks: &[Lookback]) -> ViewReport {
+pub(super) fn view_report(
+    project: &Project,
+    view: &View,
+    engine: &str,
+    reason: &str,
+    lookbacks: &[Lookback],
+) -> ViewReport {
     ViewReport {
         view: view.name.clone(),
         engine: engine.to_string(),
@@ -56,19 +62,19 @@ fn view_sources(project: &Project, lookbacks: &[Lookback]) -> Vec<ViewSource> {
         .collect()
 }
 
-pub fn view_reports(project: &Project, replay: &Replay) -> Vec<ViewReport> {
+pub(super) fn view_reports(project: &Project, replay: &Replay) -> Vec<ViewReport> {
     let report = |r: &crate::replay::ViewReplay| {
         project.view(&r.view).map(|v| view_report(project, v, r.engine.name(), &r.reason, &r.lookbacks))
     };
     replay.views.iter().filter_map(report).collect()
 }
 
-pub fn choice_report(project: &Project, view: &View, choice: &EngineChoice) -> ViewReport {
+pub(super) fn choice_report(project: &Project, view: &View, choice: &EngineChoice) -> ViewReport {
     view_report(project, view, choice.engine.name(), &choice.reason, &choice.lookbacks)
 }
 
 /// The gates that the run's parts give.
-pub fn gates(project: &Project, diffs: &[Diff], check: Option<&SelfCheck>) -> Vec<Gate> {
+pub(super) fn gates(project: &Project, diffs: &[Diff], check: Option<&SelfCheck>) -> Vec<Gate> {
     let mut gates = Vec::new();
     if !diffs.is_empty() {
         let snapshots: Vec<_> = diffs.iter().map(|d| d.snapshot.clone()).collect();
@@ -88,6 +94,6 @@ pub fn gates(project: &Project, diffs: &[Diff], check: Option<&SelfCheck>) -> Ve
     gates
 }
 
-pub fn self_check_report(check: &SelfCheck) -> report::SelfCheck {
+pub(super) fn self_check_report(check: &SelfCheck) -> report::SelfCheck {
     report::SelfCheck { rows: check.rows as u64, cells: check.cells as u64, differences: check.differences as u64 }
 }

@@ -17,7 +17,7 @@ use crate::source::{Log, LogCounts};
 ///
 /// # Errors
 /// A changelog with a NULL id; what reading meets.
-pub async fn count_sources(project: &Project, session: &SessionContext) -> Result<Vec<SourceCounts>> {
+pub(super) async fn count_sources(project: &Project, session: &SessionContext) -> Result<Vec<SourceCounts>> {
     let mut counts = Vec::new();
     let mut findings = Vec::new();
     for log in &project.inputs.logs {

@@ -20,7 +20,7 @@ use crate::plan::relation::{AsOf, Live, Relation};
 use crate::plan::rewriter::{Binding, Outcome, Rewriter, Unsupported, named, substituted, unaliased};
 use crate::plan::spine::{Spine, SpineKind};
 
-pub fn rewrite(rewriter: &Rewriter, aggregate: &Aggregate, binding: &Binding) -> Outcome {
+pub(super) fn rewrite(rewriter: &Rewriter, aggregate: &Aggregate, binding: &Binding) -> Outcome {
     if aggregate.group_expr.iter().any(|e| matches!(unaliased(e), Expr::GroupingSet(_))) {
         return Err(Unsupported::Operator("GROUPING SETS, ROLLUP and CUBE".to_string()));
     }

@@ -6,7 +6,7 @@ use datafusion::logical_expr::{Expr, SubqueryAlias};
 use crate::plan::projection::project;
 use crate::plan::rewriter::{Binding, Outcome, Rewriter, substituted};
 
-pub fn rewrite(rewriter: &Rewriter, alias: &SubqueryAlias, binding: &Binding) -> Outcome {
+pub(super) fn rewrite(rewriter: &Rewriter, alias: &SubqueryAlias, binding: &Binding) -> Outcome {
     let inner = alias.input.schema().columns().into_iter().map(Expr::Column);
     let outputs: Vec<(Column, Expr)> = alias.schema.columns().into_iter().zip(inner).collect();
     let below = substituted(binding, &outputs).unwrap_or_default();

@@ -19,7 +19,12 @@ use crate::sql::is_now;
 const MARGIN_NS: i64 = 1_000_000_000;
 
 /// Adds filters that no row within reach of a label time fails. `times`: first and last label time, nanoseconds.
-pub fn prune(plan: LogicalPlan, conditions: &[Expr], times: (i64, i64), unit: TimeUnit) -> DfResult<LogicalPlan> {
+pub(super) fn prune(
+    plan: LogicalPlan,
+    conditions: &[Expr],
+    times: (i64, i64),
+    unit: TimeUnit,
+) -> DfResult<LogicalPlan> {
     let at = |instant: i64| -> Expr {
         let ticks = ticks_until(instant, unit);
         Expr::Literal(crate::source::timestamp(unit, ticks, Some("UTC".into())), None)
@@ -86,7 +91,7 @@ fn is_interval(expr: &Expr) -> bool {
 }
 
 /// How far before the label time the conditions let this event time be, ISO 8601; `None` where nothing bounds it.
-pub fn lookback(event_time: &Column, conditions: &[Expr]) -> Option<String> {
+pub(super) fn lookback(event_time: &Column, conditions: &[Expr]) -> Option<String> {
     conditions.iter().flat_map(split_conjunction).find_map(|condition| {
         let (row, op, bound) = sides(condition)?;
         if !matches!(op, Operator::Gt | Operator::GtEq) || uncast(row) != &Expr::Column(event_time.clone()) {

@@ -5,7 +5,7 @@ use datafusion::logical_expr::LogicalPlan;
 use crate::plan::relation::{Live, Relation, mentions_time};
 use crate::plan::rewriter::{Outcome, Unsupported};
 
-pub fn rewrite(plan: &LogicalPlan) -> Outcome {
+pub(super) fn rewrite(plan: &LogicalPlan) -> Outcome {
     let mut timed = false;
     plan.apply_expressions(|e| {
         timed |= mentions_time(e);

@@ -11,7 +11,7 @@ use datafusion::logical_expr::{Expr, Filter, LogicalPlanBuilder};
 use crate::plan::relation::{Relation, mentions_time};
 use crate::plan::rewriter::{Binding, Outcome, Rewriter};
 
-pub fn rewrite(rewriter: &Rewriter, filter: &Filter, binding: &Binding) -> Outcome {
+pub(super) fn rewrite(rewriter: &Rewriter, filter: &Filter, binding: &Binding) -> Outcome {
     let input = rewriter.rewrite(&filter.input, binding)?;
     let parts = split_conjunction(&filter.predicate).into_iter().cloned();
     match input {

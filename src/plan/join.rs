@@ -22,7 +22,7 @@ use crate::plan::relation::{AsOf, Live, Relation, mentions_time};
 use crate::plan::rewriter::{Binding, Outcome, Rewriter, Unsupported, columns_of, named};
 use crate::plan::spine::SpineKind;
 
-pub fn rewrite(rewriter: &Rewriter, join: &Join, binding: &Binding) -> Outcome {
+pub(super) fn rewrite(rewriter: &Rewriter, join: &Join, binding: &Binding) -> Outcome {
     if join.null_aware {
         return Err(Unsupported::Operator("NOT IN over a column that can be NULL".to_string()));
     }

@@ -17,14 +17,14 @@ use crate::plan::relation::Relation;
 use crate::plan::rewriter::{Binding, Outcome, Rewriter, Unsupported, with_windows};
 
 /// `Sort`, perhaps with a number of rows to keep.
-pub fn rewrite_sort(rewriter: &Rewriter, sort: &Sort, binding: &Binding) -> Outcome {
+pub(super) fn rewrite_sort(rewriter: &Rewriter, sort: &Sort, binding: &Binding) -> Outcome {
     match sort.fetch {
         None => rewriter.rewrite(&sort.input, binding),
         Some(fetch) => first(rewriter, &sort.input, &sort.expr, 0, Some(fetch)),
     }
 }
 
-pub fn rewrite(rewriter: &Rewriter, limit: &Limit) -> Outcome {
+pub(super) fn rewrite(rewriter: &Rewriter, limit: &Limit) -> Outcome {
     let skip = count(limit.skip.as_deref())?.unwrap_or(0);
     let fetch = count(limit.fetch.as_deref())?;
     match limit.input.as_ref() {

@@ -12,7 +12,7 @@ use datafusion::logical_expr::{Expr, LogicalPlanBuilder, Projection};
 use crate::plan::relation::{Live, Relation, mentions_time};
 use crate::plan::rewriter::{Binding, Outcome, Rewriter, named, substituted, unaliased};
 
-pub fn rewrite(rewriter: &Rewriter, projection: &Projection, binding: &Binding) -> Outcome {
+pub(super) fn rewrite(rewriter: &Rewriter, projection: &Projection, binding: &Binding) -> Outcome {
     let columns = projection.schema.columns();
     let outputs: Vec<(Column, Expr)> =
         columns.iter().cloned().zip(projection.expr.iter().map(|e| unaliased(e).clone())).collect();
@@ -22,7 +22,12 @@ pub fn rewrite(rewriter: &Rewriter, projection: &Projection, binding: &Binding) 
 }
 
 /// Projects a relation of either world onto `outputs`: names, and expressions over its columns.
-pub fn project(rewriter: &Rewriter, input: Relation, binding: &Binding, outputs: Vec<(Column, Expr)>) -> Outcome {
+pub(super) fn project(
+    rewriter: &Rewriter,
+    input: Relation,
+    binding: &Binding,
+    outputs: Vec<(Column, Expr)>,
+) -> Outcome {
     let columns: Vec<Column> = outputs.iter().map(|(name, _)| name.clone()).collect();
     match input {
         Relation::Live(live) if !outputs.iter().any(|(_, e)| mentions_time(e)) => {

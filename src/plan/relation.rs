@@ -60,7 +60,7 @@ impl AsOf {
 }
 
 /// `$INSTANT` as an expression.
-pub fn instant_placeholder() -> Expr {
+pub(super) fn instant_placeholder() -> Expr {
     let field = datafusion::arrow::datatypes::Field::new(INSTANT, DataType::Int64, false);
     Expr::Placeholder(Placeholder::new_with_field(INSTANT.to_string(), Some(std::sync::Arc::new(field))))
 }
@@ -73,7 +73,7 @@ fn is_instant(expr: &Expr) -> bool {
 ///
 /// # Errors
 /// Never in practice: the walk itself can't fail.
-pub fn bind_time(expr: Expr, now: &Expr, instant: &Expr) -> DfResult<Expr> {
+pub(super) fn bind_time(expr: Expr, now: &Expr, instant: &Expr) -> DfResult<Expr> {
     expr.transform_up(|e| {
         Ok(if is_now(&e) {
             Transformed::yes(now.clone())
@@ -87,6 +87,6 @@ pub fn bind_time(expr: Expr, now: &Expr, instant: &Expr) -> DfResult<Expr> {
 }
 
 /// Whether the expression depends on the label time.
-pub fn mentions_time(expr: &Expr) -> bool {
+pub(super) fn mentions_time(expr: &Expr) -> bool {
     expr.exists(|e| Ok(is_now(e) || is_instant(e))).unwrap_or(true)
 }

@@ -16,7 +16,7 @@ use crate::plan::relation::{AsOf, Live, Read, Relation, bind_time, mentions_time
 use crate::plan::spine::{Spine, SpineKind, Spines};
 use crate::plan::{aggregate, alias, constant, filter, join, limit, projection, scan, union, window};
 use crate::source::Log;
-pub use crate::sql::{named, with_windows};
+pub(super) use crate::sql::{named, with_windows};
 
 /// Why a plan can't be rewritten.
 #[derive(Debug, thiserror::Error)]
@@ -30,10 +30,10 @@ pub enum Unsupported {
 }
 
 /// The outcome of a rule.
-pub type Outcome<T = Relation> = Result<T, Unsupported>;
+pub(super) type Outcome<T = Relation> = Result<T, Unsupported>;
 
 /// Columns that have to equal the observer's keys: an expression over the operator's own columns, and the key's number.
-pub type Binding = Vec<(Expr, usize)>;
+pub(super) type Binding = Vec<(Expr, usize)>;
 
 /// A view's plan for all observers.
 #[derive(Debug, Clone)]
@@ -53,7 +53,7 @@ pub struct Lookback {
 }
 
 /// One rewrite under way.
-pub struct Rewriter<'a> {
+pub(super) struct Rewriter<'a> {
     pub logs: &'a [Log],
     pub spines: &'a Spines,
     /// First and last label time, nanoseconds; `None` where labels were not read: then nothing is pruned.
@@ -114,7 +114,7 @@ pub fn rewrite_view(
 
 impl Rewriter<'_> {
     /// The operator with all below it, in either world. Where the result is as-of and keyed, it satisfies `binding`.
-    pub fn rewrite(&self, plan: &LogicalPlan, binding: &Binding) -> Outcome {
+    pub(super) fn rewrite(&self, plan: &LogicalPlan, binding: &Binding) -> Outcome {
         refuse_subqueries(plan)?;
         match plan {
             LogicalPlan::TableScan(node) => scan::rewrite(self, node),
@@ -133,13 +133,13 @@ impl Rewriter<'_> {
     }
 
     /// A name that no other column has.
-    pub fn fresh(&self, stem: &str) -> String {
+    pub(super) fn fresh(&self, stem: &str) -> String {
         let number = self.names.get();
         self.names.set(number + 1);
         format!("__{stem}{number}")
     }
 
-    pub fn spine(&self, kind: SpineKind) -> &Spine {
+    pub(super) fn spine(&self, kind: SpineKind) -> &Spine {
         match kind {
             SpineKind::Keyed => &self.spines.keyed,
             SpineKind::Timed => &self.spines.timed,
@@ -147,7 +147,7 @@ impl Rewriter<'_> {
     }
 
     /// `expr` with the label time of this observer.
-    pub fn at(&self, expr: Expr, spine: SpineKind, observer: &Expr) -> Outcome<Expr> {
+    pub(super) fn at(&self, expr: Expr, spine: SpineKind, observer: &Expr) -> Outcome<Expr> {
         if !mentions_time(&expr) {
             return Ok(expr);
         }
@@ -156,7 +156,7 @@ impl Rewriter<'_> {
     }
 
     /// As-of with as much of the binding as there is: keyed where there is a binding, timed where not.
-    pub fn as_of(&self, relation: Relation, binding: &Binding) -> Outcome<AsOf> {
+    pub(super) fn as_of(&self, relation: Relation, binding: &Binding) -> Outcome<AsOf> {
         match relation {
             Relation::AsOf(as_of) => Ok(as_of),
             Relation::Live(live) => {
@@ -167,12 +167,12 @@ impl Rewriter<'_> {
     }
 
     /// The operator below as an as-of relation: [`Rewriter::rewrite`], then [`Rewriter::as_of`].
-    pub fn as_of_below(&self, plan: &LogicalPlan, binding: &Binding) -> Outcome<AsOf> {
+    pub(super) fn as_of_below(&self, plan: &LogicalPlan, binding: &Binding) -> Outcome<AsOf> {
         self.as_of(self.rewrite(plan, binding)?, binding)
     }
 
     /// As-of, keyed, and satisfying the binding.
-    pub fn bind(&self, relation: Relation, binding: &Binding) -> Outcome<AsOf> {
+    pub(super) fn bind(&self, relation: Relation, binding: &Binding) -> Outcome<AsOf> {
         match relation {
             Relation::Live(live) => self.stab(live, SpineKind::Keyed, binding, JoinType::Inner),
             Relation::AsOf(as_of) if as_of.spine == SpineKind::Keyed => Ok(as_of),
@@ -181,7 +181,7 @@ impl Rewriter<'_> {
     }
 
     /// Restricts a keyed relation to rows that also satisfy these bindings.
-    pub fn restrict(&self, as_of: AsOf, binding: &Binding) -> Outcome<AsOf> {
+    pub(super) fn restrict(&self, as_of: AsOf, binding: &Binding) -> Outcome<AsOf> {
         if binding.is_empty() {
             return Ok(as_of);
         }
@@ -210,7 +210,7 @@ impl Rewriter<'_> {
 
     /// Takes a live relation to observers: a join with the spine in which conditions see each observer's time.
     /// `JoinType::Left` keeps observers without any row.
-    pub fn stab(&self, live: Live, kind: SpineKind, binding: &Binding, join: JoinType) -> Outcome<AsOf> {
+    pub(super) fn stab(&self, live: Live, kind: SpineKind, binding: &Binding, join: JoinType) -> Outcome<AsOf> {
         self.note(&live.reads, &live.conditions);
         let spine = self.spine(kind);
         let observer = self.fresh("s");
@@ -238,7 +238,13 @@ impl Rewriter<'_> {
     }
 
     /// Keeps the operator's own columns and the observer.
-    pub fn finish(&self, plan: LogicalPlan, columns: Vec<Column>, observer: &str, spine: SpineKind) -> Outcome<AsOf> {
+    pub(super) fn finish(
+        &self,
+        plan: LogicalPlan,
+        columns: Vec<Column>,
+        observer: &str,
+        spine: SpineKind,
+    ) -> Outcome<AsOf> {
         let observer = Column::new_unqualified(observer);
         let kept = columns.iter().cloned().chain([observer.clone()]).map(Expr::Column);
         let plan = LogicalPlanBuilder::from(plan).project(kept.collect::<Vec<_>>())?.build()?;
@@ -283,7 +289,7 @@ impl Rewriter<'_> {
     }
 
     /// Remembers how far back the conditions let these sources be read.
-    pub fn note(&self, reads: &[Read], conditions: &[Expr]) {
+    pub(super) fn note(&self, reads: &[Read], conditions: &[Expr]) {
         let mut lookbacks = self.lookbacks.borrow_mut();
         for read in reads {
             let duration = read.event_time.as_ref().and_then(|time| bounds::lookback(time, conditions));
@@ -318,7 +324,7 @@ fn refuse_subqueries(plan: &LogicalPlan) -> Outcome<()> {
 }
 
 /// The binding over an operator's input, where every column it names is one of `outputs`; `None` where one is not.
-pub fn substituted(binding: &Binding, outputs: &[(Column, Expr)]) -> Option<Binding> {
+pub(super) fn substituted(binding: &Binding, outputs: &[(Column, Expr)]) -> Option<Binding> {
     binding
         .iter()
         .map(|(expr, key)| {
@@ -342,12 +348,12 @@ pub fn substituted(binding: &Binding, outputs: &[(Column, Expr)]) -> Option<Bind
 }
 
 /// The columns that an expression names.
-pub fn columns_of(expr: &Expr) -> BTreeSet<Column> {
+pub(super) fn columns_of(expr: &Expr) -> BTreeSet<Column> {
     expr.column_refs().into_iter().cloned().collect()
 }
 
 /// The expression without an alias.
-pub fn unaliased(expr: &Expr) -> &Expr {
+pub(super) fn unaliased(expr: &Expr) -> &Expr {
     match expr {
         Expr::Alias(alias) => unaliased(&alias.expr),
         other => other,

@@ -12,7 +12,7 @@ use crate::plan::relation::{Live, Read, Relation, instant_placeholder};
 use crate::plan::rewriter::{Outcome, Rewriter, Unsupported};
 use crate::source::{FROM, UNTIL};
 
-pub fn rewrite(rewriter: &Rewriter, scan: &TableScan) -> Outcome {
+pub(super) fn rewrite(rewriter: &Rewriter, scan: &TableScan) -> Outcome {
     let source = marked_source(scan)
         .ok_or_else(|| Unsupported::Operator(format!("`{}` is no declared source", scan.table_name)))?;
     if !scan.filters.is_empty() {

@@ -9,7 +9,7 @@ use crate::plan::relation::{AsOf, Relation};
 use crate::plan::rewriter::{Binding, Outcome, Rewriter, Unsupported, named, substituted};
 use crate::plan::spine::SpineKind;
 
-pub fn rewrite(rewriter: &Rewriter, union: &Union, binding: &Binding) -> Outcome {
+pub(super) fn rewrite(rewriter: &Rewriter, union: &Union, binding: &Binding) -> Outcome {
     let columns = union.schema.columns();
     let mut parts: Vec<AsOf> = Vec::with_capacity(union.inputs.len());
     for input in &union.inputs {

@@ -13,7 +13,7 @@ use datafusion::logical_expr::{Expr, Window};
 use crate::plan::relation::Relation;
 use crate::plan::rewriter::{Binding, Outcome, Rewriter, Unsupported, columns_of, unaliased, with_windows};
 
-pub fn rewrite(rewriter: &Rewriter, window: &Window, binding: &Binding) -> Outcome {
+pub(super) fn rewrite(rewriter: &Rewriter, window: &Window, binding: &Binding) -> Outcome {
     let calls = window.window_expr.iter().map(call).collect::<Outcome<Vec<_>>>()?;
     let partitioned = |expr: &Expr| {
         let columns = columns_of(expr);

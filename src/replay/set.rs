@@ -24,7 +24,7 @@ const NONE: u32 = u32::MAX;
 ///
 /// # Errors
 /// What the data breaks, several rows for one observer, or a failure of the engine.
-pub async fn run(
+pub(super) async fn run(
     view: &View,
     plan: LogicalPlan,
     observers: &LabelObservers,

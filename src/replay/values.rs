@@ -69,7 +69,7 @@ impl ViewValues {
 }
 
 /// A view with several rows for a key that a label asks for.
-pub fn ambiguous(view: &View, labels: &Labels, row: usize, count: usize) -> Error {
+pub(super) fn ambiguous(view: &View, labels: &Labels, row: usize, count: usize) -> Error {
     let key = |k: &crate::analysis::ViewKey| {
         let value = array_value_to_string(&labels.keys[k.label], row).unwrap_or_default();
         format!("{} = {value}", k.column)

@@ -16,7 +16,7 @@ use datafusion::logical_expr::{
 use crate::source::time;
 
 /// `expr` (a naive timestamp, local time of `zone`) as an instant.
-pub fn local_to_utc(expr: Expr, zone: Tz) -> Expr {
+pub(super) fn local_to_utc(expr: Expr, zone: Tz) -> Expr {
     ScalarUDF::from(LocalToUtc { zone, signature: Signature::any(1, Volatility::Immutable) }).call(vec![expr])
 }
 

@@ -48,7 +48,7 @@ impl Part {
 }
 
 /// All functions that mean the label time, for a session whose label times are in `unit`.
-pub fn functions(unit: TimeUnit) -> Vec<ScalarUDF> {
+pub(super) fn functions(unit: TimeUnit) -> Vec<ScalarUDF> {
     Part::ALL
         .iter()
         .map(|(part, name, aliases)| {
@@ -140,7 +140,7 @@ pub fn bind_now(plan: LogicalPlan, now: &ScalarValue) -> DfResult<LogicalPlan> {
 }
 
 /// Applies `f` bottom up to every expression, keeping the names of columns.
-pub fn rewrite_expressions(
+pub(super) fn rewrite_expressions(
     plan: LogicalPlan,
     f: &dyn Fn(Expr) -> DfResult<Transformed<Expr>>,
 ) -> DfResult<LogicalPlan> {

@@ -10,7 +10,7 @@ use crate::finding::Finding;
 use crate::sql::parse::{SqlText, is_keyword, is_word};
 
 /// What the parser does not even read, refused with a better reason than its own.
-pub fn unparsed(text: &SqlText, tokens: &[TokenWithSpan]) -> Option<Finding> {
+pub(super) fn unparsed(text: &SqlText, tokens: &[TokenWithSpan]) -> Option<Finding> {
     let at = |i: usize| tokens.get(i).map(|t| &t.token);
     let word = |i: usize, w: &str| at(i).is_some_and(|t| is_word(t, w));
     for (i, token) in tokens.iter().enumerate() {
@@ -32,7 +32,7 @@ pub fn unparsed(text: &SqlText, tokens: &[TokenWithSpan]) -> Option<Finding> {
 }
 
 /// Everything in the query that can't be replayed.
-pub fn refuse(text: &SqlText, query: &Query, volatile: &dyn Fn(&str) -> bool) -> Vec<Finding> {
+pub(super) fn refuse(text: &SqlText, query: &Query, volatile: &dyn Fn(&str) -> bool) -> Vec<Finding> {
     let mut refusal = Refusal { text, volatile, findings: Vec::new() };
     let _ = query.visit(&mut refusal);
     refusal.findings
@@ -112,6 +112,6 @@ impl Visitor for Refusal<'_> {
 }
 
 /// The last part of a possibly qualified name, in lower case.
-pub fn last_part(name: &ObjectName) -> String {
+pub(super) fn last_part(name: &ObjectName) -> String {
     name.0.last().and_then(ast::ObjectNamePart::as_ident).map_or_else(String::new, |i| i.value.to_lowercase())
 }

@@ -21,12 +21,12 @@ use datafusion::physical_expr::{PhysicalExpr, PhysicalSortExpr};
 
 /// A function whose result would depend on the order of rows.
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub struct ByValue {
+pub(super) struct ByValue {
     inner: Arc<AggregateUDF>,
 }
 
 impl ByValue {
-    pub fn new(inner: Arc<AggregateUDF>) -> Self {
+    pub(super) fn new(inner: Arc<AggregateUDF>) -> Self {
         Self { inner }
     }
 }

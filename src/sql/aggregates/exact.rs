@@ -17,14 +17,14 @@ use crate::sql::aggregates::exact_cells::{CellAccumulator, CellGroups, DistinctC
 
 /// `sum` or `avg`.
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub struct ExactAggregate {
+pub(super) struct ExactAggregate {
     inner: Arc<AggregateUDF>,
     signature: Signature,
 }
 
 impl ExactAggregate {
     /// Wraps DataFusion's function of that name.
-    pub fn new(inner: Arc<AggregateUDF>) -> Self {
+    pub(super) fn new(inner: Arc<AggregateUDF>) -> Self {
         Self { inner, signature: Signature::user_defined(Volatility::Immutable) }
     }
 

@@ -17,7 +17,7 @@ use crate::exact::{Cell, Total};
 
 /// What an aggregate gives: a sum or an average, its type, and its name for errors.
 #[derive(Debug, Clone)]
-pub struct Output {
+pub(super) struct Output {
     pub average: bool,
     pub data_type: DataType,
     pub name: String,
@@ -102,13 +102,13 @@ fn stored<'a, C: Cell>(cells: impl IntoIterator<Item = &'a C>) -> ArrayRef {
 
 /// One sum; rows may leave it.
 #[derive(Debug)]
-pub struct CellAccumulator<C> {
+pub(super) struct CellAccumulator<C> {
     cell: C,
     output: Output,
 }
 
 impl<C: Cell> CellAccumulator<C> {
-    pub fn new(output: Output) -> Self {
+    pub(super) fn new(output: Output) -> Self {
         Self { cell: C::default(), output }
     }
 }
@@ -152,13 +152,13 @@ impl<C: Cell> Accumulator for CellAccumulator<C> {
 
 /// A cell per group.
 #[derive(Debug)]
-pub struct CellGroups<C> {
+pub(super) struct CellGroups<C> {
     cells: Vec<C>,
     output: Output,
 }
 
 impl<C: Cell> CellGroups<C> {
-    pub fn new(output: Output) -> Self {
+    pub(super) fn new(output: Output) -> Self {
         Self { cells: Vec::new(), output }
     }
 }
@@ -226,13 +226,13 @@ impl<C: Cell> GroupsAccumulator for CellGroups<C> {
 
 /// A sum of distinct values, with how often each is held, so that rows may leave.
 #[derive(Debug)]
-pub struct DistinctCells<C: Cell> {
+pub(super) struct DistinctCells<C: Cell> {
     held: HashMap<Vec<u8>, (<C::Arrow as ArrowPrimitiveType>::Native, i64)>,
     output: Output,
 }
 
 impl<C: Cell> DistinctCells<C> {
-    pub fn new(output: Output) -> Self {
+    pub(super) fn new(output: Output) -> Self {
         Self { held: HashMap::new(), output }
     }
 

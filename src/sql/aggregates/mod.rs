@@ -37,7 +37,7 @@ const ORDER_SENSITIVE: [&str; 21] = [
 ];
 
 /// Replaces the session's own versions.
-pub fn register(session: &SessionContext) {
+pub(super) fn register(session: &SessionContext) {
     let state = session.state();
     for name in ["sum", "avg"] {
         if let Ok(inner) = state.udaf(name) {
