@@ -28,6 +28,7 @@ mod aggregate;
 mod alias;
 mod bounds;
 mod constant;
+mod display;
 mod filter;
 mod join;
 mod limit;
@@ -39,6 +40,7 @@ mod spine;
 mod union;
 mod window;
 
+pub use display::shown;
 pub use relation::{AsOf, Live, Read, Relation};
 pub use rewriter::{Lookback, Rewritten, Unsupported, normalise, rewrite_view};
 pub use spine::{Observers, Spine, SpineKind, Spines};
