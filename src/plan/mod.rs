@@ -38,6 +38,7 @@ mod rewriter;
 mod scan;
 mod spine;
 mod union;
+mod unnest;
 mod window;
 
 pub use display::shown;
