@@ -8,6 +8,8 @@ use std::time::Duration;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, UInt32Array, new_empty_array};
 use datafusion::arrow::compute::concat;
 use datafusion::arrow::datatypes::Int64Type;
+use datafusion::datasource::physical_plan::ParquetSource;
+use datafusion::datasource::source::DataSourceExec;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
@@ -32,9 +34,13 @@ struct Scans {
 
 impl Scans {
     fn of(plan: &Arc<dyn ExecutionPlan>) -> Self {
+        fn reads_files(leaf: &Arc<dyn ExecutionPlan>) -> bool {
+            let exec = leaf.downcast_ref::<DataSourceExec>();
+            exec.is_some_and(|e| e.downcast_to_file_source::<ParquetSource>().is_some())
+        }
         fn gather(plan: &Arc<dyn ExecutionPlan>, leaves: &mut Vec<Arc<dyn ExecutionPlan>>) {
             match plan.children().as_slice() {
-                [] => leaves.push(Arc::clone(plan)),
+                [] if reads_files(plan) => leaves.push(Arc::clone(plan)),
                 children => children.iter().for_each(|child| gather(child, leaves)),
             }
         }
@@ -52,11 +58,16 @@ impl Scans {
         self.leaves.iter().map(rows).sum()
     }
 
-    /// Rows read since the last call.
-    fn progress(&self) -> u64 {
+    /// Tells the rows read since the last call; once all are, what goes on has no number.
+    fn tell(&self, view: &View, monitor: &dyn Monitor) {
         let read = |leaf: &Arc<dyn ExecutionPlan>| leaf.metrics().and_then(|m| m.output_rows()).unwrap_or(0);
         let now = self.leaves.iter().map(read).sum::<usize>() as u64;
-        now.saturating_sub(self.told.swap(now, Ordering::Relaxed))
+        let before = self.told.swap(now, Ordering::Relaxed);
+        monitor.advance(now.saturating_sub(before));
+        if now > before && self.rows().is_some_and(|rows| now >= rows) {
+            monitor.end();
+            monitor.begin(&format!("replaying {}", view.name), None);
+        }
     }
 }
 
@@ -92,7 +103,7 @@ pub(super) async fn run(
             biased;
             next = stream.try_next() => next.map_err(failed)?,
             _ = ticks.tick() => {
-                monitor.advance(scans.progress());
+                scans.tell(view, monitor);
                 continue;
             }
         };
