@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use datafusion::object_store::{Error as StoreError, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use futures::TryStreamExt;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::finding::Finding;
@@ -12,6 +13,8 @@ use crate::source::Location;
 
 const MANIFEST: &str = "manifest.json";
 const PENDING: &str = ".backcast-pending.json";
+/// Encoded files are written in seconds: a writer on another host that has been at it for longer is gone.
+const ABANDONED_MINUTES: i64 = 30;
 /// The folders that belong to a run, whole.
 const FOLDERS: [&str; 3] = ["dataset", "provenance", "mismatches"];
 
@@ -40,6 +43,34 @@ pub struct OutputFolder {
     old: Option<(Manifest, Option<String>)>,
     /// What an interrupted run was about to write.
     pending: Vec<String>,
+    /// Whether an interrupted run left its list behind.
+    left_behind: bool,
+}
+
+/// Who is writing to an output folder, and what: the lock of a commit, and the list that the next run cleans up by.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Pending {
+    host: String,
+    process: u32,
+    files: Vec<String>,
+}
+
+impl Pending {
+    fn new(files: Vec<String>) -> Self {
+        Self { host: host(), process: std::process::id(), files }
+    }
+
+    /// Whether the writer is known to be gone. Of another host only time can tell.
+    fn abandoned(&self, age: chrono::TimeDelta) -> bool {
+        if self.host == host() && cfg!(target_os = "linux") {
+            return !std::path::Path::new(&format!("/proc/{}", self.process)).exists();
+        }
+        age > chrono::TimeDelta::minutes(ABANDONED_MINUTES)
+    }
+}
+
+fn host() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| String::new(), |h| h.trim().to_string())
 }
 
 /// What a commit did.
@@ -55,7 +86,7 @@ impl OutputFolder {
     /// # Errors
     /// Bad input where it holds files that no run lists; a storage error where it can't be read.
     pub async fn open(location: Location) -> Result<Self> {
-        let mut folder = Self { location, old: None, pending: Vec::new() };
+        let mut folder = Self { location, old: None, pending: Vec::new(), left_behind: false };
         if let Some((bytes, etag)) = folder.read(MANIFEST).await? {
             let manifest: Manifest =
                 serde_json::from_slice(&bytes).ok().filter(|m: &Manifest| m.format == FORMAT).ok_or_else(|| {
@@ -69,9 +100,9 @@ impl OutputFolder {
                 })?;
             folder.old = Some((manifest, etag));
         }
-        if let Some((bytes, _)) = folder.read(PENDING).await? {
-            // A list that was itself cut short was written before any of its files.
-            folder.pending = serde_json::from_slice(&bytes).unwrap_or_default();
+        if let Some(pending) = folder.writer().await? {
+            folder.pending = pending.files;
+            folder.left_behind = true;
         }
         let known = folder.known();
         let mut strangers: Vec<String> = folder.listed().await?.into_iter().filter(|p| !known.contains(p)).collect();
@@ -96,6 +127,28 @@ impl OutputFolder {
     fn known(&self) -> BTreeSet<String> {
         let old = self.old.iter().flat_map(|(m, _)| m.files.iter().map(|f| f.path.clone()));
         old.chain(self.pending.iter().cloned()).collect()
+    }
+
+    /// The list that an interrupted run left behind.
+    ///
+    /// # Errors
+    /// A storage error where its writer is still at it.
+    async fn writer(&self) -> Result<Option<Pending>> {
+        let Some((bytes, _)) = self.read(PENDING).await? else { return Ok(None) };
+        // A list that was itself cut short was written before any of its files.
+        let Ok(pending) = serde_json::from_slice::<Pending>(&bytes) else {
+            return Ok(Some(Pending { host: String::new(), process: 0, files: Vec::new() }));
+        };
+        let location = self.location.join(PENDING);
+        let written = location.store.head(&location.path).await.map(|meta| meta.last_modified);
+        let age = written.map_or_else(|_| chrono::TimeDelta::zero(), |at| chrono::Utc::now() - at);
+        if pending.abandoned(age) {
+            return Ok(Some(pending));
+        }
+        Err(Error::storage(
+            format!("write to `{}`", self.location.uri),
+            format!("process {} on `{}` is writing there; wait until it is done", pending.process, pending.host),
+        ))
     }
 
     /// Files below the run's own folders.
@@ -142,15 +195,23 @@ impl OutputFolder {
     ) -> Result<Committed> {
         let entries: Vec<FileEntry> = files.iter().map(NewFile::entry).collect();
         let paths: BTreeSet<String> = entries.iter().map(|e| e.path.clone()).collect();
-        let pending: Vec<&String> = paths.iter().chain(&self.pending).collect();
-        let list = serde_json::to_vec(&pending).map_err(|e| Error::storage("list the new files", e))?;
-        self.put(PENDING, list, PutMode::Overwrite).await?;
+        let list = Pending::new(paths.iter().chain(&self.pending).cloned().collect());
+        let list = serde_json::to_vec(&list).map_err(|e| Error::storage("list the new files", e))?;
+        // Whoever makes this object is the only one that writes until it is gone.
+        let mode =
+            if self.left_behind && self.writer().await?.is_some() { PutMode::Overwrite } else { PutMode::Create };
+        self.put(PENDING, list, mode).await?;
+        if self.overtaken().await? {
+            self.remove(PENDING).await?;
+            return Err(self.lost());
+        }
         for (file, entry) in files.into_iter().zip(&entries) {
             self.put(&entry.path, file.bytes, PutMode::Overwrite).await?;
         }
         let text = serde_json::to_vec_pretty(&manifest(entries.clone()))
             .map_err(|e| Error::storage("write the manifest", e))?;
-        self.put_manifest(text).await?;
+        let mode = if self.old.is_none() { PutMode::Create } else { PutMode::Overwrite };
+        self.put(MANIFEST, text, mode).await?;
         let old = self.known();
         for path in old.iter().filter(|path| !paths.contains(*path)) {
             self.remove(path).await?;
@@ -159,20 +220,16 @@ impl OutputFolder {
         Ok(Committed { uri: self.location.uri.clone(), files: entries })
     }
 
-    async fn put_manifest(&self, text: Vec<u8>) -> Result<()> {
-        let now = self.read(MANIFEST).await?;
-        let known = self.old.as_ref().map(|(_, etag)| etag.clone());
-        if now.map(|(_, etag)| etag) != known {
-            return Err(self.lost());
-        }
-        let mode = if known.is_none() { PutMode::Create } else { PutMode::Overwrite };
-        self.put(MANIFEST, text, mode).await
+    /// Whether another run has committed since the folder was opened.
+    async fn overtaken(&self) -> Result<bool> {
+        let now = self.read(MANIFEST).await?.map(|(_, etag)| etag);
+        Ok(now != self.old.as_ref().map(|(_, etag)| etag.clone()))
     }
 
     fn lost(&self) -> Error {
         Error::storage(
             format!("commit to `{}`", self.location.uri),
-            "another run has committed there meanwhile; its result stands, this one is not written",
+            "another run is writing, or has committed, there meanwhile; its result stands, this one is not written",
         )
     }
 
