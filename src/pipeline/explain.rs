@@ -7,7 +7,7 @@ use crate::analysis::View;
 use crate::error::{Error, Result};
 use crate::pipeline::prepare::Opened;
 use crate::pipeline::reported::choice_report;
-use crate::plan::Spines;
+use crate::plan::{Spines, shown};
 use crate::replay::{Engine, choose};
 use crate::report::ViewReport;
 
@@ -57,7 +57,7 @@ fn explain_one(opened: &Opened, view: &View, engine: Engine) -> Result<Explained
     let plan = match &choice.plan {
         Some(plan) => {
             let optimized = opened.session.state().optimize(plan).map_err(failed)?;
-            Some(optimized.display_indent().to_string())
+            Some(shown(&optimized))
         }
         None => None,
     };

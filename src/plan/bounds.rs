@@ -125,7 +125,7 @@ fn iso_distance(bound: &Expr) -> Option<String> {
 }
 
 /// An ISO 8601 duration.
-fn iso(months: i32, days: i32, nanoseconds: i64) -> String {
+pub(super) fn iso(months: i32, days: i32, nanoseconds: i64) -> String {
     let mut text = String::from("P");
     let mut part = |n: i64, unit: &str| {
         if n != 0 {

@@ -11,6 +11,9 @@
 //!   b: live                           b
 //! ```
 //!
+//! `NOT IN` (a null-aware anti join) becomes an anti join on `(a.k = b.k) IS NOT FALSE`, which says the same for any other
+//! conditions: DataFusion's own takes no further ones.
+//!
 //! A binding goes to the side whose columns it names, and over an equality to the other. What can't go below is applied
 //! to the joined rows, which is always right: it is a filter on them.
 
@@ -23,9 +26,6 @@ use crate::plan::rewriter::{Binding, Outcome, Rewriter, Unsupported, columns_of,
 use crate::plan::spine::SpineKind;
 
 pub(super) fn rewrite(rewriter: &Rewriter, join: &Join, binding: &Binding) -> Outcome {
-    if join.null_aware {
-        return Err(Unsupported::Operator("NOT IN over a column that can be NULL".to_string()));
-    }
     match join.join_type {
         JoinType::Inner => inner(rewriter, join, binding),
         JoinType::Left | JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark => {
@@ -70,6 +70,8 @@ fn side_binding(join: &Join, binding: &Binding, side: Side) -> Binding {
 /// All conditions of the join as expressions.
 fn conditions(join: &Join) -> Vec<Expr> {
     let equal = |(l, r): &(Expr, Expr)| match join.null_equality {
+        // `NOT IN`: a row goes where the comparison with any value is true, or unknown.
+        _ if join.null_aware => l.clone().eq(r.clone()).is_not_false(),
         NullEquality::NullEqualsNothing => l.clone().eq(r.clone()),
         NullEquality::NullEqualsNull => binary_expr(l.clone(), Operator::IsNotDistinctFrom, r.clone()),
     };
@@ -147,6 +149,8 @@ fn looking(rewriter: &Rewriter, join: &Join, binding: &Binding, side: Side) -> O
         Side::Left => (side_binding(join, binding, Side::Left), side_binding(join, binding, Side::Right)),
         Side::Right => (side_binding(join, binding, Side::Right), side_binding(join, binding, Side::Left)),
     };
+    // A NULL among the values of `NOT IN` counts whatever the key: they may not be narrowed down to the key's.
+    let other_binding = if join.null_aware { Binding::new() } else { other_binding };
     // Only what names this side's own columns may restrict it: a row without a match has NULL on the other side.
     let own: Binding = own.into_iter().filter(|b| binding.contains(b)).collect();
     let (kept, found) = match side {

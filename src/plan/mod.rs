@@ -28,6 +28,7 @@ mod aggregate;
 mod alias;
 mod bounds;
 mod constant;
+mod display;
 mod filter;
 mod join;
 mod limit;
@@ -37,8 +38,10 @@ mod rewriter;
 mod scan;
 mod spine;
 mod union;
+mod unnest;
 mod window;
 
+pub use display::shown;
 pub use relation::{AsOf, Live, Read, Relation};
 pub use rewriter::{Lookback, Rewritten, Unsupported, normalise, rewrite_view};
 pub use spine::{Observers, Spine, SpineKind, Spines};

@@ -14,7 +14,7 @@ use crate::analysis::View;
 use crate::plan::bounds;
 use crate::plan::relation::{AsOf, Live, Read, Relation, bind_time, mentions_time};
 use crate::plan::spine::{Spine, SpineKind, Spines};
-use crate::plan::{aggregate, alias, constant, filter, join, limit, projection, scan, union, window};
+use crate::plan::{aggregate, alias, constant, filter, join, limit, projection, scan, union, unnest, window};
 use crate::source::Log;
 pub(super) use crate::sql::{named, with_windows};
 
@@ -127,6 +127,7 @@ impl Rewriter<'_> {
             LogicalPlan::Sort(node) => limit::rewrite_sort(self, node, binding),
             LogicalPlan::Limit(node) => limit::rewrite(self, node),
             LogicalPlan::Union(node) => union::rewrite(self, node, binding),
+            LogicalPlan::Unnest(node) => unnest::rewrite(self, node, binding),
             LogicalPlan::EmptyRelation(_) | LogicalPlan::Values(_) => constant::rewrite(plan),
             other => Err(Unsupported::Operator(format!("no rule for the operator `{}`", operator_name(other)))),
         }

@@ -343,7 +343,7 @@ async fn load_one(log: &Log, mut columns: Vec<usize>, latest: i64, session: &Ses
     }
     columns.sort_unstable();
     columns.dedup();
-    let plan = log.raw_rows(&columns, latest)?;
+    let plan = log.raw_rows(&columns, Some(latest))?;
     let frame = session.execute_logical_plan(plan).await?;
     let schema: SchemaRef = Arc::new(frame.schema().as_arrow().clone());
     let batches = frame.collect().await?;

@@ -118,12 +118,12 @@ impl Log {
         }
     }
 
-    /// The rows that may count at some instant up to `latest_ns`, with the columns `columns` (indices into
+    /// The rows that may count at some instant (up to `latest_ns`, where it is given), with the columns `columns` (indices into
     /// [`Log::schema`]) under the qualifier `name`, then [`FROM`] and perhaps [`UNTIL`], unqualified.
     ///
     /// # Errors
     /// Only where a plan can't be built, which is a defect.
-    pub fn live(&self, name: &TableReference, columns: &[usize], latest_ns: i64) -> DfResult<LogicalPlan> {
+    pub fn live(&self, name: &TableReference, columns: &[usize], latest_ns: Option<i64>) -> DfResult<LogicalPlan> {
         let hidden: &[&str] = if self.has_until() { &[FROM, UNTIL] } else { &[FROM] };
         let picked = columns.iter().map(|&i| {
             let field = self.schema.field(i).name();
@@ -134,7 +134,7 @@ impl Log {
     }
 
     /// Canonical columns with the hidden ones, redelivery and versions resolved. Columns may be more than asked for.
-    fn counted(&self, columns: &[usize], latest_ns: i64) -> DfResult<LogicalPlanBuilder> {
+    fn counted(&self, columns: &[usize], latest_ns: Option<i64>) -> DfResult<LogicalPlanBuilder> {
         let raw_schema = datafusion::catalog::TableProvider::schema(self.table.as_ref());
         let source = provider_as_source(Arc::clone(&self.table) as _);
         let scan = LogicalPlanBuilder::scan(RAW, source, None)?.filter(self.reachable(&raw_schema, latest_ns))?;
@@ -179,11 +179,11 @@ impl Log {
         }
     }
 
-    /// Rows with both times, that arrive by `latest_ns`: what Parquet statistics can prune by.
-    fn reachable(&self, raw: &Schema, latest_ns: i64) -> Expr {
+    /// Rows with both times, that arrive by `latest_ns` where it is given: what Parquet statistics can prune by.
+    fn reachable(&self, raw: &Schema, latest_ns: Option<i64>) -> Expr {
         let available = raw_column(self.available_at());
         let known = raw_column(&self.config.time).is_not_null().and(available.clone().is_not_null());
-        let Ok(field) = raw.field_with_name(self.available_at()) else { return known };
+        let (Ok(field), Some(latest_ns)) = (raw.field_with_name(self.available_at()), latest_ns) else { return known };
         let DataType::Timestamp(unit, zone) = field.data_type() else { return known };
         let local = zone.is_none() && self.config.timezone != Tz::UTC;
         let margin = if local { WIDEST_OFFSET_NS } else { 0 };
@@ -247,13 +247,13 @@ impl Log {
         if self.exclusive { Tie::Exclude } else { Tie::Include }
     }
 
-    /// The rows as they are, redelivered ones and old versions too, that arrive by `latest_ns`: the columns `columns`
+    /// The rows as they are, redelivered ones and old versions too, that arrive by `latest_ns` where it is given: the columns `columns`
     /// (indices into [`Log::schema`]), then event time and arrival in nanoseconds since 1970, then, where the source has
     /// `deleted`, whether it holds.
     ///
     /// # Errors
     /// Only where a plan can't be built, which is a defect.
-    pub fn raw_rows(&self, columns: &[usize], latest_ns: i64) -> DfResult<LogicalPlan> {
+    pub fn raw_rows(&self, columns: &[usize], latest_ns: Option<i64>) -> DfResult<LogicalPlan> {
         let raw_schema = datafusion::catalog::TableProvider::schema(self.table.as_ref());
         let source = provider_as_source(Arc::clone(&self.table) as _);
         let shift = if self.config.available_at.is_some() { 0 } else { self.config.delay_ns };

@@ -1,0 +1,35 @@
+//! `Unnest`: a row per item, in either world: what is hidden goes along with each.
+
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, Unnest};
+
+use crate::plan::relation::Relation;
+use crate::plan::rewriter::{Binding, Outcome, Rewriter, Unsupported, columns_of};
+
+pub(super) fn rewrite(rewriter: &Rewriter, unnest: &Unnest, binding: &Binding) -> Outcome {
+    let columns = unnest.schema.columns();
+    let untouched = |expr| {
+        let known = |c| unnest.input.schema().has_column(&c) && !unnest.exec_columns.contains(&c);
+        columns_of(expr).into_iter().all(known)
+    };
+    // The key of an item is known below only where it is no item itself.
+    let below: Binding = if binding.iter().all(|(expr, _)| untouched(expr)) { binding.clone() } else { Binding::new() };
+    let items = |plan: LogicalPlan| -> Outcome<LogicalPlan> {
+        let builder = LogicalPlanBuilder::from(plan);
+        Ok(builder.unnest_columns_with_options(unnest.exec_columns.clone(), unnest.options.clone())?.build()?)
+    };
+    Ok(match rewriter.rewrite(&unnest.input, &below)? {
+        Relation::Live(mut live) => {
+            if live.conditions.iter().flat_map(columns_of).any(|c| unnest.exec_columns.contains(&c)) {
+                return Err(Unsupported::Operator("unnest of a column that is compared with `NOW()`".to_string()));
+            }
+            live.plan = items(live.plan)?;
+            live.columns = columns;
+            Relation::Live(live)
+        }
+        Relation::AsOf(mut rows) => {
+            rows.plan = items(rows.plan)?;
+            rows.columns = columns;
+            Relation::AsOf(rows)
+        }
+    })
+}
