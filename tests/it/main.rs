@@ -1,4 +1,8 @@
-//! Backcast as a whole: engines against each other, meaning, determinism, the command line.
+//! Backcast as a whole: engines against each other, meaning, determinism, bad input, the command line, golden plans.
 
+mod bad_input;
+mod determinism;
+mod engines;
+mod explain_golden;
 mod meaning;
 mod support;

@@ -3,7 +3,8 @@
 use super::labels_at;
 use crate::support::{shown, table};
 
-const CONFIG: &str = "kind = \"changelog\"\ntime = \"ts\"\navailable_at = \"seen\"\nid = [\"user\"]\ndeleted = \"op = 'D'\"";
+const CONFIG: &str =
+    "kind = \"changelog\"\ntime = \"ts\"\navailable_at = \"seen\"\nid = [\"user\"]\ndeleted = \"op = 'D'\"";
 const TIER: &str = "SELECT \"user\", tier FROM users";
 
 #[test]
@@ -61,8 +62,7 @@ fn of_versions_of_one_time_the_last_to_arrive_is_the_row_and_then_the_one_with_t
          a        U      2025-03-10T10:00  2025-03-10T10:20  x
          a        U      2025-03-10T10:00  2025-03-10T10:20  y",
     );
-    let project =
-        labels_at(&["2025-03-10T10:15", "2025-03-10T10:30"]).source("users", CONFIG, &users).view("v", TIER);
+    let project = labels_at(&["2025-03-10T10:15", "2025-03-10T10:30"]).source("users", CONFIG, &users).view("v", TIER);
     assert_eq!(shown(&project.dataset(), "tier"), ["early", "y"]);
 }
 

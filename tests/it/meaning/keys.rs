@@ -29,7 +29,8 @@ fn every_label_row_gives_one_row_duplicates_included_with_all_its_columns_in_ord
 
 #[test]
 fn two_rows_for_a_key_are_refused_naming_view_key_time_and_count() {
-    let events = table("user:str ts:us@UTC kind:str\n a 2025-03-10T11:00 x\n a 2025-03-10T11:00 y\n a 2025-03-10T11:00 z");
+    let events =
+        table("user:str ts:us@UTC kind:str\n a 2025-03-10T11:00 x\n a 2025-03-10T11:00 y\n a 2025-03-10T11:00 z");
     let error = labels_at(&["2025-03-10T12:00"])
         .source("events", LOG, &events)
         .view("pairs", "SELECT \"user\", kind FROM events")
@@ -42,7 +43,8 @@ fn two_rows_for_a_key_are_refused_naming_view_key_time_and_count() {
 
 #[test]
 fn two_rows_for_a_key_that_no_label_asks_for_are_no_error() {
-    let events = table("user:str ts:us@UTC kind:str\n a 2025-03-10T11:00 x\n b 2025-03-10T11:00 y\n b 2025-03-10T11:00 z");
+    let events =
+        table("user:str ts:us@UTC kind:str\n a 2025-03-10T11:00 x\n b 2025-03-10T11:00 y\n b 2025-03-10T11:00 z");
     let project = labels_at(&["2025-03-10T12:00"])
         .source("events", LOG, &events)
         .view("pairs", "SELECT \"user\", kind FROM events");
@@ -150,7 +152,10 @@ fn views_are_known_by_both_of_their_names() {
     let events = table("user:str ts:us@UTC\n a 2025-03-10T11:00\n a 2025-03-10T11:30");
     let dataset = labels_at(&["2025-03-10T12:00"])
         .source("events", LOG, &events)
-        .view("ratio", "SELECT c.\"user\", c.n * 10 + d.n AS both FROM counts c JOIN deployed d ON c.\"user\" = d.\"user\"")
+        .view(
+            "ratio",
+            "SELECT c.\"user\", c.n * 10 + d.n AS both FROM counts c JOIN deployed d ON c.\"user\" = d.\"user\"",
+        )
         .view(
             "counts",
             "-- As deployed.\nCREATE MATERIALIZED VIEW IF NOT EXISTS deployed AS

@@ -21,14 +21,14 @@ use crate::support::table::{read_parquet, shown_value, write_parquet};
 const STACK_BYTES: usize = 64 << 20;
 
 /// A folder with `backcast.toml`, events, labels and SQL.
-pub struct Project {
-    pub dir: TempDir,
+pub(crate) struct Project {
+    pub(crate) dir: TempDir,
     config: String,
 }
 
 impl Project {
     /// With this `[labels]` table (its `uri` is given), and label rows.
-    pub fn new(labels_config: &str, labels: &RecordBatch) -> Self {
+    pub(crate) fn new(labels_config: &str, labels: &RecordBatch) -> Self {
         let dir = tempfile::tempdir().unwrap();
         write_parquet(&dir.path().join("labels.parquet"), labels);
         let config = format!(
@@ -40,20 +40,20 @@ impl Project {
     }
 
     /// Adds text to the config.
-    pub fn config(mut self, text: &str) -> Self {
+    pub(crate) fn config(mut self, text: &str) -> Self {
         writeln!(self.config, "\n{text}").unwrap();
         self.write_config();
         self
     }
 
     /// Adds a source in one file; `config` is its table without `uri`.
-    pub fn source(self, name: &str, config: &str, rows: &RecordBatch) -> Self {
+    pub(crate) fn source(self, name: &str, config: &str, rows: &RecordBatch) -> Self {
         write_parquet(&self.path(&format!("{name}/part-0.parquet")), rows);
         self.config(&format!("[sources.{name}]\nuri = \"{name}/\"\n{config}"))
     }
 
     /// Adds a source whose files, by path below its folder, are these.
-    pub fn source_of_files(self, name: &str, config: &str, files: &[(&str, RecordBatch)]) -> Self {
+    pub(crate) fn source_of_files(self, name: &str, config: &str, files: &[(&str, RecordBatch)]) -> Self {
         for (file, rows) in files {
             write_parquet(&self.path(&format!("{name}/{file}")), rows);
         }
@@ -61,26 +61,26 @@ impl Project {
     }
 
     /// Adds a view; its config is the default.
-    pub fn view(self, name: &str, sql: &str) -> Self {
+    pub(crate) fn view(self, name: &str, sql: &str) -> Self {
         self.view_with(name, "", sql)
     }
 
     /// Adds a view; `config` is its table without `sql`.
-    pub fn view_with(self, name: &str, config: &str, sql: &str) -> Self {
+    pub(crate) fn view_with(self, name: &str, config: &str, sql: &str) -> Self {
         self.write(&format!("{name}.sql"), sql);
         self.config(&format!("[views.{name}]\nsql = \"{name}.sql\"\n{config}"))
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    pub fn write(&self, name: &str, text: &str) {
+    pub(crate) fn write(&self, name: &str, text: &str) {
         std::fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
         std::fs::write(self.path(name), text).unwrap();
     }
 
-    pub fn config_text(&self) -> &str {
+    pub(crate) fn config_text(&self) -> &str {
         &self.config
     }
 
@@ -95,12 +95,12 @@ impl Project {
     }
 
     /// The dataset by both engines, which have to agree, in the labels' order.
-    pub fn dataset(&self) -> RecordBatch {
+    pub(crate) fn dataset(&self) -> RecordBatch {
         self.try_dataset().unwrap_or_else(|e| panic!("{e}"))
     }
 
     /// As [`Project::dataset`], or the message of the error that both engines give.
-    pub fn try_dataset(&self) -> Result<RecordBatch, String> {
+    pub(crate) fn try_dataset(&self) -> Result<RecordBatch, String> {
         let [reference, auto] = [Engine::Reference, Engine::Auto].map(|engine| self.by(engine));
         match (reference, auto) {
             (Ok(reference), Ok(auto)) => {
@@ -118,9 +118,9 @@ impl Project {
     }
 
     /// The dataset by one engine.
-    pub fn by(&self, engine: Engine) -> Result<RecordBatch, String> {
+    pub(crate) fn by(&self, engine: Engine) -> Result<RecordBatch, String> {
         let config = self.load(&[]);
-        run(async move {
+        run(|| async move {
             let prepared = pipeline::prepare(config, &Silent).await.map_err(|e| e.to_string())?;
             let replay = replayed(&prepared, engine).await?;
             Ok(dataset_of(&prepared, &replay))
@@ -128,9 +128,9 @@ impl Project {
     }
 
     /// The dataset with these settings over the config, and this number of rows in a batch.
-    pub fn with_batches_of(&self, batch_rows: usize, set: &[&str]) -> RecordBatch {
+    pub(crate) fn with_batches_of(&self, batch_rows: usize, set: &[&str]) -> RecordBatch {
         let config = self.load(set);
-        run(async move {
+        run(|| async move {
             let mut prepared = pipeline::prepare(config, &Silent).await.unwrap();
             let options = SessionOptions { batch_rows, ..prepared.opened.options };
             let runtime = prepared.opened.session.runtime_env();
@@ -142,12 +142,12 @@ impl Project {
     }
 
     /// Runs the binary in the project's folder.
-    pub fn backcast(&self, args: &[&str]) -> Ran {
+    pub(crate) fn backcast(&self, args: &[&str]) -> Ran {
         backcast_in(self.dir.path(), args)
     }
 
     /// The paths below the folder `out`, sorted.
-    pub fn outputs(&self) -> Vec<String> {
+    pub(crate) fn outputs(&self) -> Vec<String> {
         let mut found = Vec::new();
         files_below(&self.path("out"), "", &mut found);
         found.sort();
@@ -155,7 +155,7 @@ impl Project {
     }
 
     /// The dataset that a run has written.
-    pub fn written(&self) -> RecordBatch {
+    pub(crate) fn written(&self) -> RecordBatch {
         let parts: Vec<String> = self.outputs().into_iter().filter(|p| p.starts_with("dataset/")).collect();
         let [part] = parts.as_slice() else { panic!("not one file of the dataset: {parts:?}") };
         read_parquet(&self.path(&format!("out/{part}")))
@@ -174,7 +174,7 @@ fn files_below(folder: &Path, prefix: &str, found: &mut Vec<String>) {
 }
 
 /// Replays all views.
-pub async fn replayed(prepared: &Prepared, engine: Engine) -> Result<Replay, String> {
+pub(crate) async fn replayed(prepared: &Prepared, engine: Engine) -> Result<Replay, String> {
     let opened = &prepared.opened;
     replay(&opened.project, &prepared.labels, &opened.session, ReplayOptions { engine }, &Silent)
         .await
@@ -182,12 +182,12 @@ pub async fn replayed(prepared: &Prepared, engine: Engine) -> Result<Replay, Str
 }
 
 /// Label rows with features.
-pub fn dataset_of(prepared: &Prepared, replay: &Replay) -> RecordBatch {
+pub(crate) fn dataset_of(prepared: &Prepared, replay: &Replay) -> RecordBatch {
     natural(&prepared.labels, &prepared.opened.project.features, &replay.features).unwrap()
 }
 
-/// Runs a future on a runtime like the program's.
-pub fn run<T: Send>(future: impl Future<Output = T> + Send) -> T {
+/// Runs work on a runtime and a stack like the program's.
+pub(crate) fn run<T: Send, F: Future<Output = T>>(work: impl FnOnce() -> F + Send) -> T {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_stack_size(STACK_BYTES)
@@ -196,13 +196,13 @@ pub fn run<T: Send>(future: impl Future<Output = T> + Send) -> T {
         .unwrap();
     std::thread::scope(|scope| {
         let worker = std::thread::Builder::new().stack_size(STACK_BYTES);
-        let done = worker.spawn_scoped(scope, || runtime.block_on(future)).unwrap().join();
+        let done = worker.spawn_scoped(scope, || runtime.block_on(work())).unwrap().join();
         done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }
 
 /// The first cell in which two datasets differ, to the bit, or in what else they do.
-pub fn first_difference(a: &RecordBatch, b: &RecordBatch) -> Option<String> {
+pub(crate) fn first_difference(a: &RecordBatch, b: &RecordBatch) -> Option<String> {
     if a.schema() != b.schema() {
         return Some(format!("schema {:?}\nagainst {:?}", a.schema(), b.schema()));
     }
@@ -232,26 +232,26 @@ pub fn first_difference(a: &RecordBatch, b: &RecordBatch) -> Option<String> {
 }
 
 /// What the binary did.
-pub struct Ran {
-    pub code: i32,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Ran {
     /// Stdout as the one JSON document that it has to be.
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("{e}: {}\n{}", self.stdout, self.stderr))
     }
 
     #[track_caller]
-    pub fn exits_with(self, code: i32) -> Self {
+    pub(crate) fn exits_with(self, code: i32) -> Self {
         assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
         self
     }
 
     #[track_caller]
-    pub fn complains_of(self, parts: &[&str]) -> Self {
+    pub(crate) fn complains_of(self, parts: &[&str]) -> Self {
         for part in parts {
             assert!(self.stderr.contains(part), "no `{part}` in stderr:\n{}", self.stderr);
         }
@@ -260,7 +260,7 @@ impl Ran {
 }
 
 /// Runs the binary in a folder.
-pub fn backcast_in(folder: &Path, args: &[&str]) -> Ran {
+pub(crate) fn backcast_in(folder: &Path, args: &[&str]) -> Ran {
     let mut command = Command::new(env!("CARGO_BIN_EXE_backcast"));
     let output = command.args(args).current_dir(folder).env("NO_COLOR", "1").output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();

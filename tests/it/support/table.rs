@@ -17,7 +17,7 @@ use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 /// Types: `i8` to `i64`, `u64`, `f32`, `f64`, `str`, `bool`, `date`, `dict` (text in a dictionary), `dec` (10 digits, 2 of
 /// them after the point), and `s`, `ms`, `us`, `ns` for timestamps: naive, or with a zone as in `us@UTC`. Times are local
 /// to their zone.
-pub fn table(text: &str) -> RecordBatch {
+pub(crate) fn table(text: &str) -> RecordBatch {
     let mut lines = text.lines().map(str::trim).filter(|l| !l.is_empty());
     let header: Vec<&str> = lines.next().expect("a header").split_whitespace().collect();
     let rows: Vec<Vec<&str>> = lines.map(|l| l.split_whitespace().collect()).collect();
@@ -68,7 +68,7 @@ fn type_of(name: &str) -> DataType {
 }
 
 /// The table with one more column.
-pub fn with_column(batch: &RecordBatch, name: &str, column: ArrayRef) -> RecordBatch {
+pub(crate) fn with_column(batch: &RecordBatch, name: &str, column: ArrayRef) -> RecordBatch {
     let mut fields: Vec<Field> = batch.schema().fields().iter().map(|f| f.as_ref().clone()).collect();
     fields.push(Field::new(name, column.data_type().clone(), true));
     let columns = batch.columns().iter().cloned().chain([column]).collect();
@@ -76,13 +76,13 @@ pub fn with_column(batch: &RecordBatch, name: &str, column: ArrayRef) -> RecordB
 }
 
 /// The rows at these positions.
-pub fn rows_at(batch: &RecordBatch, rows: &[usize]) -> RecordBatch {
+pub(crate) fn rows_at(batch: &RecordBatch, rows: &[usize]) -> RecordBatch {
     let picks = UInt32Array::from_iter_values(rows.iter().map(|&r| u32::try_from(r).unwrap()));
     take_record_batch(batch, &picks).unwrap()
 }
 
 /// Writes a Parquet file, and its folder.
-pub fn write_parquet(path: &Path, batch: &RecordBatch) {
+pub(crate) fn write_parquet(path: &Path, batch: &RecordBatch) {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     let mut writer = ArrowWriter::try_new(File::create(path).unwrap(), batch.schema(), None).unwrap();
     writer.write(batch).unwrap();
@@ -90,7 +90,7 @@ pub fn write_parquet(path: &Path, batch: &RecordBatch) {
 }
 
 /// Reads a Parquet file.
-pub fn read_parquet(path: &Path) -> RecordBatch {
+pub(crate) fn read_parquet(path: &Path) -> RecordBatch {
     let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap();
     let schema = Arc::clone(reader.schema());
     let batches: Vec<RecordBatch> = reader.build().unwrap().map(Result::unwrap).collect();
@@ -98,12 +98,12 @@ pub fn read_parquet(path: &Path) -> RecordBatch {
 }
 
 /// A column's values as text, NULL as `NULL`.
-pub fn shown(batch: &RecordBatch, name: &str) -> Vec<String> {
+pub(crate) fn shown(batch: &RecordBatch, name: &str) -> Vec<String> {
     let column = batch.column_by_name(name).unwrap_or_else(|| panic!("no column `{name}` in {:?}", batch.schema()));
     (0..column.len()).map(|row| shown_value(column, row)).collect()
 }
 
 /// One value as text, NULL as `NULL`.
-pub fn shown_value(column: &ArrayRef, row: usize) -> String {
+pub(crate) fn shown_value(column: &ArrayRef, row: usize) -> String {
     if column.is_null(row) { "NULL".to_string() } else { array_value_to_string(column, row).unwrap() }
 }
