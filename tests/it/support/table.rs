@@ -37,8 +37,15 @@ pub(crate) fn table(text: &str) -> RecordBatch {
 }
 
 fn parsed(values: Vec<Option<String>>, data_type: &DataType) -> ArrayRef {
-    let text = StringArray::from(values);
+    let timed = matches!(data_type, DataType::Timestamp(_, _));
+    let seconds = |text: String| if timed && is_hour_and_minute(&text) { format!("{text}:00") } else { text };
+    let text: StringArray = values.into_iter().map(|v| v.map(seconds)).collect();
     cast_with_options(&text, data_type, &CastOptions { safe: false, ..CastOptions::default() }).unwrap()
+}
+
+/// A time without seconds, such as `2025-03-10T12:00`.
+fn is_hour_and_minute(time: &str) -> bool {
+    time.split_once('T').is_some_and(|(_, clock)| clock.len() == 5)
 }
 
 fn type_of(name: &str) -> DataType {
