@@ -1,3 +1,16 @@
+//! Backcast: point-in-time replay of feature SQL over retained raw event logs.
+//!
+//! ```text
+//! backcast.toml ─ config ─┐
+//! event logs ─── source ──┼─ analysis ─ plan ─ replay ─┬─ dataset ─┐
+//! feature SQL ── sql ─────┘     │                      ├─ diff ────┼─ output
+//! label rows ── source ─────────┘                      └─ report ──┘
+//! ```
+//!
+//! Imports run one way, from left to right; `pipeline` puts the steps in order for each command, and only `cli` prints.
+//! What a value means is one law, which [`replay::reference`] takes literally and every other engine has to match; see
+//! ARCHITECTURE.md.
+
 pub mod analysis;
 pub mod cli;
 pub mod config;

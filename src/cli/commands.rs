@@ -220,7 +220,7 @@ fn show(common: &Common, report: &Report) {
 }
 
 fn console_width() -> u16 {
-    comfy_table::Table::new().width().unwrap_or(100)
+    terminal_size::terminal_size().map_or(100, |(width, _)| width.0)
 }
 
 /// Prints an error and gives its exit code.

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressState, ProgressStyle};
 
 use crate::monitor::Monitor;
 
@@ -40,12 +40,15 @@ impl Monitor for Progress {
         }
         let (bar, template) = match total {
             Some(total) => {
-                (ProgressBar::new(total), "{msg:36!} [{bar:24}] {human_pos}/{human_len} rows  {per_sec}  {eta} left")
+                (ProgressBar::new(total), "{msg:30!} [{bar:16}] {human_pos}/{human_len} rows, {per_sec}, {eta} left")
             }
-            None => (ProgressBar::new_spinner(), "{msg:36!} {spinner} {elapsed}"),
+            None => (ProgressBar::new_spinner(), "{msg:30!} {spinner} {elapsed}"),
         };
         if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style.progress_chars("=> "));
+            let per_second = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+                let _ = write!(out, "{}/s", HumanCount(state.per_sec() as u64));
+            };
+            bar.set_style(style.with_key("per_sec", per_second).progress_chars("=> "));
         }
         bar.set_message(stage.to_string());
         bar.enable_steady_tick(Duration::from_millis(120));

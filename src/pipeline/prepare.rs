@@ -9,7 +9,7 @@ use datafusion::prelude::SessionContext;
 use crate::analysis::{Inputs, Project};
 use crate::config::{Config, Unrecoverable};
 use crate::dataset::{Conform, natural_schema};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::finding::Finding;
 use crate::monitor::Monitor;
 use crate::source::{Labels, Stores};
@@ -78,6 +78,13 @@ pub fn check(opened: &Opened) -> Vec<Finding> {
         .into_iter()
         .map(|(key, place)| Finding::note(format!("`{key}` is checked but not used yet by this version")).at(place))
         .collect();
+    if !matches!(config.dataset.unrecoverable, None | Some(Unrecoverable::Keep)) {
+        findings.push(
+            Finding::warning("coverage is not computed yet, so every cell is kept as what the retained events give")
+                .at(config.place("dataset.unrecoverable"))
+                .help("set it to \"keep\" to say that this is what you want"),
+        );
+    }
     if let Some(conform) = &opened.conform {
         let natural = natural_schema(&opened.project.inputs.labels.schema(), &opened.project.features);
         for name in conform.left_out(&natural) {
@@ -106,7 +113,6 @@ pub fn check(opened: &Opened) -> Vec<Finding> {
 /// # Errors
 /// All findings at once, or what reading the labels meets.
 pub async fn prepare(config: Config, monitor: &dyn Monitor) -> Result<Prepared> {
-    refuse_unrecoverable(&config)?;
     let opened = open(config).await?;
     let labels = &opened.project.inputs.labels;
     monitor.begin("reading labels", Some(labels.table.rows()));
@@ -123,18 +129,4 @@ pub async fn prepare(config: Config, monitor: &dyn Monitor) -> Result<Prepared> 
         _ => opened,
     };
     Ok(Prepared { opened, labels })
-}
-
-/// Without coverage only what keeps the replayed value can be promised.
-fn refuse_unrecoverable(config: &Config) -> Result<()> {
-    match config.dataset.unrecoverable {
-        Some(Unrecoverable::Drop | Unrecoverable::Fail | Unrecoverable::Null | Unrecoverable::Legacy) => {
-            Err(Error::input(
-                Finding::error("`unrecoverable` needs the coverage of cells, which this version does not compute")
-                    .at(config.place("dataset.unrecoverable"))
-                    .help("set it to \"keep\": every cell is what the retained events give"),
-            ))
-        }
-        Some(Unrecoverable::Keep) | None => Ok(()),
-    }
 }

@@ -140,11 +140,11 @@ pub async fn replay(
         let failed = |e| Error::engine(format!("replay view `{}`", view.name), e);
         let observers = LabelObservers::new(labels, &view.keys, unit).map_err(failed)?;
         let choice = choose(view, logs, &observers.spines, times, session, options.engine)?;
-        monitor.begin(&format!("replaying {}", view.name), Some(labels.rows() as u64));
         let values = match &choice.plan {
             Some(plan) => set::run(view, plan.clone(), &observers, labels, session, monitor).await,
             None => {
                 let rows: Vec<usize> = (0..labels.rows()).collect();
+                monitor.begin(&format!("replaying {}", view.name), Some(labels.rows() as u64));
                 reference::run(view, logs, labels, &rows, session, monitor).await
             }
         };

@@ -1,12 +1,18 @@
 //! The set-at-a-time engine: runs a rewritten plan once for all observers.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, UInt32Array, new_empty_array};
 use datafusion::arrow::compute::concat;
 use datafusion::arrow::datatypes::Int64Type;
+use datafusion::datasource::physical_plan::ParquetSource;
+use datafusion::datasource::source::DataSourceExec;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::execute_stream;
+use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionContext;
 use futures::TryStreamExt;
 
@@ -16,6 +22,54 @@ use crate::monitor::Monitor;
 use crate::replay::observers::LabelObservers;
 use crate::replay::values::{ViewValues, ambiguous};
 use crate::source::Labels;
+
+/// How often progress is told.
+const PROGRESS_EVERY: Duration = Duration::from_millis(200);
+
+/// The scans at the leaves of a running plan: how many rows they have read.
+struct Scans {
+    leaves: Vec<Arc<dyn ExecutionPlan>>,
+    told: AtomicU64,
+}
+
+impl Scans {
+    fn of(plan: &Arc<dyn ExecutionPlan>) -> Self {
+        fn reads_files(leaf: &Arc<dyn ExecutionPlan>) -> bool {
+            let exec = leaf.downcast_ref::<DataSourceExec>();
+            exec.is_some_and(|e| e.downcast_to_file_source::<ParquetSource>().is_some())
+        }
+        fn gather(plan: &Arc<dyn ExecutionPlan>, leaves: &mut Vec<Arc<dyn ExecutionPlan>>) {
+            match plan.children().as_slice() {
+                [] if reads_files(plan) => leaves.push(Arc::clone(plan)),
+                children => children.iter().for_each(|child| gather(child, leaves)),
+            }
+        }
+        let mut leaves = Vec::new();
+        gather(plan, &mut leaves);
+        Self { leaves, told: AtomicU64::new(0) }
+    }
+
+    /// All rows there are to read, where that is known.
+    fn rows(&self) -> Option<u64> {
+        let rows = |leaf: &Arc<dyn ExecutionPlan>| {
+            let statistics = StatisticsContext::new().compute(leaf.as_ref(), &StatisticsArgs::new()).ok()?;
+            statistics.num_rows.get_value().and_then(|n| u64::try_from(*n).ok())
+        };
+        self.leaves.iter().map(rows).sum()
+    }
+
+    /// Tells the rows read since the last call; once all are, what goes on has no number.
+    fn tell(&self, view: &View, monitor: &dyn Monitor) {
+        let read = |leaf: &Arc<dyn ExecutionPlan>| leaf.metrics().and_then(|m| m.output_rows()).unwrap_or(0);
+        let now = self.leaves.iter().map(read).sum::<usize>() as u64;
+        let before = self.told.swap(now, Ordering::Relaxed);
+        monitor.advance(now.saturating_sub(before));
+        if now > before && self.rows().is_some_and(|rows| now >= rows) {
+            monitor.end();
+            monitor.begin(&format!("replaying {}", view.name), None);
+        }
+    }
+}
 
 /// No row was found for the observer.
 const NONE: u32 = u32::MAX;
@@ -36,12 +90,24 @@ pub(super) async fn run(
     let state = session.state();
     let optimized = state.optimize(&plan).map_err(failed)?;
     let physical = state.query_planner().create_physical_plan(&optimized, &state).await.map_err(failed)?;
+    let scans = Scans::of(&physical);
+    monitor.begin(&format!("scanning for {}", view.name), scans.rows());
     let mut stream = execute_stream(physical, state.task_ctx()).map_err(failed)?;
     let mut row_of: Vec<u32> = vec![NONE; observers.first_label.len()];
     let mut twice: BTreeMap<usize, usize> = BTreeMap::new();
     let mut batches: Vec<Vec<ArrayRef>> = vec![Vec::new(); view.features.len()];
     let mut rows: usize = 0;
-    while let Some(batch) = stream.try_next().await.map_err(failed)? {
+    let mut ticks = tokio::time::interval(PROGRESS_EVERY);
+    loop {
+        let batch = tokio::select! {
+            biased;
+            next = stream.try_next() => next.map_err(failed)?,
+            _ = ticks.tick() => {
+                scans.tell(view, monitor);
+                continue;
+            }
+        };
+        let Some(batch) = batch else { break };
         for (i, number) in batch.column(0).as_primitive::<Int64Type>().iter().enumerate() {
             let Some(observer) = number.and_then(|n| usize::try_from(n).ok()).filter(|n| *n < row_of.len()) else {
                 continue;
@@ -53,11 +119,11 @@ pub(super) async fn run(
             }
         }
         for (column, parts) in batch.columns()[1..].iter().zip(&mut batches) {
-            parts.push(std::sync::Arc::clone(column));
+            parts.push(Arc::clone(column));
         }
         rows += batch.num_rows();
-        monitor.advance(batch.num_rows() as u64);
     }
+    monitor.end();
     if let Some((&observer, &count)) = twice.first_key_value() {
         return Err(ambiguous(view, labels, observers.first_label[observer] as usize, count));
     }
