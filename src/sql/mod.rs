@@ -4,6 +4,7 @@
 //! depend on the order of rows.
 
 mod aggregates;
+mod joins;
 mod names;
 mod now;
 mod parse;

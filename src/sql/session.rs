@@ -10,7 +10,7 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::error::{Error, Result};
-use crate::sql::{aggregates, now};
+use crate::sql::{aggregates, joins, now};
 
 /// What a session is made with.
 #[derive(Debug, Clone)]
@@ -68,8 +68,12 @@ pub fn new_session(options: &SessionOptions, runtime: Arc<RuntimeEnv>) -> Sessio
     if options.memory.is_some_and(|bytes| bytes < SMALL_POOL_BYTES) {
         settings.execution.sort_spill_reservation_bytes = 1 << 20;
     }
-    let state =
-        SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build();
+    let state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(runtime)
+        .with_default_features()
+        .with_optimizer_rules(joins::optimizer_rules())
+        .build();
     let session = SessionContext::new_with_state(state);
     for function in now::functions(options.now_unit) {
         session.register_udf(function);
