@@ -27,7 +27,7 @@ fn refused(project: &Project, parts: &[&str]) {
 fn empty_file_is_refused() {
     let project = project();
     fs::write(project.path("events/part-1.parquet"), "").unwrap();
-    refused(&project, &["events/part-1.parquet` can't be read as Parquet", "backcast.toml:", "[sources.events]"]);
+    refused(&project, &["events/part-1.parquet` can't be read as Parquet", "backcast.toml:", "uri = \"events/\""]);
 }
 
 #[test]
