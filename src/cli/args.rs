@@ -35,7 +35,7 @@ pub(super) struct Common {
     #[arg(long, short, global = true)]
     pub quiet: bool,
     /// Threads to use. Default: `run.threads`, else all cores
-    #[arg(long, global = true, value_name = "N")]
+    #[arg(long, global = true, value_name = "N", value_parser = threads)]
     pub threads: Option<usize>,
     /// Memory that may be held before data is spilled, such as 8GiB. Default: `run.memory`
     #[arg(long, global = true, value_name = "BYTES")]
@@ -46,6 +46,11 @@ pub(super) struct Common {
     /// Force an engine for all views
     #[arg(long, global = true, value_enum, default_value = "auto")]
     pub engine: EngineName,
+}
+
+/// As many threads as a machine may have.
+fn threads(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|n| (1..=1024).contains(n)).ok_or_else(|| "give a number from 1 to 1024".to_string())
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
 
@@ -16,7 +17,7 @@ use crate::replay::ReplayOptions;
 use crate::report::{self, Report, Style};
 
 /// Worker threads walk deep plans too.
-const WORKER_STACK_BYTES: usize = 16 << 20;
+const WORKER_STACK_BYTES: usize = 128 << 20;
 
 /// Runs a command; its exit code.
 pub(super) fn execute(args: Args) -> u8 {
@@ -41,8 +42,13 @@ pub(super) fn execute(args: Args) -> u8 {
     progress.clear();
     // Work that was cut off in the middle must not hold the process up.
     runtime.shutdown_background();
-    result.unwrap_or_else(|e| told(&args.common, &e))
+    let code = result.unwrap_or_else(|e| told(&args.common, &e));
+    // What could not be said was not done, as far as whoever waits for it is concerned.
+    if OUTPUT_LOST.load(Ordering::Relaxed) && code == exit::DONE { exit::FAILURE } else { code }
 }
+
+/// Whether stdout could not be written to, other than by its reader going away.
+static OUTPUT_LOST: AtomicBool = AtomicBool::new(false);
 
 /// Ctrl-C, or a scheduler's SIGTERM.
 async fn interrupted() {
@@ -76,6 +82,9 @@ fn load(common: &Common, path: &Path) -> std::result::Result<(Config, Vec<Findin
     let mut set = common.set.clone();
     let quoted = |text: &str| serde_json::Value::from(text).to_string();
     if let Some(out) = &common.out {
+        if out.trim().is_empty() {
+            return Err(vec![Finding::error("--out is empty").help("name a folder or an object store URI")]);
+        }
         // A path that was typed is relative to where it was typed.
         let base = std::env::current_dir().unwrap_or_default();
         set.push(format!("output.uri={}", quoted(&config::resolve_uri(&base, out))));
@@ -265,6 +274,11 @@ fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
 }
 
+/// The one JSON document of a command that failed before it began.
+pub(super) fn print_error_json(message: &str, code: u8) {
+    print_json(&json!({ "error": plain(message), "exit": code, "findings": [] }));
+}
+
 fn print_json(value: &serde_json::Value) {
     print(&format!("{value:#}\n"));
 }
@@ -272,5 +286,10 @@ fn print_json(value: &serde_json::Value) {
 /// Prints to stdout; a reader that has gone away is no error.
 fn print(text: &str) {
     let mut stdout = anstream::stdout();
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    if let Err(e) = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
+        && e.kind() != std::io::ErrorKind::BrokenPipe
+    {
+        anstream::eprintln!("error: failed to write to stdout: {e}");
+        OUTPUT_LOST.store(true, Ordering::Relaxed);
+    }
 }

@@ -20,7 +20,22 @@ pub mod exit {
 }
 
 /// Plans and expressions nest: their walks get a deep stack.
-const STACK_BYTES: usize = 64 << 20;
+const STACK_BYTES: usize = 512 << 20;
+
+/// Whether `--format json` was typed, for errors in what else was.
+fn wants_json() -> bool {
+    let typed: Vec<String> = std::env::args().collect();
+    typed.iter().any(|a| a == "--format=json") || typed.windows(2).any(|w| w[0] == "--format" && w[1] == "json")
+}
+
+/// A panic is a defect of ours: one line that says so, no backtrace.
+fn tell_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let message = panic.payload_as_str().unwrap_or("no message");
+        let place = panic.location().map_or_else(String::new, |l| format!(" ({}:{})", l.file(), l.line()));
+        anstream::eprintln!("error: internal defect, please report it: {message}{place}");
+    }));
+}
 
 /// Runs the program on the process's arguments.
 pub fn main() -> ExitCode {
@@ -29,13 +44,23 @@ pub fn main() -> ExitCode {
         Err(e) => {
             let code = if e.use_stderr() { exit::BAD_INPUT } else { exit::DONE };
             let _ = e.print();
+            if e.use_stderr() && wants_json() {
+                commands::print_error_json(&e.to_string(), code);
+            }
             return ExitCode::from(code);
         }
     };
+    tell_panics();
+    let json = args.common.format == args::Format::Json;
     let worker = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(move || commands::execute(args));
     let code = match worker.map(std::thread::JoinHandle::join) {
         Ok(Ok(code)) => code,
-        Ok(Err(_)) => exit::FAILURE,
+        Ok(Err(_)) => {
+            if json {
+                commands::print_error_json("internal defect", exit::FAILURE);
+            }
+            exit::FAILURE
+        }
         Err(e) => {
             anstream::eprintln!("error: failed to start: {e}");
             exit::FAILURE

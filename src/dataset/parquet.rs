@@ -1,7 +1,7 @@
 //! Parquet files in memory: zstd, row groups of a size that readers like. The same rows give the same bytes.
 
 use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::basic::{Compression, ZstdLevel};
 use datafusion::parquet::errors::Result;
@@ -28,6 +28,8 @@ pub fn encode_batches(schema: &SchemaRef, batches: impl Iterator<Item = Result<R
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        // A Date64 is written as a Parquet date, which readers know as one.
+        .set_coerce_types(schema.fields().iter().any(|f| f.data_type() == &DataType::Date64))
         .build();
     let mut writer = ArrowWriter::try_new(Vec::new(), std::sync::Arc::clone(schema), Some(properties))?;
     for batch in batches {

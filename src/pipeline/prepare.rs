@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::TimeUnit;
+use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
 
 use crate::analysis::{Inputs, Project};
@@ -12,6 +13,7 @@ use crate::dataset::{Conform, natural_schema};
 use crate::error::Result;
 use crate::finding::Finding;
 use crate::monitor::Monitor;
+use crate::replay::reference;
 use crate::source::{Labels, Stores};
 use crate::sql::{SessionOptions, new_runtime, new_session};
 
@@ -37,10 +39,17 @@ pub struct Prepared {
     pub labels: Labels,
 }
 
+/// No machine has more; each partition of each operator costs memory.
+const MOST_THREADS: usize = 1024;
+
 /// What the config and the command line say about resources.
 pub(super) fn session_options(config: &Config) -> SessionOptions {
     let default = SessionOptions::default();
-    SessionOptions { threads: config.run.threads.unwrap_or(default.threads), memory: config.run.memory, ..default }
+    SessionOptions {
+        threads: config.run.threads.unwrap_or(default.threads).clamp(1, MOST_THREADS),
+        memory: config.run.memory,
+        ..default
+    }
 }
 
 /// Opens everything and plans every view. Reads listings and footers only.
@@ -58,8 +67,27 @@ pub async fn open(config: Config) -> Result<Opened> {
 
 async fn plan(inputs: Inputs, options: SessionOptions, session: SessionContext) -> Result<Opened> {
     let project = Project::plan(inputs, &session).await?;
+    let mut findings = Vec::new();
+    for view in &project.views {
+        let planned = reference::dry_run(view, &project.inputs.logs, &session, options.now_unit).await;
+        if let Err(e) = planned {
+            findings.push(
+                Finding::error(format!("DataFusion can't run the SQL of view `{}`: {}", view.name, first_line(&e)))
+                    .at(view.sql.start())
+                    .help("rewrite the subquery or expression that it names, for instance as a join"),
+            );
+        }
+    }
+    if !findings.is_empty() {
+        return Err(findings.into());
+    }
     let conform = conform(&project)?;
     Ok(Opened { project, session, options, conform })
+}
+
+fn first_line(error: &DataFusionError) -> String {
+    let text = error.find_root().strip_backtrace();
+    text.lines().next().unwrap_or_default().to_string()
 }
 
 fn conform(project: &Project) -> Result<Option<Conform>> {
@@ -95,6 +123,17 @@ pub fn check(opened: &Opened) -> Vec<Finding> {
                 .at(config.place("dataset.schema_of")),
             );
         }
+    }
+    for view in opened.project.views.iter().filter(|v| v.keys.is_empty() && !v.is_helper()) {
+        let columns: Vec<&str> = view.features.iter().map(|f| f.column.as_str()).collect();
+        findings.push(
+            Finding::note(format!("view `{}` has no label key, so it gives its one row to every label row", view.name))
+                .at(config.place(&format!("views.{}", view.name)))
+                .help(format!(
+                    "if one of {} is a key, say so: keys = {{ label_key = \"column\" }}",
+                    columns.join(", ")
+                )),
+        );
     }
     for snapshot in &opened.project.snapshots {
         if snapshot.columns.is_empty() {

@@ -104,7 +104,7 @@ pub async fn run(
     report.snapshots = diffs.iter().map(|d| d.snapshot.clone()).collect();
     report.gates = reported::gates(project, &diffs, Some(&check));
     report.self_check = Some(reported::self_check_report(&check));
-    report.notes = notes(&prepared, &report);
+    report.notes = notes(&prepared);
     monitor.begin("writing", None);
     let written = write(&prepared, &replayed, diffs, work, &mut report, folder, clock, config_text).await;
     monitor.end();
@@ -202,17 +202,11 @@ fn outputs(uri: &str, files: &[NewFile], work: Work) -> Vec<OutputReport> {
 }
 
 /// What a reader of the report has to know about this version and these inputs.
-fn notes(prepared: &Prepared, report: &Report) -> Vec<Note> {
+fn notes(prepared: &Prepared) -> Vec<Note> {
     let mut notes = vec![Note {
         subject: "coverage".to_string(),
         note: "not computed by this version: every value is what the retained events give".to_string(),
     }];
-    for source in report.sources.iter().filter(|s| s.null_times > 0) {
-        notes.push(Note {
-            subject: format!("source {}", source.source),
-            note: format!("{} rows have a NULL time and are never visible", source.null_times),
-        });
-    }
     for (key, array) in prepared.opened.project.inputs.config.labels.keys.iter().zip(&prepared.labels.keys) {
         let nulls = datafusion::arrow::array::Array::null_count(array);
         if nulls > 0 {

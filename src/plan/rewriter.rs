@@ -107,7 +107,7 @@ pub fn rewrite_view(
         view.features.iter().map(|f| Ok(column(&f.column)?.alias(&f.column))).collect::<Outcome<Vec<_>>>()?;
     let relation = rewriter.rewrite(normalised, &binding)?;
     let bound = rewriter.bind(relation, &binding)?;
-    let observer = bound.observer().alias("observer");
+    let observer = bound.observer().alias("__backcast_observer");
     let plan = LogicalPlanBuilder::from(bound.plan).project(std::iter::once(observer).chain(features))?.build()?;
     Ok(Rewritten { plan, lookbacks: rewriter.lookbacks.into_inner() })
 }
@@ -137,7 +137,7 @@ impl Rewriter<'_> {
     pub(super) fn fresh(&self, stem: &str) -> String {
         let number = self.names.get();
         self.names.set(number + 1);
-        format!("__{stem}{number}")
+        format!("__backcast_{stem}{number}")
     }
 
     pub(super) fn spine(&self, kind: SpineKind) -> &Spine {
@@ -343,7 +343,9 @@ pub(super) fn substituted(binding: &Binding, outputs: &[(Column, Expr)]) -> Opti
                 })
             });
             let replaced = replaced.data().ok()?;
-            (!mentions_time(&replaced)).then_some((replaced, *key))
+            // A key that is a constant says nothing about rows below: it is compared where it is made.
+            let about_rows = !mentions_time(&replaced) && !replaced.column_refs().is_empty();
+            about_rows.then_some((replaced, *key))
         })
         .collect()
 }

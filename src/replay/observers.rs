@@ -11,6 +11,7 @@ use datafusion::error::Result as DfResult;
 
 use crate::analysis::ViewKey;
 use crate::plan::{Observers, Spine, SpineKind, Spines};
+use crate::replay::values::has_value;
 use crate::source::Labels;
 
 /// The observers of one view, and which of them each label row is.
@@ -30,7 +31,7 @@ impl LabelObservers {
         let columns: Vec<ArrayRef> =
             keys.iter().map(|k| Ok(cast(&labels.keys[k.label], &k.data_type)?)).collect::<DfResult<_>>()?;
         let rows = labels.rows();
-        let known = |row: usize| columns.iter().all(|c| c.is_valid(row));
+        let known = |row: usize| columns.iter().all(|c| has_value(c, row));
         let mut parts: Vec<ArrayRef> = vec![Arc::new(labels.times.clone())];
         parts.extend(columns.iter().cloned());
         let fields = parts.iter().map(|c| SortField::new(c.data_type().clone())).collect();

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array,
+    Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array, new_empty_array,
 };
 use datafusion::arrow::compute::{cast, concat, concat_batches, take};
 use datafusion::arrow::datatypes::{Int64Type, SchemaRef, TimeUnit};
@@ -36,7 +36,7 @@ use crate::analysis::{View, marked_source};
 use crate::config::{SourceKind, Tie};
 use crate::error::{Error, Result};
 use crate::monitor::Monitor;
-use crate::replay::values::{ViewValues, ambiguous};
+use crate::replay::values::{ViewValues, ambiguous, has_value};
 use crate::source::time::ticks_until;
 use crate::source::{Labels, Log, orderable, timestamp};
 use crate::sql::bind_now;
@@ -93,6 +93,18 @@ pub async fn run(
         .try_collect()
         .await?;
     assemble(view, rows.len(), found).map_err(failed)
+}
+
+/// Plans the view's query down to its operators, over sources without a row.
+///
+/// # Errors
+/// What DataFusion can write as a plan but not run.
+pub async fn dry_run(view: &View, logs: &[Log], session: &SessionContext, unit: TimeUnit) -> DfResult<()> {
+    let state = session.state();
+    let plan = state.optimize(&view.plan)?;
+    let visible = logs.iter().enumerate().map(|(i, log)| (i, Arc::new(VisibleTable::empty(log)))).collect();
+    let _ = physical_plan(&plan, &visible, (0, unit), &state).await?;
+    Ok(())
 }
 
 /// Says how long the rest will take, once that can be known.
@@ -168,7 +180,7 @@ async fn one_instant(
         })
         .collect::<DfResult<Vec<ArrayRef>>>()
         .map_err(failed)?;
-    let known = |columns: &[ArrayRef], row: usize| columns.iter().all(|c| c.is_valid(row));
+    let known = |columns: &[ArrayRef], row: usize| columns.iter().all(|c| has_value(c, row));
     if view.keys.is_empty() {
         let count = batch.num_rows();
         if count > 1
@@ -206,9 +218,21 @@ fn feature_columns(view: &View, batch: &RecordBatch) -> DfResult<Vec<ArrayRef>> 
 async fn query(
     plan: &LogicalPlan,
     visible: &HashMap<usize, Arc<VisibleTable>>,
-    (time, unit): (i64, TimeUnit),
+    at: (i64, TimeUnit),
     state: &SessionState,
 ) -> DfResult<RecordBatch> {
+    let physical = physical_plan(plan, visible, at, state).await?;
+    let schema = physical.schema();
+    let batches = collect(physical, state.task_ctx()).await?;
+    Ok(concat_batches(&schema, &batches)?)
+}
+
+async fn physical_plan(
+    plan: &LogicalPlan,
+    visible: &HashMap<usize, Arc<VisibleTable>>,
+    (time, unit): (i64, TimeUnit),
+    state: &SessionState,
+) -> DfResult<Arc<dyn ExecutionPlan>> {
     let now = timestamp(unit, ticks_until(time, unit), Some("UTC".into()));
     let plan = bind_now(plan.clone(), &now)?;
     let plan = plan
@@ -223,10 +247,7 @@ async fn query(
             other => Ok(Transformed::no(other)),
         })
         .data()?;
-    let physical = state.query_planner().create_physical_plan(&plan, state).await?;
-    let schema = physical.schema();
-    let batches = collect(physical, state.task_ctx()).await?;
-    Ok(concat_batches(&schema, &batches)?)
+    state.query_planner().create_physical_plan(&plan, state).await
 }
 
 fn assemble(view: &View, rows: usize, found: Vec<(Vec<usize>, Found)>) -> DfResult<ViewValues> {
@@ -253,7 +274,7 @@ fn assemble(view: &View, rows: usize, found: Vec<(Vec<usize>, Found)>) -> DfResu
         .iter()
         .zip(&view.features)
         .map(|(part, feature)| match part.as_slice() {
-            [] => Ok(datafusion::arrow::array::new_empty_array(&feature.data_type)),
+            [] => Ok(new_empty_array(&feature.data_type)),
             part => Ok(concat(&part.iter().map(AsRef::as_ref).collect::<Vec<&dyn Array>>())?),
         })
         .collect::<DfResult<Vec<_>>>()?;
@@ -388,7 +409,7 @@ fn identities(log: &Log, columns: &[Option<ArrayRef>], rows: usize) -> DfResult<
     let mut numbers: HashMap<&[u8], u32> = HashMap::new();
     let mut identity = Vec::with_capacity(rows);
     for row in 0..rows {
-        if ids.iter().any(|id| id.is_null(row)) {
+        if ids.iter().any(|id| !has_value(id, row)) {
             identity.push(None);
         } else {
             let next = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
@@ -420,6 +441,28 @@ fn identities(log: &Log, columns: &[Option<ArrayRef>], rows: usize) -> DfResult<
 struct VisibleTable {
     raw: Arc<RawTable>,
     rows: UInt32Array,
+}
+
+impl VisibleTable {
+    /// The source before its first row.
+    fn empty(log: &Log) -> Self {
+        let none = || Int64Array::from(Vec::<i64>::new());
+        let columns = log.schema.fields().iter().map(|f| Some(new_empty_array(f.data_type()))).collect();
+        let raw = RawTable {
+            schema: Arc::clone(&log.schema),
+            columns,
+            available: none(),
+            event: none(),
+            identity: Vec::new(),
+            identities: 0,
+            rank: Vec::new(),
+            deleted: None,
+            kind: log.config.kind,
+            exclude_ties: false,
+            hide_future: false,
+        };
+        Self { raw: Arc::new(raw), rows: UInt32Array::from(Vec::<u32>::new()) }
+    }
 }
 
 impl fmt::Debug for VisibleTable {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, UInt32Array};
 use datafusion::arrow::compute::{cast, is_null, kernels::zip::zip, take};
+use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::util::display::array_value_to_string;
 use datafusion::common::internal_err;
 use datafusion::error::Result as DfResult;
@@ -66,6 +67,11 @@ impl ViewValues {
         };
         self.columns.iter().zip(features).map(fill).collect()
     }
+}
+
+/// Whether the row is not NULL. (A column of type Null says of itself that it has no NULLs.)
+pub(super) fn has_value(array: &dyn Array, row: usize) -> bool {
+    array.data_type() != &DataType::Null && array.is_valid(row)
 }
 
 /// A view with several rows for a key that a label asks for.

@@ -10,8 +10,8 @@
 //! * Changelog: of the visible versions with one id the last by event time counts, so any row after it in that order ends
 //!   it. Versions that say `deleted` are left out at the very end: they still end what they replace.
 //!
-//! Canonical columns: all timestamps are instants. Zoned ones are shown in UTC, naive ones are converted where a
-//! `timezone` other than UTC is declared, and stay naive (meaning UTC) where not.
+//! Canonical columns: all timestamps are instants, shown in UTC. Naive ones are local time of the declared `timezone`. (If
+//! they stayed naive, DataFusion would read them as local time of whatever zone they are compared with.)
 
 use std::sync::Arc;
 
@@ -36,9 +36,9 @@ use crate::source::table::{ParquetTable, column};
 use crate::source::time::ticks_until;
 
 /// The hidden column of a live plan that holds the first instant at which a row counts.
-pub const FROM: &str = "__from";
+pub const FROM: &str = "__backcast_from";
 /// The hidden column that holds the first instant at which it no longer does.
-pub const UNTIL: &str = "__until";
+pub const UNTIL: &str = "__backcast_until";
 
 /// The name of a source's raw table inside its own plan.
 const RAW: &str = "__raw";
@@ -89,7 +89,7 @@ impl Log {
         if !findings.is_empty() {
             return Err(findings);
         }
-        let fields: Vec<Field> = raw.fields().iter().map(|f| canonical_field(f, source.timezone)).collect();
+        let fields: Vec<Field> = raw.fields().iter().map(|f| canonical_field(f)).collect();
         let schema = Arc::new(Schema::new(fields));
         let exclusive = config.labels.tie == Tie::Exclude;
         Ok(Self { config: source.clone(), table: Arc::new(table), schema, deleted: None, exclusive })
@@ -226,7 +226,7 @@ impl Log {
         let (from, to) = (raw.field(index), self.schema.field(index));
         let column = raw_column(from.name());
         match (from.data_type(), to.data_type()) {
-            (DataType::Timestamp(_, None), DataType::Timestamp(_, Some(_))) => {
+            (DataType::Timestamp(_, None), DataType::Timestamp(_, Some(_))) if self.config.timezone != Tz::UTC => {
                 local_to_utc(column, self.config.timezone)
             }
             (a, b) if a != b => cast(column, b.clone()),
@@ -258,15 +258,15 @@ impl Log {
         let source = provider_as_source(Arc::clone(&self.table) as _);
         let shift = if self.config.available_at.is_some() { 0 } else { self.config.delay_ns };
         let mut exprs: Vec<Expr> = columns.iter().map(|&i| self.canonical(i)).collect();
-        exprs.push(instant_ns(self.instant(&self.config.time), 0).alias("__event"));
-        exprs.push(instant_ns(self.instant(self.available_at()), shift).alias("__available"));
+        exprs.push(instant_ns(self.instant(&self.config.time), 0).alias("__backcast_event"));
+        exprs.push(instant_ns(self.instant(self.available_at()), shift).alias("__backcast_available"));
         let rows = LogicalPlanBuilder::scan(RAW, source, None)?
             .filter(self.reachable(&raw_schema, latest_ns))?
             .project(exprs)?;
         match &self.deleted {
             Some(deleted) => {
                 let all = rows.schema().columns().into_iter().map(Expr::Column).collect::<Vec<_>>();
-                let deleted = cast(deleted.clone(), DataType::Boolean).alias("__deleted");
+                let deleted = cast(deleted.clone(), DataType::Boolean).alias("__backcast_deleted");
                 rows.project(all.into_iter().chain([deleted]).collect::<Vec<_>>())?.build()
             }
             None => rows.build(),
@@ -361,10 +361,9 @@ fn raw_column(name: &str) -> Expr {
     Expr::Column(Column::new(Some(RAW), name))
 }
 
-fn canonical_field(field: &Field, timezone: Tz) -> Field {
+fn canonical_field(field: &Field) -> Field {
     let data_type = match field.data_type() {
-        DataType::Timestamp(unit, None) if timezone != Tz::UTC => DataType::Timestamp(*unit, Some("UTC".into())),
-        DataType::Timestamp(unit, Some(_)) => DataType::Timestamp(*unit, Some("UTC".into())),
+        DataType::Timestamp(unit, _) => DataType::Timestamp(*unit, Some("UTC".into())),
         other => other.clone(),
     };
     Field::new(field.name(), data_type, field.is_nullable())

@@ -3,6 +3,7 @@
 //! Nothing here knows SQL views or label times beyond a bound. Footer and range reads only: no file is fetched
 //! whole to be looked at. All storage, local disk too, goes through `object_store`.
 
+mod barrier;
 mod files;
 mod functions;
 mod labels;

@@ -3,6 +3,7 @@
 //! A column that a file lacks is NULL there. Types that widen without loss are widened; any other pair of types is
 //! refused with the two files that have them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
@@ -10,7 +11,7 @@ use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
 use datafusion::object_store::ObjectStore;
 use datafusion::parquet::arrow::parquet_to_arrow_schema;
 use datafusion::parquet::file::metadata::ParquetMetaData;
-use futures::{StreamExt, TryStreamExt};
+use futures::{FutureExt, StreamExt, TryStreamExt};
 
 use crate::error::{Error, Result};
 use crate::finding::Finding;
@@ -48,12 +49,14 @@ pub async fn read_footers(stores: &Stores, files: &Files) -> Result<FileSchemas>
 
 async fn read_footer(stores: &Stores, store: &dyn ObjectStore, file: &DataFile) -> Result<Arc<ParquetMetaData>> {
     let cache = stores.runtime().cache_manager.get_file_metadata_cache();
-    DFParquetMetadata::new(store, &file.meta)
+    let footer = DFParquetMetadata::new(store, &file.meta)
         .with_metadata_size_hint(Some(FOOTER_BYTES))
-        .with_file_metadata_cache(Some(cache))
-        .fetch_metadata()
-        .await
-        .map_err(|e| unreadable(file, &e))
+        .with_file_metadata_cache(Some(cache));
+    // The reader of parquet 59 panics on a footer that says it is longer than its file.
+    match std::panic::AssertUnwindSafe(footer.fetch_metadata()).catch_unwind().await {
+        Ok(read) => read.map_err(|e| unreadable(file, &e)),
+        Err(_) => Err(unreadable(file, &"its footer is damaged")),
+    }
 }
 
 fn arrow_schema(footer: &ParquetMetaData, file: &DataFile) -> Result<SchemaRef> {
@@ -78,7 +81,15 @@ pub fn merge(files: &Files, schemas: &[SchemaRef], plain: bool) -> Result<Schema
     let mut fields: Vec<(Field, usize)> = Vec::new();
     let mut findings = Vec::new();
     for (i, schema) in schemas.iter().enumerate() {
+        let mut own = BTreeSet::new();
         for field in schema.fields() {
+            if !own.insert(field.name()) {
+                findings.push(
+                    Finding::error(format!("`{}` has two columns named `{}`", files.files[i].uri, field.name()))
+                        .help("rewrite the file with one of them under another name"),
+                );
+                continue;
+            }
             let data_type = if plain { plain_type(field.data_type()) } else { field.data_type().clone() };
             let Some((known, first)) = fields.iter_mut().find(|(f, _)| f.name() == field.name()) else {
                 // A column that is not in every file is NULL in the others.

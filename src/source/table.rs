@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::stats::Precision;
-use datafusion::common::{ScalarValue, Statistics};
+use datafusion::common::{DFSchema, ScalarValue, Statistics};
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
@@ -20,6 +20,7 @@ use datafusion::physical_plan::ExecutionPlan;
 
 use crate::error::{Error, Result};
 use crate::finding::Finding;
+use crate::source::barrier::{Barrier, prunable};
 use crate::source::files::{Files, list};
 use crate::source::schema::{FileSchemas, merge, read_footers};
 use crate::source::store::Stores;
@@ -144,15 +145,19 @@ impl TableProvider for ParquetTable {
         &self,
         state: &dyn Session,
         projection: Option<&Vec<usize>>,
-        _filters: &[Expr],
+        filters: &[Expr],
         limit: Option<usize>,
     ) -> DfResult<Arc<dyn ExecutionPlan>> {
         let options = state.default_table_options().parquet;
         let cache = state.runtime_env().cache_manager.get_file_metadata_cache();
         let reader = CachedParquetFileReaderFactory::new(Arc::clone(&self.files.location.store), cache);
-        let source = ParquetSource::new(self.parts.clone())
+        let mut source = ParquetSource::new(self.parts.clone())
             .with_table_parquet_options(options)
             .with_parquet_file_reader_factory(Arc::new(reader));
+        if let Some(filter) = filters.iter().filter_map(|f| prunable(f, &self.schema)).reduce(Expr::and) {
+            let schema = DFSchema::try_from(self.schema.as_ref().clone())?;
+            source = source.with_predicate(state.create_physical_expr(filter, &schema)?);
+        }
         let files: Vec<PartitionedFile> = (0..self.files.files.len()).map(|i| self.partitioned_file(i)).collect();
         let groups = FileGroup::new(files).split_files(state.config().target_partitions());
         let rows = usize::try_from(self.rows()).map_or(Precision::Absent, Precision::Exact);
@@ -166,7 +171,7 @@ impl TableProvider for ParquetTable {
             .with_projection_indices(projection.cloned())?
             .with_limit(limit)
             .build();
-        Ok(DataSourceExec::from_data_source(config))
+        Ok(Arc::new(Barrier::new(DataSourceExec::from_data_source(config))))
     }
 
     fn statistics(&self) -> Option<Statistics> {

@@ -33,10 +33,6 @@ impl OptimizerRule for CarefulCrossJoins {
         self.0.apply_order()
     }
 
-    fn supports_rewrite(&self) -> bool {
-        self.0.supports_rewrite()
-    }
-
     fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> DfResult<Transformed<LogicalPlan>> {
         let mut careful = true;
         plan.apply_with_subqueries(|node| {

@@ -57,7 +57,10 @@ const RECURSION_LIMIT: usize = 64;
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub fn parse(text: SqlText, volatile: &dyn Fn(&str) -> bool) -> Result<Statement, Vec<Finding>> {
+pub fn parse(mut text: SqlText, volatile: &dyn Fn(&str) -> bool) -> Result<Statement, Vec<Finding>> {
+    if text.text.starts_with('\u{feff}') {
+        text.text.remove(0);
+    }
     let tokens = Tokenizer::new(&GenericDialect {}, &text.text).tokenize_with_location().map_err(|e| {
         vec![Finding::error(format!("SQL is malformed: {}", e.message)).at(text.place_at(e.location, 1))]
     })?;

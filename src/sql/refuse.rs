@@ -58,6 +58,12 @@ impl Visitor for Refusal<'_> {
             let help = "write the levels that you need as ordinary CTEs";
             self.add(with.with_token.0.span, "a recursive CTE can't be replayed", help);
         }
+        if let ast::SetExpr::SetOperation { op, set_quantifier: ast::SetQuantifier::All, .. } = query.body.as_ref()
+            && *op != ast::SetOperator::Union
+        {
+            let help = "DataFusion does not count duplicates here: number the rows of both sides and compare these too";
+            self.add(query.span(), format!("`{op} ALL` can't be replayed"), help);
+        }
         if !query.locks.is_empty() {
             self.add(query.span(), "`FOR UPDATE` and `FOR SHARE` have no meaning in a replay", "remove the clause");
         }
@@ -74,6 +80,10 @@ impl Visitor for Refusal<'_> {
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
         let only = "read the declared sources and views; declare a file as a source to read it";
         match factor {
+            TableFactor::Table { name, args: Some(_), .. } if matches!(last_part(name).as_str(), "tumble" | "hop") => {
+                let help = "group by `date_bin(INTERVAL '…', t)` (or `date_trunc`) instead";
+                self.add(name.span(), format!("the window function `{name}` can't be replayed yet"), help);
+            }
             TableFactor::Table { name, args: Some(_), .. } | TableFactor::Function { name, .. } => {
                 self.add(name.span(), format!("the table function `{name}` can't be replayed"), only);
             }

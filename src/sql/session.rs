@@ -30,8 +30,8 @@ impl Default for SessionOptions {
     }
 }
 
-/// Pools under this many bytes keep a smaller reserve for merging spilled sorts.
-const SMALL_POOL_BYTES: u64 = 64 << 20;
+/// DataFusion's rules that change values. This one sums sums: floats are rounded in between, and decimals get another type.
+const RULES_LEFT_OUT: [&str; 1] = ["single_distinct_aggregation_to_group_by"];
 /// Consumers named in an out-of-memory error.
 const CONSUMERS_SHOWN: usize = 5;
 
@@ -65,14 +65,18 @@ pub fn new_session(options: &SessionOptions, runtime: Arc<RuntimeEnv>) -> Sessio
     settings.execution.parquet.schema_force_view_types = false;
     settings.sql_parser.map_string_types_to_utf8view = false;
     settings.sql_parser.collect_spans = true;
-    if options.memory.is_some_and(|bytes| bytes < SMALL_POOL_BYTES) {
-        settings.execution.sort_spill_reservation_bytes = 1 << 20;
+    if let Some(bytes) = options.memory {
+        // Every sort on every thread keeps this much for merging what it spilled.
+        let share = usize::try_from(bytes).unwrap_or(usize::MAX) / (16 * options.threads.max(1));
+        let spill = &mut settings.execution.sort_spill_reservation_bytes;
+        *spill = (*spill).min(share);
     }
+    let rules = joins::optimizer_rules().into_iter().filter(|rule| !RULES_LEFT_OUT.contains(&rule.name())).collect();
     let state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)
         .with_default_features()
-        .with_optimizer_rules(joins::optimizer_rules())
+        .with_optimizer_rules(rules)
         .build();
     let session = SessionContext::new_with_state(state);
     for function in now::functions(options.now_unit) {

@@ -89,7 +89,7 @@ impl AggregateUDFImpl for ByValue {
     }
 
     fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> DfResult<Box<dyn Accumulator>> {
-        self.inner.create_sliding_accumulator(args)
+        self.accumulator(args)
     }
 }
 
@@ -164,9 +164,25 @@ impl Held {
 impl Accumulator for Held {
     fn update_batch(&mut self, values: &[ArrayRef]) -> DfResult<()> {
         for (column, value) in self.columns.iter_mut().zip(values) {
-            column.push(Arc::clone(value));
+            // A slice would keep the whole batch that it was cut from.
+            let all: UInt32Array = (0..u32::try_from(value.len()).unwrap_or(u32::MAX)).collect();
+            column.push(take(value, &all, None)?);
         }
         Ok(())
+    }
+
+    /// Rows leave a window in the order in which they came.
+    fn retract_batch(&mut self, values: &[ArrayRef]) -> DfResult<()> {
+        let whole = self.concatenated()?;
+        for ((column, all), gone) in self.columns.iter_mut().zip(whole).zip(values) {
+            let kept = all.len().saturating_sub(gone.len());
+            *column = vec![all.slice(all.len() - kept, kept)];
+        }
+        Ok(())
+    }
+
+    fn supports_retract_batch(&self) -> bool {
+        true
     }
 
     fn evaluate(&mut self) -> DfResult<ScalarValue> {

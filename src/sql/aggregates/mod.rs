@@ -1,9 +1,10 @@
-//! The aggregate functions that Backcast brings itself, under DataFusion's names and types: exact sums and averages, and
-//! the others whose float result would depend on the order of rows.
+//! The aggregate functions that Backcast brings itself, under DataFusion's names and types: exact sums and averages,
+//! extremes in a total order, and the others whose float result would depend on the order of rows.
 
 mod by_value;
 mod exact;
 mod exact_cells;
+mod extreme;
 
 use std::sync::Arc;
 
@@ -42,6 +43,11 @@ pub(super) fn register(session: &SessionContext) {
     for name in ["sum", "avg"] {
         if let Ok(inner) = state.udaf(name) {
             session.register_udaf(AggregateUDF::from(exact::ExactAggregate::new(inner)));
+        }
+    }
+    for name in ["min", "max"] {
+        if let Ok(inner) = state.udaf(name) {
+            session.register_udaf(AggregateUDF::from(extreme::Extreme::new(inner)));
         }
     }
     let mut done: Vec<Arc<AggregateUDF>> = Vec::new();
