@@ -4,6 +4,7 @@
 //! depend on the order of rows.
 
 mod aggregates;
+mod filters;
 mod joins;
 mod names;
 mod now;

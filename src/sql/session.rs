@@ -10,7 +10,7 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::error::{Error, Result};
-use crate::sql::{aggregates, joins, now};
+use crate::sql::{aggregates, filters, joins, now};
 
 /// What a session is made with.
 #[derive(Debug, Clone)]
@@ -77,6 +77,7 @@ pub fn new_session(options: &SessionOptions, runtime: Arc<RuntimeEnv>) -> Sessio
         .with_runtime_env(runtime)
         .with_default_features()
         .with_optimizer_rules(rules)
+        .with_physical_optimizer_rules(filters::physical_rules())
         .build();
     let session = SessionContext::new_with_state(state);
     for function in now::functions(options.now_unit) {

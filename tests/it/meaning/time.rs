@@ -173,3 +173,27 @@ fn far_sentinels_are_before_or_after_every_label_time() {
     assert_eq!(shown(&dataset, "total"), ["21"]);
     assert_eq!(shown(&dataset, "recent"), ["1"]);
 }
+
+#[test]
+fn order_is_kept_among_the_rows_of_one_day() {
+    let events = table(
+        "user:str ts:us@UTC         x:i64
+         a        2025-03-10T03:00  3
+         a        2025-03-10T01:00  1
+         b        2025-03-10T02:00  2
+         b        2025-03-09T02:00  9",
+    );
+    let dataset = labels_at(&["2025-03-10T12:00"])
+        .source("events", LOG, &events)
+        .view(
+            "ranked",
+            "SELECT \"user\", max(r) AS highest FROM (SELECT \"user\", rank() OVER (ORDER BY ts) AS r FROM events
+             WHERE CAST(ts AS DATE) = CURRENT_DATE) GROUP BY \"user\"",
+        )
+        .view("listed", "SELECT array_agg(x ORDER BY ts) AS xs FROM events WHERE CAST(ts AS DATE) = CURRENT_DATE")
+        .view("fixed", "SELECT array_agg(x ORDER BY ts) AS ys FROM events WHERE CAST(ts AS DATE) = DATE '2025-03-10'")
+        .dataset();
+    assert_eq!(shown(&dataset, "highest"), ["3"]);
+    assert_eq!(shown(&dataset, "xs"), ["[1, 2, 3]"]);
+    assert_eq!(shown(&dataset, "ys"), ["[1, 2, 3]"]);
+}
