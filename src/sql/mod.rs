@@ -4,6 +4,8 @@
 //! depend on the order of rows.
 
 mod aggregates;
+mod filters;
+mod joins;
 mod names;
 mod now;
 mod parse;

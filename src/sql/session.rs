@@ -7,11 +7,10 @@ use datafusion::arrow::datatypes::TimeUnit;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool, UnboundedMemoryPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use datafusion::optimizer::Optimizer;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::error::{Error, Result};
-use crate::sql::{aggregates, now};
+use crate::sql::{aggregates, filters, joins, now};
 
 /// What a session is made with.
 #[derive(Debug, Clone)]
@@ -72,12 +71,13 @@ pub fn new_session(options: &SessionOptions, runtime: Arc<RuntimeEnv>) -> Sessio
         let spill = &mut settings.execution.sort_spill_reservation_bytes;
         *spill = (*spill).min(share);
     }
-    let rules = Optimizer::new().rules.into_iter().filter(|rule| !RULES_LEFT_OUT.contains(&rule.name())).collect();
+    let rules = joins::optimizer_rules().into_iter().filter(|rule| !RULES_LEFT_OUT.contains(&rule.name())).collect();
     let state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)
         .with_default_features()
         .with_optimizer_rules(rules)
+        .with_physical_optimizer_rules(filters::physical_rules())
         .build();
     let session = SessionContext::new_with_state(state);
     for function in now::functions(options.now_unit) {

@@ -1,0 +1,71 @@
+//! DataFusion's `eliminate_cross_join`, kept away from plans that it would change the meaning of.
+//!
+//! DataFusion 55 takes a tree of inner joins apart and puts it together again input by input. An equality that needs two
+//! inputs on one side, such as `k = coalesce(a.k, b.k)`, is lost on the way where the two are not joined before; and how
+//! the topmost join treats NULL becomes the way of all. Plans with such a tree are left as they are.
+
+use std::sync::Arc;
+
+use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
+use datafusion::error::Result as DfResult;
+use datafusion::logical_expr::{Expr, Join, JoinType, LogicalPlan};
+use datafusion::optimizer::eliminate_cross_join::EliminateCrossJoin;
+use datafusion::optimizer::{ApplyOrder, Optimizer, OptimizerConfig, OptimizerRule};
+
+/// DataFusion's rules, with this one in the place of its own.
+pub(super) fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
+    let own = EliminateCrossJoin::new();
+    let replaced = |rule: Arc<dyn OptimizerRule + Send + Sync>| -> Arc<dyn OptimizerRule + Send + Sync> {
+        if rule.name() == own.name() { Arc::new(CarefulCrossJoins(EliminateCrossJoin::new())) } else { rule }
+    };
+    Optimizer::new().rules.into_iter().map(replaced).collect()
+}
+
+#[derive(Debug)]
+struct CarefulCrossJoins(EliminateCrossJoin);
+
+impl OptimizerRule for CarefulCrossJoins {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        self.0.apply_order()
+    }
+
+    fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> DfResult<Transformed<LogicalPlan>> {
+        let mut careful = true;
+        plan.apply_with_subqueries(|node| {
+            if let LogicalPlan::Join(join) = node {
+                careful &= keeps_its_meaning(join);
+            }
+            Ok(if careful { TreeNodeRecursion::Continue } else { TreeNodeRecursion::Stop })
+        })?;
+        if careful { self.0.rewrite(plan, config) } else { Ok(Transformed::no(plan)) }
+    }
+}
+
+/// Whether the tree of inner joins that begins here can be put together in any order.
+fn keeps_its_meaning(top: &Join) -> bool {
+    let (mut joins, mut inputs) = (Vec::new(), Vec::new());
+    flatten(top, &mut joins, &mut inputs);
+    let of_one = |side: &Expr| {
+        let columns = side.column_refs();
+        inputs.iter().any(|input| columns.iter().all(|c| input.schema().has_column(c)))
+    };
+    joins.iter().all(|join| {
+        join.null_equality == top.null_equality && join.on.iter().all(|(left, right)| of_one(left) && of_one(right))
+    })
+}
+
+fn flatten<'a>(join: &'a Join, joins: &mut Vec<&'a Join>, inputs: &mut Vec<&'a LogicalPlan>) {
+    joins.push(join);
+    for input in [&join.left, &join.right] {
+        match input.as_ref() {
+            LogicalPlan::Join(inner) if join.join_type == JoinType::Inner && inner.join_type == JoinType::Inner => {
+                flatten(inner, joins, inputs);
+            }
+            other => inputs.push(other),
+        }
+    }
+}

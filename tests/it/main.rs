@@ -1,0 +1,9 @@
+//! Backcast as a whole: engines against each other, meaning, determinism, bad input, the command line, golden plans.
+
+mod bad_input;
+mod cli;
+mod determinism;
+mod engines;
+mod explain_golden;
+mod meaning;
+mod support;
