@@ -20,6 +20,11 @@ pub enum Error {
     /// DataFusion could not run a plan. Exit code 1.
     #[error("failed to {action}: {source}")]
     Engine { action: String, source: Box<DataFusionError> },
+    /// The memory that was allowed does not suffice. Exit code 1.
+    #[error(
+        "failed to {action}: the memory allowed does not suffice\n  = help: allow more with `--memory` or `run.memory`, or use fewer `--threads`\n  = note: {detail}"
+    )]
+    Memory { action: String, detail: String },
     /// Ctrl-C or SIGTERM. Exit code 4.
     #[error("interrupted: nothing was committed; run the same command again")]
     Interrupted,
@@ -38,6 +43,10 @@ impl Error {
     /// A DataFusion failure; one that says the data broke a rule is bad input, not ours.
     pub fn engine(action: impl Into<String>, source: DataFusionError) -> Self {
         let action = action.into();
+        if let DataFusionError::ResourcesExhausted(detail) = source.find_root() {
+            let detail = detail.lines().last().unwrap_or_default().to_string();
+            return Self::Memory { action, detail };
+        }
         match data_fault(&source) {
             Some(fault) => Self::input(Finding::error(format!("failed to {action}: {fault}"))),
             None => Self::Engine { action, source: Box::new(source) },

@@ -237,7 +237,7 @@ fn told(common: &Common, error: &Error) -> u8 {
     let code = match error {
         Error::Input(_) => exit::BAD_INPUT,
         Error::Interrupted => exit::INTERRUPTED,
-        Error::Storage { .. } | Error::Engine { .. } => exit::FAILURE,
+        Error::Storage { .. } | Error::Engine { .. } | Error::Memory { .. } => exit::FAILURE,
     };
     match error {
         Error::Input(findings) => {
