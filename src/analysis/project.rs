@@ -85,11 +85,9 @@ impl Inputs {
         match labels {
             Some(labels) if findings.is_empty() => Ok(Self { config, stores, labels, logs, snapshots }),
             _ => {
-                // Views over sources that could be opened are checked all the same: one pass tells everything.
-                if logs.len() == config.sources.len() {
-                    register_sources(&logs, session)?;
-                    findings.extend(plan_views(&config, session, labels.as_ref()).await.err().unwrap_or_default());
-                }
+                // Views are checked all the same, but for those over sources that could not be opened.
+                register_sources(&logs, session)?;
+                findings.extend(plan_views(&config, session, labels.as_ref(), &logs).await.err().unwrap_or_default());
                 Err(Error::Input(findings))
             }
         }
@@ -104,7 +102,7 @@ impl Project {
     pub async fn plan(inputs: Inputs, session: &SessionContext) -> Result<Self, Error> {
         register_sources(&inputs.logs, session)?;
         let config = &inputs.config;
-        let views = plan_views(config, session, Some(&inputs.labels)).await?;
+        let views = plan_views(config, session, Some(&inputs.labels), &inputs.logs).await?;
         let features: Vec<Feature> = config
             .views
             .iter()

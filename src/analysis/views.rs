@@ -16,7 +16,7 @@ use crate::analysis::features::{Feature, scalar_of};
 use crate::analysis::keys::comparable_type;
 use crate::config::{self, Config};
 use crate::finding::{Finding, Place, nearest};
-use crate::source::{LabelTable, plain_type};
+use crate::source::{LabelTable, Log, plain_type};
 use crate::sql::{SqlText, Statement, calls_to_placeholder, identifier, name_subqueries, parse, settle_ties};
 
 /// A feature view, planned.
@@ -59,7 +59,8 @@ struct Parsed<'a> {
     reads: Vec<String>,
 }
 
-/// Plans all views of the config over the sources registered in `session`.
+/// Plans all views of the config over the sources `logs`, which are registered in `session`. Views over other sources of the
+/// config are only parsed.
 ///
 /// # Errors
 /// Everything wrong with any of them.
@@ -67,6 +68,7 @@ pub(super) async fn plan_views(
     config: &Config,
     session: &SessionContext,
     labels: Option<&LabelTable>,
+    logs: &[Log],
 ) -> Result<Vec<View>, Vec<Finding>> {
     let mut findings = Vec::new();
     let mut parsed = Vec::new();
@@ -90,7 +92,9 @@ pub(super) async fn plan_views(
     let order = dependency_order(&parsed, config).map_err(|finding| vec![finding])?;
     let read_by_views: BTreeSet<&str> = parsed.iter().flat_map(|p| p.reads.iter().map(String::as_str)).collect();
     let mut views = Vec::new();
-    let mut broken: BTreeSet<String> = BTreeSet::new();
+    let opened = |name: &str| logs.iter().any(|log| log.config.name == name);
+    let mut broken: BTreeSet<String> =
+        config.sources.iter().map(|s| s.name.clone()).filter(|name| !opened(name)).collect();
     for index in order {
         let view = &parsed[index];
         // What reads a view that failed would only fail for the same reason.

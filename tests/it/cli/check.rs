@@ -40,17 +40,27 @@ fn several_mistakes_of_the_config_are_told_in_one_pass() {
 }
 
 #[test]
-fn mistakes_in_sql_and_columns_are_told_in_one_pass() {
+fn mistakes_in_columns_and_in_sql_are_told_in_one_pass() {
     let project = super::project()
         .config("[sources.clicks]\nuri = \"events/\"\ntime = \"tsx\"")
-        .config("[snapshots.old]\nuri = \"events/\"\nkeys = [\"usr_id\"]");
+        .view("on_clicks", "SELECT user_id, count(*) AS c FROM clicks GROUP BY user_id")
+        .view("broken", "SELECT user_id FROM events WHERE");
+    says(
+        &project,
+        &["source `clicks` has no column `tsx`", "did you mean `ts`?", "SQL is malformed", "broken.sql:1:", "2 errors"],
+    );
+}
+
+#[test]
+fn columns_that_a_snapshot_lacks_are_told_with_the_nearest() {
+    let project = super::project().config("[snapshots.old]\nuri = \"events/\"\nkeys = [\"usr_id\"]\ntime = \"tsx\"");
     says(
         &project,
         &[
-            "source `clicks` has no column `tsx`",
-            "did you mean `ts`?",
             "snapshot `old` has no column `usr_id`",
             "did you mean `user_id`?",
+            "has no column `tsx`",
+            "did you mean `ts`?",
         ],
     );
 }
@@ -74,7 +84,7 @@ fn several_views_with_mistakes_are_told_in_one_pass() {
         &[
             "there is no source or view `evnts`",
             "did you mean `events`?",
-            "a.sql:1:37",
+            "a.sql:1:36",
             "`random` gives another value at every call",
             "b.sql:1:17",
             "2 statements where one is wanted",
@@ -126,9 +136,14 @@ fn cycle_of_views_is_shown() {
 
 #[test]
 fn features_that_do_not_exist_are_told_with_the_nearest() {
-    let project =
-        super::project().config("[views.v.features.m]\nwhen_missing = 0").config("[models.m]\nfeatures = [\"v.nn\"]");
-    says(&project, &["view `v` has no feature `m`", "view `v` has no feature `nn`", "did you mean `n`?"]);
+    let sql = "SELECT user_id, max(ts) AS latest FROM events GROUP BY user_id";
+    let project = super::project().view("w", sql);
+    says(
+        &project.config("[views.w.features.lates]\nwhen_null = 2025-03-10T00:00:00Z"),
+        &["view `w` has no feature `lates`", "did you mean `latest`?", "[views.w.features.lates]"],
+    );
+    let project = super::project().view("w", sql).config("[models.m]\nfeatures = [\"v.n\", \"w.lates\"]");
+    says(&project, &["view `w` has no feature `lates`", "did you mean `latest`?", "\"w.lates\""]);
 }
 
 #[test]

@@ -6,14 +6,15 @@ use tempfile::TempDir;
 
 use crate::support::{Ran, backcast_in, read_parquet, rows_at, write_parquet};
 
-/// Of this many label rows one is taken.
+/// Of this many label rows one is taken, and none that is stale in the sound training set.
 const EVERY: usize = 100;
+const FIRST: usize = 37;
 
 fn run(config: &str) -> (Ran, TempDir) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let dir = tempfile::tempdir().unwrap();
     let labels = read_parquet(&root.join("fixtures/flights/labels.parquet"));
-    let picked: Vec<usize> = (0..labels.num_rows()).step_by(EVERY).collect();
+    let picked: Vec<usize> = (FIRST..labels.num_rows()).step_by(EVERY).collect();
     let slice = dir.path().join("labels.parquet");
     write_parquet(&slice, &rows_at(&labels, &picked));
     let set = format!("labels.uri=\"{}\"", slice.display());
@@ -27,8 +28,8 @@ fn run(config: &str) -> (Ran, TempDir) {
 fn sound_training_set_meets_every_gate_in_its_own_schema() {
     let (ran, dir) = run("backcast.toml");
     let report = ran.exits_with(0).json();
-    assert_eq!(report["labels"]["rows"], 41);
-    assert_eq!(report["snapshots"][0]["matched"], 41);
+    assert_eq!(report["labels"]["rows"], 40);
+    assert_eq!(report["snapshots"][0]["matched"], 40);
     for view in report["views"].as_array().unwrap() {
         assert_eq!(view["engine"], "rewrite", "{view:#}");
     }
