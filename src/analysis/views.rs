@@ -17,7 +17,9 @@ use crate::analysis::keys::comparable_type;
 use crate::config::{self, Config};
 use crate::finding::{Finding, Place, nearest};
 use crate::source::{LabelTable, Log, plain_type};
-use crate::sql::{SqlText, Statement, calls_to_placeholder, identifier, name_subqueries, parse, settle_ties};
+use crate::sql::{
+    CallForZones, SqlText, Statement, calls_to_placeholder, identifier, name_subqueries, parse, settle_ties,
+};
 
 /// A feature view, planned.
 #[derive(Debug, Clone)]
@@ -283,6 +285,7 @@ async fn plan_view(
 async fn plan_query(statement: &Statement, session: &SessionContext) -> Result<LogicalPlan, DataFusionError> {
     let mut query = ast::Statement::Query(Box::new(statement.query.clone()));
     let _ = query.visit(&mut Unqualify);
+    let _ = query.visit(&mut CallForZones);
     let planned = session.state().statement_to_plan(DfStatement::Statement(Box::new(query))).await?;
     let plan = if statement.columns.is_empty() { planned } else { renamed(planned, &statement.columns)? };
     let settled = settle_ties(name_subqueries(calls_to_placeholder(plan)?)?)?;

@@ -62,6 +62,25 @@ pub fn local_to_utc(array: &ArrayRef, zone: Tz) -> Result<ArrayRef, ArrowError> 
     }
 }
 
+/// Instants as the clocks of `zone` show them: naive timestamps, same unit. The other way is [`local_to_utc`].
+///
+/// # Errors
+/// Where the column holds no timestamps.
+pub fn utc_to_local(array: &ArrayRef, zone: Tz) -> Result<ArrayRef, ArrowError> {
+    let DataType::Timestamp(unit, _) = array.data_type() else {
+        return Err(ArrowError::InvalidArgumentError(format!("{} is not a timestamp", array.data_type())));
+    };
+    let per_second = 1_000_000_000 / unit_ns(*unit);
+    let shown = |tick: i64| {
+        let offset = DateTime::from_timestamp(tick.div_euclid(per_second), 0)
+            .map_or(0, |t| i64::from(zone.offset_from_utc_datetime(&t.naive_utc()).fix().local_minus_utc()));
+        tick.saturating_add(offset * per_second)
+    };
+    let ticks = cast(array, &DataType::Int64)?;
+    let local: Int64Array = ticks.as_primitive::<Int64Type>().unary(shown);
+    cast(&local, &DataType::Timestamp(*unit, None))
+}
+
 /// A column in its plain type; timestamps as instants in UTC, naive ones read as local time of `zone`.
 ///
 /// # Errors
@@ -143,6 +162,17 @@ mod tests {
         assert_eq!(local(chrono_tz::America::New_York, "2025-03-09 02:30:00"), "2025-03-09T07:30:00Z");
         assert_eq!(local(chrono_tz::America::New_York, "2025-03-09 03:00:00"), "2025-03-09T07:00:00Z");
         assert_eq!(local(chrono_tz::Pacific::Apia, "2011-12-30 12:00:00"), "2011-12-30T22:00:00Z");
+    }
+
+    #[test]
+    fn clocks_show_summer_time() {
+        let noon = |text: &str| DateTime::parse_from_rfc3339(text).unwrap().timestamp();
+        let utc: ArrayRef =
+            Arc::new(TimestampSecondArray::from(vec![noon("2025-01-01T12:00:00Z"), noon("2025-07-01T12:00:00Z")]));
+        let local = utc_to_local(&utc, chrono_tz::America::New_York).unwrap();
+        let local = instants_ns(&local, 0).unwrap();
+        assert_eq!(rfc3339(local.value(0)), "2025-01-01T07:00:00Z");
+        assert_eq!(rfc3339(local.value(1)), "2025-07-01T08:00:00Z");
     }
 
     #[test]

@@ -12,9 +12,11 @@ mod parse;
 mod refuse;
 mod session;
 mod ties;
+mod zones;
 
 pub use names::{name_subqueries, named, with_windows};
 pub use now::{NOW, bind_now, calls_to_placeholder, is_now, mentions_now, now_placeholder};
 pub use parse::{SqlText, Statement, identifier, parse, parse_expression};
 pub use session::{SessionOptions, new_runtime, new_session};
 pub use ties::settle_ties;
+pub use zones::CallForZones;

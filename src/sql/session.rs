@@ -10,7 +10,7 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::error::{Error, Result};
-use crate::sql::{aggregates, filters, joins, now};
+use crate::sql::{aggregates, filters, joins, now, zones};
 
 /// What a session is made with.
 #[derive(Debug, Clone)]
@@ -83,6 +83,7 @@ pub fn new_session(options: &SessionOptions, runtime: Arc<RuntimeEnv>) -> Sessio
     for function in now::functions(options.now_unit) {
         session.register_udf(function);
     }
+    session.register_udf(zones::function());
     aggregates::register(&session);
     session
 }
