@@ -75,8 +75,8 @@ fn label_time_that_holds_no_times_is_refused() {
 }
 
 #[test]
-fn label_key_that_is_no_key_is_refused() {
-    let project = project().config("").view("w", "SELECT array_agg(x) AS user_id, 1 AS one FROM events");
+fn list_as_a_key_of_a_view_is_refused() {
+    let project = project().view("w", "SELECT array_agg(x) AS user_id, 1 AS one FROM events");
     refused(&project, &["`user_id`", "List", "can't be compared"]);
 }
 

@@ -260,7 +260,7 @@ FROM {name} s{filter} ORDER BY s.user_id, s.{time} {direction}"
             2 => format!("lead(s.{number}, 2) OVER (PARTITION BY s.user_id ORDER BY s.{time} DESC)"),
             3 => format!("rank() OVER (ORDER BY s.{time})"),
             4 => format!("dense_rank() OVER (PARTITION BY s.{text} ORDER BY s.{time} DESC)"),
-            5 => format!("count(*) OVER (PARTITION BY s.user_id)"),
+            5 => "count(*) OVER (PARTITION BY s.user_id)".to_string(),
             6 => format!(
                 "avg(s.{number}) OVER (PARTITION BY s.user_id ORDER BY s.{time} ROWS BETWEEN 2 PRECEDING AND CURRENT ROW)"
             ),
@@ -432,8 +432,8 @@ FROM events s {kind} {keyed} v ON v.user_id = s.user_id CROSS JOIN {helper} h{fi
 
     /// A helper: one row, or none, without a key.
     pub(super) fn helper(&mut self) -> String {
-        let (s, filter) = (self.log(), "");
+        let s = self.log();
         let condition = self.condition("s", s);
-        format!("SELECT count(*) AS n, max(s.{}) AS latest FROM {} s WHERE {condition}{filter}", s.time, s.name)
+        format!("SELECT count(*) AS n, max(s.{}) AS latest FROM {} s WHERE {condition}", s.time, s.name)
     }
 }
