@@ -1,8 +1,8 @@
 //! When a label key and a view key can be compared, and as what.
 
-use datafusion::arrow::datatypes::{DataType, TimeUnit};
+use datafusion::arrow::datatypes::DataType;
 
-use crate::source::plain_type;
+use crate::source::{finer, plain_type, wider_decimal, wider_integer};
 
 /// The type in which keys of the two types are compared, both cast to it without loss; `None` where they are of
 /// different kinds (text against a number, a date against a time).
@@ -14,21 +14,13 @@ pub fn comparable_type(a: &DataType, b: &DataType) -> Option<DataType> {
     match (a, b) {
         (DataType::Null, other) | (other, DataType::Null) => Some(other.clone()),
         (DataType::Timestamp(u, _), DataType::Timestamp(v, _)) => {
-            let unit = if rank(*u) >= rank(*v) { *u } else { *v };
-            Some(DataType::Timestamp(unit, Some("UTC".into())))
+            Some(DataType::Timestamp(finer(*u, *v), Some("UTC".into())))
         }
         (DataType::Decimal128(p, s), DataType::Decimal128(q, r)) => wider_decimal((*p, *s), (*q, *r)),
         (DataType::Decimal128(p, s), int) | (int, DataType::Decimal128(p, s)) if int.is_integer() => {
             wider_decimal((*p, *s), (20, 0))
         }
-        _ if a.is_integer() && b.is_integer() => {
-            let unsigned = |t: &DataType| *t == DataType::UInt64;
-            Some(match (unsigned(a) || unsigned(b), a.is_signed_integer() || b.is_signed_integer()) {
-                (true, true) => DataType::Decimal128(20, 0),
-                (true, false) => DataType::UInt64,
-                _ => DataType::Int64,
-            })
-        }
+        _ if a.is_integer() && b.is_integer() => Some(wider_integer(a, b)),
         _ if a.is_floating() && b.is_floating() => Some(DataType::Float64),
         _ if a.is_string() && b.is_string() => Some(DataType::LargeUtf8),
         _ if a.is_binary() && b.is_binary() => Some(DataType::LargeBinary),
@@ -37,25 +29,10 @@ pub fn comparable_type(a: &DataType, b: &DataType) -> Option<DataType> {
     }
 }
 
-fn wider_decimal((p, s): (u8, i8), (q, r): (u8, i8)) -> Option<DataType> {
-    let scale = s.max(r);
-    let whole = (i16::from(p) - i16::from(s)).max(i16::from(q) - i16::from(r));
-    let precision = u8::try_from(whole + i16::from(scale)).ok()?;
-    (precision <= 38).then_some(DataType::Decimal128(precision, scale))
-}
-
-fn rank(unit: TimeUnit) -> u8 {
-    match unit {
-        TimeUnit::Second => 0,
-        TimeUnit::Millisecond => 1,
-        TimeUnit::Microsecond => 2,
-        TimeUnit::Nanosecond => 3,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use datafusion::arrow::datatypes::TimeUnit;
 
     #[test]
     fn numbers_compare_with_wider_numbers_and_never_with_text() {

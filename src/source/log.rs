@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use chrono_tz::Tz;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use datafusion::common::{Column, DFSchema, ScalarValue, TableReference};
+use datafusion::common::{Column, ScalarValue, TableReference};
 use datafusion::datasource::provider_as_source;
 use datafusion::error::Result as DfResult;
 use datafusion::functions_aggregate::min_max::min_udaf;
@@ -29,7 +29,6 @@ use datafusion::logical_expr::{
 };
 
 use crate::config::{Config, FutureEvents, Source, SourceKind, Tie};
-use crate::error::{Error, Result};
 use crate::finding::Finding;
 use crate::source::functions::{instant_ns, local_to_utc, order_key};
 use crate::source::table::{ParquetTable, column};
@@ -62,7 +61,7 @@ impl Log {
     ///
     /// # Errors
     /// The findings: columns that are not there, times that are no timestamps.
-    pub fn new(config: &Config, source: &Source, table: ParquetTable) -> std::result::Result<Self, Vec<Finding>> {
+    pub fn new(config: &Config, source: &Source, table: ParquetTable) -> Result<Self, Vec<Finding>> {
         let raw = datafusion::catalog::TableProvider::schema(&table);
         let what = format!("source `{}`", source.name);
         let mut findings = Vec::new();
@@ -335,15 +334,6 @@ impl Log {
                 vec![sum(Expr::Column(Column::new_unqualified("copies")) - lit(1_i64)).alias("redelivered")],
             )?
             .build()
-    }
-
-    /// The schema that SQL sees, under the source's name.
-    ///
-    /// # Errors
-    /// Where two columns have one name.
-    pub fn df_schema(&self) -> Result<DFSchema> {
-        DFSchema::try_from_qualified_schema(self.config.name.as_str(), &self.schema)
-            .map_err(|e| Error::engine(format!("read the columns of source `{}`", self.config.name), e))
     }
 }
 

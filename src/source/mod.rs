@@ -12,6 +12,7 @@ mod schema;
 mod store;
 mod table;
 pub mod time;
+mod widen;
 
 pub use files::{DataFile, Files, list};
 pub use functions::{instant_ns, order_key, orderable};
@@ -20,3 +21,4 @@ pub use log::{FROM, Log, LogCounts, UNTIL, timestamp};
 pub use schema::{FileSchemas, merge, plain_type, read_footers};
 pub use store::{Location, Stores};
 pub use table::{ParquetTable, column};
+pub use widen::{finer, wider_decimal, wider_integer};

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
 use datafusion::object_store::ObjectStore;
 use datafusion::parquet::arrow::parquet_to_arrow_schema;
@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::finding::Finding;
 use crate::source::files::{DataFile, Files};
 use crate::source::store::Stores;
+use crate::source::widen::{finer, wider_decimal, wider_integer};
 
 /// Footers are small: this many bytes from a file's end hold nearly all of them, in one request.
 const FOOTER_BYTES: usize = 64 * 1024;
@@ -150,8 +151,7 @@ pub fn plain_type(data_type: &DataType) -> DataType {
 /// The type that holds every value of both, where there is one.
 fn common_type(a: &DataType, b: &DataType) -> Option<DataType> {
     use DataType::{
-        Binary, Date32, Date64, Decimal128, Float32, Float64, Int64, LargeBinary, LargeUtf8, Null, Timestamp, UInt64,
-        Utf8,
+        Binary, Date32, Date64, Decimal128, Float32, Float64, Int64, LargeBinary, LargeUtf8, Null, Timestamp, Utf8,
     };
     if a == b {
         return Some(a.clone());
@@ -166,20 +166,9 @@ fn common_type(a: &DataType, b: &DataType) -> Option<DataType> {
             let zone = if z == w { z.clone() } else { Some("UTC".into()) };
             Some(Timestamp(finer(*u, *v), zone))
         }
-        (Decimal128(p, s), Decimal128(q, r)) => {
-            let scale = *s.max(r);
-            let whole = (i16::from(*p) - i16::from(*s)).max(i16::from(*q) - i16::from(*r));
-            let precision = u8::try_from(whole + i16::from(scale)).ok().filter(|p| *p <= 38)?;
-            Some(Decimal128(precision, scale))
-        }
+        (Decimal128(p, s), Decimal128(q, r)) => wider_decimal((*p, *s), (*q, *r)),
         (Date32, Date64) | (Date64, Date32) => Some(Date64),
-        _ if a.is_integer() && b.is_integer() => {
-            match (either(&UInt64), a.is_signed_integer() || b.is_signed_integer()) {
-                (true, true) => Some(Decimal128(20, 0)),
-                (true, false) => Some(UInt64),
-                _ => Some(Int64),
-            }
-        }
+        _ if a.is_integer() && b.is_integer() => Some(wider_integer(a, b)),
         _ if a.is_floating() && b.is_floating() => Some(Float64),
         // Integers up to 32 bits are exact as 64-bit floats.
         _ if (a.is_floating() && small_integer(b)) || (b.is_floating() && small_integer(a)) => Some(Float64),
@@ -192,14 +181,4 @@ fn common_type(a: &DataType, b: &DataType) -> Option<DataType> {
 
 fn small_integer(t: &DataType) -> bool {
     t.is_integer() && t.primitive_width().is_some_and(|bytes| bytes <= 4)
-}
-
-fn finer(a: TimeUnit, b: TimeUnit) -> TimeUnit {
-    let rank = |u: &TimeUnit| match u {
-        TimeUnit::Second => 0,
-        TimeUnit::Millisecond => 1,
-        TimeUnit::Microsecond => 2,
-        TimeUnit::Nanosecond => 3,
-    };
-    std::cmp::max_by_key(a, b, rank)
 }

@@ -163,7 +163,8 @@ impl<C: Cell> CellGroups<C> {
     }
 }
 
-fn passes(filter: Option<&BooleanArray>, row: usize) -> bool {
+/// Whether an aggregate's FILTER lets the row in.
+pub(super) fn passes(filter: Option<&BooleanArray>, row: usize) -> bool {
     filter.is_none_or(|f| f.is_valid(row) && f.value(row))
 }
 

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array};
+use datafusion::arrow::array::{ArrayRef, AsArray, BooleanArray, Float64Array};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Float64Type};
 use datafusion::common::ScalarValue;
@@ -16,6 +16,8 @@ use datafusion::logical_expr::utils::format_state_name;
 use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, EmitTo, GroupsAccumulator, ReversedUDAF, SetMonotonicity, Signature,
 };
+
+use crate::sql::aggregates::exact_cells::passes;
 
 /// `min` or `max`.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -213,7 +215,7 @@ impl GroupsAccumulator for Groups {
     ) -> DfResult<()> {
         self.best.resize(total_groups, None);
         for (row, (value, &group)) in Order::values(arrays)?.iter().zip(groups).enumerate() {
-            let Some(value) = value.filter(|_| filter.is_none_or(|f| f.is_valid(row) && f.value(row))) else {
+            let Some(value) = value.filter(|_| passes(filter, row)) else {
                 continue;
             };
             if self.best[group].is_none_or(|held| self.order.better(value, held)) {
@@ -238,8 +240,7 @@ impl GroupsAccumulator for Groups {
 
     fn convert_to_state(&self, arrays: &[ArrayRef], filter: Option<&BooleanArray>) -> DfResult<Vec<ArrayRef>> {
         let values = Order::values(arrays)?;
-        let passes = |row: usize| filter.is_none_or(|f| f.is_valid(row) && f.value(row));
-        let kept = values.iter().enumerate().map(|(row, value)| value.filter(|_| passes(row))).collect();
+        let kept = values.iter().enumerate().map(|(row, value)| value.filter(|_| passes(filter, row))).collect();
         Ok(vec![self.order.array(kept)?])
     }
 
