@@ -65,6 +65,9 @@ fn floor_char_boundary(text: &str, at: usize) -> usize {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     pub severity: Severity,
+    /// The number of a refusal or lint of SQL, under which the docs have a page: `B101`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<&'static str>,
     #[serde(flatten)]
     pub place: Option<Place>,
     /// What is wrong: a lowercase fragment, names in backticks.
@@ -75,7 +78,7 @@ pub struct Finding {
 
 impl Finding {
     pub fn error(message: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, place: None, message: message.into(), help: None }
+        Self { severity: Severity::Error, code: None, place: None, message: message.into(), help: None }
     }
 
     pub fn warning(message: impl Into<String>) -> Self {
@@ -84,6 +87,11 @@ impl Finding {
 
     pub fn note(message: impl Into<String>) -> Self {
         Self { severity: Severity::Note, ..Self::error(message) }
+    }
+
+    pub fn code(mut self, code: &'static str) -> Self {
+        self.code = Some(code);
+        self
     }
 
     pub fn at(mut self, place: impl Into<Option<Place>>) -> Self {
@@ -116,7 +124,10 @@ impl fmt::Display for Finding {
             Severity::Warning => "warning",
             Severity::Note => "note",
         };
-        write!(f, "{label}: {}", self.message)?;
+        match self.code {
+            Some(code) => write!(f, "{label}[{code}]: {}", self.message)?,
+            None => write!(f, "{label}: {}", self.message)?,
+        }
         let gutter = self.place.as_ref().map_or(1, |p| p.line.to_string().len());
         if let Some(place) = &self.place {
             write!(f, "\n{:gutter$}--> {}:{}:{}", "", place.file, place.line, place.column)?;
