@@ -27,3 +27,4 @@ pub mod replay;
 pub mod report;
 pub mod source;
 pub mod sql;
+pub mod sweep;

@@ -38,6 +38,19 @@ impl FloatCell {
         }
     }
 
+    /// Adds a part of a value that is counted elsewhere.
+    pub(super) fn put_part(&mut self, part: f64) {
+        self.put_finite(part);
+    }
+
+    /// The total divided by `count`.
+    pub(super) fn mean_of(&self, count: i64) -> f64 {
+        let (value, scale) = self.finite();
+        #[expect(clippy::cast_precision_loss, reason = "counts stay below 2^53")]
+        let count = count as f64;
+        self.special().unwrap_or(value / count * scale)
+    }
+
     fn put_finite(&mut self, value: f64) {
         if value.abs() < BIG { grow(&mut self.small, value) } else { grow(&mut self.big, value * SHRINK) }
     }
@@ -95,13 +108,7 @@ impl Cell for FloatCell {
     }
 
     fn mean(&self) -> Option<f64> {
-        if self.count == 0 {
-            return None;
-        }
-        let (value, scale) = self.finite();
-        #[expect(clippy::cast_precision_loss, reason = "counts stay below 2^53")]
-        let count = self.count as f64;
-        Some(self.special().unwrap_or(value / count * scale))
+        (self.count != 0).then(|| self.mean_of(self.count))
     }
 
     fn write(&self, out: &mut Vec<u8>) {

@@ -67,7 +67,7 @@ integer_cell!(
 );
 
 /// `sum / count` within 1 ulp: whole part and rest apart, so that no digit is lost above 2^53.
-fn ratio(sum: i128, count: i64) -> f64 {
+pub fn ratio(sum: i128, count: i64) -> f64 {
     let count = i128::from(count);
     let (whole, rest) = (sum / count, sum % count);
     // A whole part of 2^53 or more leaves the rest below its last digit: one rounding of whole and rest together.

@@ -7,13 +7,15 @@
 //! Floating-Point Arithmetic", 1997), which is also how Python's `fsum` works. A cell costs O(parts) per value; sums of
 //! like magnitudes have one to three parts.
 
+mod fixed;
 mod float;
 mod integer;
 
 use datafusion::arrow::datatypes::ArrowPrimitiveType;
 
+pub use fixed::Scale;
 pub use float::FloatCell;
-pub use integer::{DecimalCell, IntegerCell, UnsignedCell};
+pub use integer::{DecimalCell, IntegerCell, UnsignedCell, ratio};
 
 /// One exact sum, and how many values it holds.
 pub trait Cell: Default + Clone + Send + Sync + std::fmt::Debug + 'static {

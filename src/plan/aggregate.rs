@@ -16,6 +16,7 @@ use datafusion::common::Column;
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::{Aggregate, Expr, JoinType, LogicalPlan, LogicalPlanBuilder, lit};
 
+use crate::plan::fuse;
 use crate::plan::relation::{AsOf, Live, Relation};
 use crate::plan::rewriter::{Binding, Outcome, Rewriter, Unsupported, named, substituted, unaliased};
 use crate::plan::spine::{Spine, SpineKind};
@@ -30,6 +31,17 @@ pub(super) fn rewrite(rewriter: &Rewriter, aggregate: &Aggregate, binding: &Bind
         columns.iter().take(groups).cloned().zip(aggregate.group_expr.iter().map(|e| unaliased(e).clone())).collect();
     let below = substituted(binding, &outputs).unwrap_or_default();
     let input = rewriter.rewrite(&aggregate.input, &below)?;
+    if let Relation::Live(live) = &input
+        && rewriter.sweeping
+    {
+        match fuse::fuse(rewriter, aggregate, live, &below)? {
+            Ok(swept) => {
+                rewriter.swept();
+                return Ok(Relation::AsOf(swept));
+            }
+            Err(reason) => rewriter.not_swept(reason),
+        }
+    }
     let (input, there) = if groups == 0 {
         let (kept, there) = keep_observers(rewriter, input)?;
         (kept, Some(there))

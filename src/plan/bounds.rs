@@ -51,7 +51,7 @@ pub(super) fn prune(
 }
 
 /// `row op bound`, the row's side first, where one side is of the row alone and the other of the label time alone.
-fn sides(condition: &Expr) -> Option<(&Expr, Operator, &Expr)> {
+pub(super) fn sides(condition: &Expr) -> Option<(&Expr, Operator, &Expr)> {
     let Expr::BinaryExpr(BinaryExpr { left, op, right }) = condition else { return None };
     let timeless = |e: &Expr| !mentions_time(e) && !e.column_refs().is_empty();
     let rowless = |e: &Expr| mentions_time(e) && e.column_refs().is_empty();

@@ -30,6 +30,7 @@ mod bounds;
 mod constant;
 mod display;
 mod filter;
+mod fuse;
 mod join;
 mod limit;
 mod projection;

@@ -65,7 +65,7 @@ pub(super) fn instant_placeholder() -> Expr {
     Expr::Placeholder(Placeholder::new_with_field(INSTANT.to_string(), Some(std::sync::Arc::new(field))))
 }
 
-fn is_instant(expr: &Expr) -> bool {
+pub(super) fn is_instant(expr: &Expr) -> bool {
     matches!(expr, Expr::Placeholder(p) if p.id == INSTANT)
 }
 

@@ -41,6 +41,10 @@ pub struct Rewritten {
     /// The observer's number (keyed), then the view's features in order. Not optimised.
     pub plan: LogicalPlan,
     pub lookbacks: Vec<Lookback>,
+    /// How many aggregates are swept.
+    pub sweeps: usize,
+    /// For every place where rows are stabbed, why no sweep does it.
+    pub stabs: Vec<String>,
 }
 
 /// How far before T the view reads in a source.
@@ -58,7 +62,13 @@ pub(super) struct Rewriter<'a> {
     pub spines: &'a Spines,
     /// First and last label time, nanoseconds; `None` where labels were not read: then nothing is pruned.
     pub times: Option<(i64, i64)>,
+    /// Whether aggregates may be swept.
+    pub sweeping: bool,
     names: Cell<usize>,
+    sweeps: Cell<usize>,
+    stabs: RefCell<Vec<String>>,
+    /// Why the aggregate that is next to be stabbed is not swept.
+    unswept: RefCell<Option<String>>,
     lookbacks: RefCell<Vec<Lookback>>,
 }
 
@@ -91,8 +101,19 @@ pub fn rewrite_view(
     logs: &[Log],
     spines: &Spines,
     times: Option<(i64, i64)>,
+    sweeping: bool,
 ) -> Outcome<Rewritten> {
-    let rewriter = Rewriter { logs, spines, times, names: Cell::new(0), lookbacks: RefCell::new(Vec::new()) };
+    let rewriter = Rewriter {
+        logs,
+        spines,
+        times,
+        sweeping,
+        names: Cell::new(0),
+        sweeps: Cell::new(0),
+        stabs: RefCell::new(Vec::new()),
+        unswept: RefCell::new(None),
+        lookbacks: RefCell::new(Vec::new()),
+    };
     let schema = normalised.schema();
     let column = |name: &str| -> Outcome<Expr> {
         let index = schema
@@ -109,7 +130,12 @@ pub fn rewrite_view(
     let bound = rewriter.bind(relation, &binding)?;
     let observer = bound.observer().alias("__backcast_observer");
     let plan = LogicalPlanBuilder::from(bound.plan).project(std::iter::once(observer).chain(features))?.build()?;
-    Ok(Rewritten { plan, lookbacks: rewriter.lookbacks.into_inner() })
+    Ok(Rewritten {
+        plan,
+        lookbacks: rewriter.lookbacks.into_inner(),
+        sweeps: rewriter.sweeps.get(),
+        stabs: rewriter.stabs.into_inner(),
+    })
 }
 
 impl Rewriter<'_> {
@@ -131,6 +157,16 @@ impl Rewriter<'_> {
             LogicalPlan::EmptyRelation(_) | LogicalPlan::Values(_) => constant::rewrite(plan),
             other => Err(Unsupported::Operator(format!("no rule for the operator `{}`", operator_name(other)))),
         }
+    }
+
+    /// Remembers that an aggregate is swept.
+    pub(super) fn swept(&self) {
+        self.sweeps.set(self.sweeps.get() + 1);
+    }
+
+    /// Remembers why the next rows to be stabbed are not swept.
+    pub(super) fn not_swept(&self, reason: String) {
+        self.unswept.replace(Some(reason));
     }
 
     /// A name that no other column has.
@@ -213,6 +249,8 @@ impl Rewriter<'_> {
     /// `JoinType::Left` keeps observers without any row.
     pub(super) fn stab(&self, live: Live, kind: SpineKind, binding: &Binding, join: JoinType) -> Outcome<AsOf> {
         self.note(&live.reads, &live.conditions);
+        let reason = self.unswept.take().unwrap_or_else(|| "an operator needs the rows themselves".to_string());
+        self.stabs.borrow_mut().push(reason);
         let spine = self.spine(kind);
         let observer = self.fresh("s");
         let (mut outputs, mut on) = self.key_conditions(binding, &live.plan)?;

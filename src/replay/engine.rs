@@ -99,23 +99,41 @@ pub fn choose(
         lookbacks,
         plan: None,
     };
-    if requested == Engine::Sweep {
-        return Err(refused("this version has no sweep"));
-    }
     let rewritten: Result<Rewritten, String> = normalise(&view.plan, &session.state())
         .map_err(|e| e.strip_backtrace())
-        .and_then(|plan| rewrite_view(view, &plan, logs, spines, times).map_err(|e| e.to_string()));
+        .and_then(|plan| {
+            let sweeping = matches!(requested, Engine::Auto | Engine::Sweep);
+            rewrite_view(view, &plan, logs, spines, times, sweeping).map_err(|e| e.to_string())
+        });
     match (rewritten, requested) {
         (Ok(done), Engine::Reference) => Ok(by_reference("asked for".to_string(), done.lookbacks)),
         (Err(_), Engine::Reference) => Ok(by_reference("asked for".to_string(), Vec::new())),
-        (Err(reason), Engine::Rewrite) => Err(refused(&reason)),
+        (Err(reason), Engine::Rewrite | Engine::Sweep) => Err(refused(&reason)),
+        (Ok(done), Engine::Sweep) if done.sweeps == 0 || !done.stabs.is_empty() => Err(refused(&unswept(&done))),
         (Err(reason), _) => Ok(by_reference(format!("no rewrite: {reason}"), Vec::new())),
-        (Ok(done), _) => Ok(EngineChoice {
-            engine: Engine::Rewrite,
-            reason: "every operator has a rewrite".to_string(),
+        (Ok(done), Engine::Auto | Engine::Sweep) if done.sweeps > 0 && done.stabs.is_empty() => Ok(EngineChoice {
+            engine: Engine::Sweep,
+            reason: "every aggregate over a source is swept".to_string(),
             lookbacks: done.lookbacks,
             plan: Some(done.plan),
         }),
+        (Ok(done), _) => Ok(EngineChoice {
+            engine: Engine::Rewrite,
+            reason: match requested {
+                Engine::Rewrite => "asked for".to_string(),
+                _ => format!("every operator has a rewrite; no sweep: {}", unswept(&done)),
+            },
+            lookbacks: done.lookbacks,
+            plan: Some(done.plan),
+        }),
+    }
+}
+
+/// Why not all of a view is swept.
+fn unswept(rewritten: &Rewritten) -> String {
+    match rewritten.stabs.first() {
+        Some(reason) => reason.clone(),
+        None => "it reads no source through an aggregate".to_string(),
     }
 }
 

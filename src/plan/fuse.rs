@@ -1,0 +1,286 @@
+//! An aggregate over live rows as a [`Sweep`]: stabbing and grouping in one operator.
+//!
+//! ```text
+//! Aggregate: [user_id], [count(*)]      =>    Sweep: keys=[e1 = k2], w0=[e3 <= x4 AND e5 > x6], aggr=[count(*) in w0]
+//!   live: events                                spine: observer, k2, T AS x4, T - 1 day AS x6
+//!     counts while from <= T, ts > T - 1 day    Projection: user_id AS e1, from AS e3, ts AS e5
+//! ```
+//!
+//! It takes an aggregate whose groups are the observer's keys (or that has none), whose conditions compare something of the
+//! row with something of the label time, and whose functions the sweep knows. All else is stabbed first, for a reason.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, Field};
+use datafusion::common::{DFSchema, ScalarValue, TableReference};
+use datafusion::functions::expr_fn::coalesce;
+use datafusion::logical_expr::expr::AggregateFunction;
+use datafusion::logical_expr::utils::{conjunction, split_conjunction};
+use datafusion::logical_expr::{
+    Aggregate, BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, cast, lit,
+};
+
+use crate::plan::bounds::{self, sides};
+use crate::plan::relation::{AsOf, Live, mentions_time};
+use crate::plan::rewriter::{Binding, Outcome, Rewriter, unaliased};
+use crate::plan::spine::{Spine, SpineKind};
+use crate::sweep::{
+    Bound, Comparison, Function, KeyPair, Sweep, SweepAggregate, SweepSpec, Window, is_ordered_integer,
+};
+
+/// Why an aggregate is not swept.
+type Reason = String;
+
+/// The aggregate as a sweep, or the reason why not. `binding` holds below the aggregate.
+pub(super) fn fuse(
+    rewriter: &Rewriter,
+    aggregate: &Aggregate,
+    live: &Live,
+    binding: &Binding,
+) -> Outcome<Result<AsOf, Reason>> {
+    let kind = if aggregate.group_expr.is_empty() { SpineKind::Timed } else { SpineKind::Keyed };
+    if kind == SpineKind::Keyed && binding.is_empty() {
+        return Ok(Err("it groups by what no label key is bound to".to_string()));
+    }
+    let observer = rewriter.fresh("s");
+    let mut parts = Parts { rewriter, live, kind, events: Vec::new(), spine: Vec::new() };
+    let built = parts.spec(aggregate, binding, &observer)?;
+    let (spec, fields) = match built {
+        Ok(built) => built,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let Parts { events, spine: outputs, .. } = parts;
+    let spine = rewriter.spine(kind).plan(&rewriter.fresh("spine"), &observer, outputs)?;
+    let pruned = match rewriter.times {
+        Some(times) => {
+            bounds::prune(live.plan.clone(), &live.conditions, times, rewriter.spine(kind).observers.now_unit)?
+        }
+        None => live.plan.clone(),
+    };
+    let events = events.into_iter().map(|(expr, name)| expr.alias(name));
+    let events = LogicalPlanBuilder::from(pruned).project(events.collect::<Vec<_>>())?.build()?;
+    if let Some(reason) = uncomparable(&spec, &spine, &events) {
+        return Ok(Err(reason));
+    }
+    let schema = Arc::new(DFSchema::new_with_metadata(fields, Default::default())?);
+    rewriter.note(&live.reads, &live.conditions);
+    let plan = Sweep::plan(spine, events, spec, schema);
+    Ok(Ok(rewriter.finish(plan, aggregate.schema.columns(), &observer, kind)?))
+}
+
+/// Fields with their qualifiers, as a plan's schema has them.
+type Fields = Vec<(Option<TableReference>, Arc<Field>)>;
+
+/// The two sides of a sweep as they grow: expressions, and the names under which the spec knows them.
+struct Parts<'a, 'r> {
+    rewriter: &'a Rewriter<'r>,
+    live: &'a Live,
+    kind: SpineKind,
+    events: Vec<(Expr, String)>,
+    spine: Vec<Expr>,
+}
+
+impl Parts<'_, '_> {
+    fn spec(
+        &mut self,
+        aggregate: &Aggregate,
+        binding: &Binding,
+        observer: &str,
+    ) -> Outcome<Result<(SweepSpec, Fields), Reason>> {
+        let mut keys = Vec::new();
+        let mut key_columns = Vec::new();
+        for (expr, key) in binding {
+            let wanted = self.rewriter.spines.keyed.observers.keys[*key].data_type().clone();
+            // Equal floats may have different bits.
+            if wanted.is_floating() || wanted.is_nested() {
+                return Ok(Err(format!("its key `{expr}` is {wanted}")));
+            }
+            let have = expr.get_type(self.live.plan.schema())?;
+            let expr = if have == wanted { expr.clone() } else { cast(expr.clone(), wanted) };
+            let spine = self.rewriter.fresh("k");
+            self.spine.push(Spine::key_column(*key).alias(&spine));
+            key_columns.push(spine.clone());
+            keys.push(KeyPair { event: self.event(expr), spine });
+        }
+        let mut fields: Fields = vec![(None, Arc::new(Field::new(observer, DataType::Int64, false)))];
+        let mut groups = Vec::new();
+        let own = |i: usize| {
+            let (qualifier, field) = aggregate.schema.qualified_field(i);
+            (qualifier.cloned(), Arc::clone(field))
+        };
+        for (i, group) in aggregate.group_expr.iter().enumerate() {
+            let Some(key) = binding.iter().position(|(expr, _)| expr == unaliased(group)) else {
+                return Ok(Err(format!("it groups by `{group}`, which is no label key")));
+            };
+            groups.push(key_columns[key].clone());
+            fields.push(own(i));
+        }
+        let mut windows = Vec::new();
+        match self.window(&self.live.conditions.clone(), observer)? {
+            Ok(window) => windows.push(window),
+            Err(reason) => return Ok(Err(reason)),
+        }
+        let mut aggregates = Vec::new();
+        for (i, expr) in aggregate.aggr_expr.iter().enumerate() {
+            match self.aggregate(unaliased(expr), &mut windows, observer)? {
+                Ok(swept) => aggregates.push(swept),
+                Err(reason) => return Ok(Err(reason)),
+            }
+            fields.push(own(aggregate.group_expr.len() + i));
+        }
+        let observer = observer.to_string();
+        let keeps_empty = aggregate.group_expr.is_empty();
+        Ok(Ok((SweepSpec { observer, keys, windows, groups, aggregates, keeps_empty }, fields)))
+    }
+
+    /// The name of an expression over the event.
+    fn event(&mut self, expr: Expr) -> String {
+        if let Some((_, name)) = self.events.iter().find(|(e, _)| *e == expr) {
+            return name.clone();
+        }
+        let name = self.rewriter.fresh("e");
+        self.events.push((expr, name.clone()));
+        name
+    }
+
+    /// Conditions with the label time as bounds, those without as a filter.
+    fn window(&mut self, conditions: &[Expr], _observer: &str) -> Outcome<Result<Window, Reason>> {
+        let mut window = Window::default();
+        let mut timeless = Vec::new();
+        for condition in conditions.iter().flat_map(split_conjunction) {
+            if !mentions_time(condition) {
+                timeless.push(condition.clone());
+                continue;
+            }
+            let Some(bounds) = comparisons(condition) else {
+                return Ok(Err(format!("`{}` compares no row with a label time", condition)));
+            };
+            for (row, op, bound) in bounds {
+                let spine = self.rewriter.fresh("x");
+                let own = Expr::Column(Spine::observer_column());
+                self.spine.push(self.rewriter.at(bound, self.kind, &own)?.alias(&spine));
+                let event = self.event(row);
+                window.bounds.push(Bound { event, op, spine });
+            }
+        }
+        window.filter = conjunction(timeless).map(|filter| self.event(filter));
+        Ok(Ok(window))
+    }
+
+    fn aggregate(
+        &mut self,
+        expr: &Expr,
+        windows: &mut Vec<Window>,
+        observer: &str,
+    ) -> Outcome<Result<SweepAggregate, Reason>> {
+        let refused = || Ok(Err(format!("no sweep knows `{expr}`")));
+        let Expr::AggregateFunction(AggregateFunction { func, params }) = expr else { return refused() };
+        let function = match func.name() {
+            "count" => Function::Count,
+            "sum" => Function::Sum,
+            "avg" => Function::Average,
+            "min" => Function::Minimum,
+            "max" => Function::Maximum,
+            _ => return refused(),
+        };
+        let [argument] = params.args.as_slice() else { return refused() };
+        if params.distinct && !matches!(function, Function::Minimum | Function::Maximum) {
+            return refused();
+        }
+        if mentions_time(argument) {
+            return Ok(Err(format!("`{expr}` makes values of the label time")));
+        }
+        let data_type = argument.get_type(self.live.plan.schema())?;
+        let known = match function {
+            Function::Count => true,
+            Function::Sum | Function::Average => matches!(data_type, DataType::Int64 | DataType::Float64),
+            Function::Minimum | Function::Maximum => {
+                is_ordered_integer(&data_type) || matches!(data_type, DataType::Float32 | DataType::Float64)
+            }
+        };
+        if !known {
+            return Ok(Err(format!("no sweep knows `{expr}` of {data_type}")));
+        }
+        let always = matches!(argument, Expr::Literal(value, _) if !value.is_null());
+        let argument = if function == Function::Count && always { None } else { Some(self.event(argument.clone())) };
+        let window = match &params.filter {
+            None => 0,
+            Some(filter) => match self.window(std::slice::from_ref(filter.as_ref()), observer)? {
+                Ok(window) => windows.iter().position(|w| *w == window).unwrap_or_else(|| {
+                    windows.push(window);
+                    windows.len() - 1
+                }),
+                Err(reason) => return Ok(Err(reason)),
+            },
+        };
+        Ok(Ok(SweepAggregate { function, argument, window, name: expr.schema_name().to_string() }))
+    }
+}
+
+/// A condition as comparisons of the row with the label time, all of which have to hold.
+fn comparisons(condition: &Expr) -> Option<Vec<(Expr, Comparison, Expr)>> {
+    if let Expr::Between(between) = condition
+        && !between.negated
+    {
+        let low = between.expr.as_ref().clone().gt_eq(between.low.as_ref().clone());
+        let high = between.expr.as_ref().clone().lt_eq(between.high.as_ref().clone());
+        return Some([comparisons(&low)?, comparisons(&high)?].concat());
+    }
+    // A version that nothing ended: `until IS NULL OR until > T`.
+    if let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) = condition
+        && let (Expr::IsNull(ended), Expr::BinaryExpr(BinaryExpr { left: end, op: Operator::Gt, right: bound })) =
+            (left.as_ref(), right.as_ref())
+        && ended == end
+        && crate::plan::relation::is_instant(bound)
+    {
+        let end = coalesce(vec![end.as_ref().clone(), lit(ScalarValue::Int64(Some(i64::MAX)))]);
+        return Some(vec![(end, Comparison::Greater, bound.as_ref().clone())]);
+    }
+    let (row, op, bound) = sides(condition)?;
+    let compared = |op| (row.clone(), op, bound.clone());
+    Some(match op {
+        Operator::Lt => vec![compared(Comparison::Less)],
+        Operator::LtEq => vec![compared(Comparison::LessOrEqual)],
+        Operator::Gt => vec![compared(Comparison::Greater)],
+        Operator::GtEq => vec![compared(Comparison::GreaterOrEqual)],
+        Operator::Eq => vec![compared(Comparison::LessOrEqual), compared(Comparison::GreaterOrEqual)],
+        _ => return None,
+    })
+}
+
+/// Why the two sides of a bound can't be compared as integers.
+fn uncomparable(spec: &SweepSpec, spine: &LogicalPlan, events: &LogicalPlan) -> Option<Reason> {
+    let type_of = |plan: &LogicalPlan, name: &str| {
+        let field = plan.schema().field_with_unqualified_name(name).ok()?;
+        Some(field.data_type().clone())
+    };
+    for bound in spec.windows.iter().flat_map(|w| &w.bounds) {
+        let (event, own) = (type_of(events, &bound.event)?, type_of(spine, &bound.spine)?);
+        let same = match (&event, &own) {
+            (DataType::Timestamp(a, x), DataType::Timestamp(b, y)) => a == b && x.is_some() == y.is_some(),
+            (a, b) => a == b,
+        };
+        if !same || !is_ordered_integer(&event) {
+            return Some(format!("{event} is compared with {own}"));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafusion::logical_expr::col;
+
+    #[test]
+    fn an_equality_with_the_label_time_is_two_bounds() {
+        let now = crate::sql::now_placeholder(datafusion::arrow::datatypes::TimeUnit::Microsecond);
+        let ops = |e: Expr| comparisons(&e).map(|c| c.into_iter().map(|(_, op, _)| op).collect::<Vec<_>>());
+        assert_eq!(
+            ops(col("a").eq(now.clone())),
+            Some(vec![Comparison::LessOrEqual, Comparison::GreaterOrEqual])
+        );
+        assert_eq!(ops(now.clone().gt(col("a"))), Some(vec![Comparison::Less]));
+        assert_eq!(ops(col("a").gt(now.clone()).or(col("b").gt(now))), None);
+    }
+}

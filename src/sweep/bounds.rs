@@ -1,0 +1,89 @@
+//! From an event's values to the positions at which it counts.
+//!
+//! ```text
+//! positions of a key       0     1     2     3     4
+//! T - 24 h              [ 10    20    30    40    50 ]
+//! T                     [ 34    44    54    64    74 ]
+//! event at 35, arrived at 38:
+//!   event > T - 24 h      x     x     x                    ends before the first bound >= 35
+//!   arrived <= T                x     x     x     x        starts at the first bound >= 38
+//!                               [     )
+//! ```
+//!
+//! A bound that grows with the label time (`T`, `T - INTERVAL`, `date_trunc('day', T)`) cuts a key's positions in two, so
+//! what counts is an interval. A bound that does not (a local clock in autumn), or is NULL somewhere, is *irregular*: its
+//! positions are looked at one by one, and what counts is a list of intervals.
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray};
+use datafusion::arrow::compute::{cast, take};
+use datafusion::arrow::datatypes::{DataType, Int64Type};
+use datafusion::error::Result as DfResult;
+
+use crate::sweep::positions::{Positions, Range};
+use crate::sweep::spec::Comparison;
+
+/// One bound of all observers, by position.
+#[derive(Debug)]
+pub(super) struct BoundColumn {
+    values: Vec<i64>,
+    /// Where a bound is NULL.
+    nulls: Option<Vec<bool>>,
+    /// Within every key no value is less than one before it, and none is NULL.
+    regular: bool,
+}
+
+impl BoundColumn {
+    /// `column` by row of the spine.
+    pub(super) fn new(column: &ArrayRef, positions: &Positions) -> DfResult<Self> {
+        let rows = datafusion::arrow::array::UInt32Array::from(positions.rows.clone());
+        let column = cast(&take(column, &rows, None)?, &DataType::Int64)?;
+        let column = column.as_primitive::<Int64Type>();
+        let nulls = (column.null_count() > 0).then(|| (0..column.len()).map(|i| column.is_null(i)).collect());
+        let values: Vec<i64> = column.values().to_vec();
+        let sorted = |range: &Range| values[range.start as usize..range.end as usize].is_sorted();
+        let regular = nulls.is_none() && positions.ranges.iter().all(sorted);
+        Ok(Self { values, nulls, regular })
+    }
+
+    pub(super) fn is_regular(&self) -> bool {
+        self.regular
+    }
+
+    /// The positions `from..to` of one key at which `event op bound` holds. Only for regular bounds.
+    pub(super) fn narrow(&self, op: Comparison, event: i64, (from, to): (u32, u32)) -> (u32, u32) {
+        let values = &self.values[from as usize..to as usize];
+        let cut = |before: &dyn Fn(i64) -> bool| from + u32::try_from(values.partition_point(|v| before(*v))).unwrap_or(0);
+        match op {
+            Comparison::Less => (cut(&|v| v <= event), to),
+            Comparison::LessOrEqual => (cut(&|v| v < event), to),
+            Comparison::Greater => (from, cut(&|v| v < event)),
+            Comparison::GreaterOrEqual => (from, cut(&|v| v <= event)),
+        }
+    }
+
+    pub(super) fn holds_at(&self, op: Comparison, event: i64, position: u32) -> bool {
+        let at = position as usize;
+        self.nulls.as_ref().is_none_or(|n| !n[at]) && op.holds(event, self.values[at])
+    }
+
+    pub(super) fn size(&self) -> usize {
+        self.values.capacity() * 8 + self.nulls.as_ref().map_or(0, Vec::capacity)
+    }
+}
+
+/// Whether values of this type are compared as 64-bit integers.
+pub fn is_ordered_integer(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Int8
+            | DataType::Int16
+            | DataType::Int32
+            | DataType::Int64
+            | DataType::UInt8
+            | DataType::UInt16
+            | DataType::UInt32
+            | DataType::Date32
+            | DataType::Date64
+            | DataType::Timestamp(_, _)
+    )
+}

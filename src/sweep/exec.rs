@@ -1,0 +1,203 @@
+//! The operator that runs a [`Sweeper`]: collects the spine, feeds it all partitions of the events at once, gives out one
+//! batch per shard.
+
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::compute::concat_batches;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{exec_datafusion_err, internal_err};
+use datafusion::error::Result as DfResult;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet, Time};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, ExecutionPlanProperties, Partitioning, PlanProperties,
+    collect,
+};
+use futures::{StreamExt, TryStreamExt};
+use tokio::task::JoinSet;
+
+use crate::sweep::spec::SweepSpec;
+use crate::sweep::sweeper::Sweeper;
+
+/// The physical operator. One output partition; the spine is read whole, the events in whatever partitions they come.
+#[derive(Debug)]
+pub struct SweepExec {
+    spine: Arc<dyn ExecutionPlan>,
+    events: Arc<dyn ExecutionPlan>,
+    spec: Arc<SweepSpec>,
+    properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+impl SweepExec {
+    /// `schema`: the observer, the groups, the aggregates.
+    pub fn new(
+        spine: Arc<dyn ExecutionPlan>,
+        events: Arc<dyn ExecutionPlan>,
+        spec: Arc<SweepSpec>,
+        schema: SchemaRef,
+    ) -> Self {
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(schema),
+            Partitioning::UnknownPartitioning(1),
+            EmissionType::Final,
+            Boundedness::Bounded,
+        );
+        Self { spine, events, spec, properties: Arc::new(properties), metrics: ExecutionPlanMetricsSet::new() }
+    }
+}
+
+impl DisplayAs for SweepExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "SweepExec: {}", self.spec)
+    }
+}
+
+impl ExecutionPlan for SweepExec {
+    fn name(&self) -> &'static str {
+        "SweepExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn required_input_distribution(&self) -> Vec<Distribution> {
+        vec![Distribution::SinglePartition, Distribution::UnspecifiedDistribution]
+    }
+
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        vec![false, true]
+    }
+
+    fn maintains_input_order(&self) -> Vec<bool> {
+        vec![false, false]
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.spine, &self.events]
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> DfResult<TreeNodeRecursion>,
+    ) -> DfResult<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> DfResult<Arc<dyn ExecutionPlan>> {
+        match <[Arc<dyn ExecutionPlan>; 2]>::try_from(children) {
+            Ok([spine, events]) => {
+                Ok(Arc::new(Self::new(spine, events, Arc::clone(&self.spec), self.schema())))
+            }
+            Err(_) => internal_err!("a sweep has a spine and events"),
+        }
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> DfResult<SendableRecordBatchStream> {
+        if partition != 0 {
+            return internal_err!("a sweep has one partition, not {partition}");
+        }
+        let reservation = MemoryConsumer::new("SweepExec").register(context.memory_pool());
+        let run = Run {
+            spine: Arc::clone(&self.spine),
+            events: Arc::clone(&self.events),
+            spec: Arc::clone(&self.spec),
+            schema: self.schema(),
+            metrics: SweepMetrics::new(&self.metrics),
+            context,
+            reservation,
+        };
+        let batches = futures::stream::once(run.sweep()).try_flatten();
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), batches)))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+}
+
+#[derive(Debug, Clone)]
+struct SweepMetrics {
+    event_rows: Count,
+    /// Events that count for some observer.
+    counted_rows: Count,
+    spine_rows: Count,
+    output_rows: Count,
+    apply_time: Time,
+    finish_time: Time,
+}
+
+impl SweepMetrics {
+    fn new(set: &ExecutionPlanMetricsSet) -> Self {
+        let count = |name: &'static str| MetricBuilder::new(set).global_counter(name);
+        let time = |name: &'static str| MetricBuilder::new(set).subset_time(name, 0);
+        Self {
+            event_rows: count("event_rows"),
+            counted_rows: count("counted_rows"),
+            spine_rows: count("spine_rows"),
+            output_rows: MetricBuilder::new(set).output_rows(0),
+            apply_time: time("apply_time"),
+            finish_time: time("finish_time"),
+        }
+    }
+}
+
+/// One execution.
+struct Run {
+    spine: Arc<dyn ExecutionPlan>,
+    events: Arc<dyn ExecutionPlan>,
+    spec: Arc<SweepSpec>,
+    schema: SchemaRef,
+    metrics: SweepMetrics,
+    context: Arc<TaskContext>,
+    reservation: MemoryReservation,
+}
+
+impl Run {
+    async fn sweep(
+        self,
+    ) -> DfResult<impl futures::Stream<Item = DfResult<RecordBatch>> + Send> {
+        let spine = collect(Arc::clone(&self.spine), Arc::clone(&self.context)).await?;
+        let spine = concat_batches(&self.spine.schema(), &spine)?;
+        self.metrics.spine_rows.add(spine.num_rows());
+        self.reservation.try_grow(spine.get_array_memory_size())?;
+        let sweeper =
+            Arc::new(Sweeper::new(self.spec.as_ref().clone(), spine, &self.events.schema(), Arc::clone(&self.schema))?);
+        self.reservation.try_resize(sweeper.size())?;
+        let mut tasks: JoinSet<DfResult<()>> = JoinSet::new();
+        for partition in 0..self.events.output_partitioning().partition_count() {
+            let mut events = self.events.execute(partition, Arc::clone(&self.context))?;
+            let (sweeper, metrics) = (Arc::clone(&sweeper), self.metrics.clone());
+            tasks.spawn(async move {
+                while let Some(batch) = events.next().await.transpose()? {
+                    let _timer = metrics.apply_time.timer();
+                    metrics.event_rows.add(batch.num_rows());
+                    metrics.counted_rows.add(sweeper.apply(&batch)?);
+                }
+                Ok(())
+            });
+        }
+        while let Some(done) = tasks.join_next().await {
+            done.map_err(|e| exec_datafusion_err!("a sweep's task ended: {e}"))??;
+        }
+        self.reservation.try_grow(sweeper.extra_size())?;
+        let (metrics, reservation) = (self.metrics, self.reservation);
+        let rows = futures::stream::iter(0..sweeper.shards()).map(move |shard| {
+            // Held until the last shard is given out.
+            let _ = &reservation;
+            let _timer = metrics.finish_time.timer();
+            let batch = sweeper.finish(shard)?;
+            metrics.output_rows.add(batch.num_rows());
+            Ok(batch)
+        });
+        Ok(rows)
+    }
+}

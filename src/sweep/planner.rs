@@ -1,0 +1,51 @@
+//! From the logical operator to the physical one.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::catalog::Session;
+use datafusion::error::Result as DfResult;
+use datafusion::execution::context::QueryPlanner;
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
+use datafusion::logical_expr::{LogicalPlan, UserDefinedLogicalNode};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
+
+use crate::sweep::exec::SweepExec;
+use crate::sweep::node::Sweep;
+
+/// DataFusion's planner, and sweeps.
+#[derive(Debug)]
+pub struct SweepPlanner;
+
+#[async_trait]
+impl QueryPlanner for SweepPlanner {
+    async fn create_physical_plan(
+        &self,
+        plan: &LogicalPlan,
+        state: &dyn Session,
+    ) -> DfResult<Arc<dyn ExecutionPlan>> {
+        let planner = DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(SweepPlanner)]);
+        planner.create_physical_plan(plan, state).await
+    }
+}
+
+#[async_trait]
+impl ExtensionPlanner for SweepPlanner {
+    async fn plan_extension(
+        &self,
+        _planner: &dyn PhysicalPlanner,
+        node: &dyn UserDefinedLogicalNode,
+        _logical_inputs: &[&LogicalPlan],
+        physical_inputs: &[Arc<dyn ExecutionPlan>],
+        _state: &dyn Session,
+        _context: &PhysicalPlanningContext,
+    ) -> DfResult<Option<Arc<dyn ExecutionPlan>>> {
+        let (Some(sweep), [spine, events]) = (node.as_any().downcast_ref::<Sweep>(), physical_inputs) else {
+            return Ok(None);
+        };
+        let schema = Arc::clone(node.schema().inner());
+        let spec = Arc::new(sweep.spec.clone());
+        Ok(Some(Arc::new(SweepExec::new(Arc::clone(spine), Arc::clone(events), spec, schema))))
+    }
+}

@@ -1,0 +1,130 @@
+//! What a sweep computes, as plain data: columns are named, nothing refers to a plan.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// One sweep: which events each observer sees in which windows, and what is made of them.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SweepSpec {
+    /// The spine's column of the observer's number, `Int64`.
+    pub observer: String,
+    /// Columns that have to be equal. None: every observer sees every event.
+    pub keys: Vec<KeyPair>,
+    /// The first is the group's own (`WHERE`): events outside of it count nowhere. The others narrow it down (`FILTER`).
+    pub windows: Vec<Window>,
+    /// Columns of the spine that are given out, in order, between the observer and the aggregates.
+    pub groups: Vec<String>,
+    pub aggregates: Vec<SweepAggregate>,
+    /// Whether observers that see no event have a row too (an aggregate without `GROUP BY`).
+    pub keeps_empty: bool,
+}
+
+/// An event's key column and the spine's, of one type.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct KeyPair {
+    pub event: String,
+    pub spine: String,
+}
+
+/// Which events count for an observer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Window {
+    /// All have to hold.
+    pub bounds: Vec<Bound>,
+    /// A boolean column of the event.
+    pub filter: Option<String>,
+}
+
+/// `event op spine`: a column of the event compared with one of the observer. NULL on either side: it does not hold.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Bound {
+    pub event: String,
+    pub op: Comparison,
+    pub spine: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Comparison {
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+impl Comparison {
+    pub fn holds(self, event: i64, bound: i64) -> bool {
+        match self {
+            Self::Less => event < bound,
+            Self::LessOrEqual => event <= bound,
+            Self::Greater => event > bound,
+            Self::GreaterOrEqual => event >= bound,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SweepAggregate {
+    pub function: Function,
+    /// A column of the event; `None`: every event counts, whatever it holds.
+    pub argument: Option<String>,
+    /// Position in [`SweepSpec::windows`].
+    pub window: usize,
+    /// As the SQL has it, for errors.
+    pub name: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Function {
+    Count,
+    Sum,
+    Average,
+    Minimum,
+    Maximum,
+}
+
+impl fmt::Display for SweepSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys: Vec<String> = self.keys.iter().map(|k| format!("{} = {}", k.event, k.spine)).collect();
+        write!(f, "keys=[{}]", keys.join(", "))?;
+        for (i, window) in self.windows.iter().enumerate() {
+            write!(f, ", w{i}=[{window}]")?;
+        }
+        let aggregates: Vec<String> = self.aggregates.iter().map(ToString::to_string).collect();
+        write!(f, ", aggr=[{}]", aggregates.join(", "))
+    }
+}
+
+impl fmt::Display for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bounds = self.bounds.iter().map(ToString::to_string);
+        f.write_str(&bounds.chain(self.filter.clone()).collect::<Vec<_>>().join(" AND "))
+    }
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let op = match self.op {
+            Comparison::Less => "<",
+            Comparison::LessOrEqual => "<=",
+            Comparison::Greater => ">",
+            Comparison::GreaterOrEqual => ">=",
+        };
+        write!(f, "{} {op} {}", self.event, self.spine)
+    }
+}
+
+impl fmt::Display for SweepAggregate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let function = match self.function {
+            Function::Count => "count",
+            Function::Sum => "sum",
+            Function::Average => "avg",
+            Function::Minimum => "min",
+            Function::Maximum => "max",
+        };
+        write!(f, "{function}({}) in w{}", self.argument.as_deref().unwrap_or("*"), self.window)
+    }
+}

@@ -1,0 +1,162 @@
+//! From the cells of a shard to values: prefix sums over each key's positions, then each aggregate's result.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, Float64Array, Int64Array, UInt64Array};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::{HashMap, exec_err};
+use datafusion::error::{DataFusionError, Result as DfResult};
+
+use crate::error::DataFault;
+use crate::exact::{Cell, FloatCell, Scale, ratio};
+use crate::sweep::spec::{Function, SweepAggregate};
+use crate::sweep::track::Track;
+
+/// One quantity at every position of a shard.
+#[derive(Debug)]
+pub(super) enum Totals {
+    Counts(Vec<i64>),
+    Integers(Vec<i128>),
+    Floats { scale: Scale, units: Vec<i128>, others: HashMap<u32, FloatCell> },
+    Extremes(Vec<i64>),
+}
+
+impl Totals {
+    /// `keys`: the ranges of positions, in order.
+    pub(super) fn new(track: Track, keys: &[(u32, u32)]) -> Self {
+        match track {
+            Track::Count(mut cells) => {
+                prefix_sums(&mut cells, keys, |a, b| a + b);
+                Self::Counts(cells)
+            }
+            Track::Integers(mut cells) => {
+                prefix_sums(&mut cells, keys, |a, b| a + b);
+                Self::Integers(cells)
+            }
+            Track::Floats { scale, mut units, others } => {
+                prefix_sums(&mut units, keys, i128::wrapping_add);
+                Self::Floats { scale, units, others: running(&others, keys) }
+            }
+            Track::Extremes(extremes) => {
+                let found = keys.iter().flat_map(|&key| (key.0..key.1).map(move |p| (key, p)));
+                Self::Extremes(found.map(|(key, position)| extremes.at(key, position)).collect())
+            }
+        }
+    }
+
+    /// The count at a position; 0 for what counts nothing.
+    pub(super) fn count(&self, position: usize) -> i64 {
+        match self {
+            Self::Counts(counts) => counts[position],
+            _ => 0,
+        }
+    }
+}
+
+fn prefix_sums<T: Copy>(cells: &mut [T], keys: &[(u32, u32)], add: impl Fn(T, T) -> T) {
+    for &(start, end) in keys {
+        for position in start as usize + 1..end as usize {
+            cells[position] = add(cells[position - 1], cells[position]);
+        }
+    }
+}
+
+/// The sum of the differences up to each position, where there are any.
+fn running(differences: &HashMap<u32, FloatCell>, keys: &[(u32, u32)]) -> HashMap<u32, FloatCell> {
+    let mut sums = HashMap::default();
+    if differences.is_empty() {
+        return sums;
+    }
+    for &(start, end) in keys {
+        let mut sum: Option<FloatCell> = None;
+        for position in start..end {
+            if let Some(difference) = differences.get(&position) {
+                sum.get_or_insert_default().merge(difference);
+            }
+            if let Some(sum) = &sum {
+                sums.insert(position, sum.clone());
+            }
+        }
+    }
+    sums
+}
+
+/// The aggregate at the positions `kept`: NULL (or 0, for a count) where no value counts.
+pub(super) fn result(
+    aggregate: &SweepAggregate,
+    counts: &Totals,
+    values: &Totals,
+    kept: &[usize],
+    data_type: &DataType,
+) -> DfResult<ArrayRef> {
+    let there = |p: usize| counts.count(p) > 0;
+    let overflow = || DataFusionError::from(DataFault(format!("`{}` overflows {data_type}", aggregate.name)));
+    let average = aggregate.function == Function::Average;
+    let array: ArrayRef = match values {
+        Totals::Counts(counts) => Arc::new(Int64Array::from_iter_values(kept.iter().map(|&p| counts[p]))),
+        Totals::Integers(sums) if average => {
+            Arc::new(kept.iter().map(|&p| there(p).then(|| ratio(sums[p], counts.count(p)))).collect::<Float64Array>())
+        }
+        Totals::Integers(sums) => match data_type {
+            DataType::Int64 => {
+                let fits = |p: usize| i64::try_from(sums[p]).map_err(|_| overflow());
+                let sums = kept.iter().map(|&p| there(p).then(|| fits(p)).transpose());
+                Arc::new(sums.collect::<DfResult<Int64Array>>()?)
+            }
+            DataType::UInt64 => {
+                let fits = |p: usize| u64::try_from(sums[p]).map_err(|_| overflow());
+                let sums = kept.iter().map(|&p| there(p).then(|| fits(p)).transpose());
+                Arc::new(sums.collect::<DfResult<UInt64Array>>()?)
+            }
+            other => return exec_err!("a sum of integers as {other}"),
+        },
+        Totals::Floats { scale, units, others } => {
+            let value = |p: usize| {
+                let other = u32::try_from(p).ok().and_then(|p| others.get(&p));
+                match average {
+                    true => scale.mean(units[p], other, counts.count(p)),
+                    false => scale.total(units[p], other),
+                }
+            };
+            Arc::new(kept.iter().map(|&p| there(p).then(|| value(p))).collect::<Float64Array>())
+        }
+        Totals::Extremes(best) if data_type.is_floating() => {
+            Arc::new(kept.iter().map(|&p| there(p).then(|| float_of_order(best[p]))).collect::<Float64Array>())
+        }
+        Totals::Extremes(best) => {
+            Arc::new(kept.iter().map(|&p| there(p).then(|| best[p])).collect::<Int64Array>())
+        }
+    };
+    Ok(if array.data_type() == data_type { array } else { cast(&array, data_type)? })
+}
+
+/// The float as an integer that sorts as it does: -0 before 0, every NaN the same and the greatest.
+pub(super) fn order_of_float(value: f64) -> i64 {
+    let value = if value.is_nan() { f64::NAN.abs() } else { value };
+    flip(value.to_bits().cast_signed())
+}
+
+pub(super) fn float_of_order(order: i64) -> f64 {
+    f64::from_bits(flip(order).cast_unsigned())
+}
+
+/// Its own inverse.
+fn flip(bits: i64) -> i64 {
+    bits ^ ((bits >> 63).cast_unsigned() >> 1).cast_signed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn floats_keep_their_order_as_integers_and_come_back() {
+        let floats = [f64::NEG_INFINITY, -1e300, -1.5, -5e-324, -0.0, 0.0, 5e-324, 1.5, 1e300, f64::INFINITY, f64::NAN];
+        let orders: Vec<i64> = floats.iter().map(|f| order_of_float(*f)).collect();
+        assert!(orders.is_sorted_by(|a, b| a < b));
+        let back: Vec<u64> = orders.iter().map(|o| float_of_order(*o).to_bits()).collect();
+        assert_eq!(back, floats.map(f64::to_bits));
+        assert_eq!(order_of_float(-f64::NAN), order_of_float(f64::NAN));
+    }
+}

@@ -1,0 +1,182 @@
+//! What is kept per position: counts, sums and extremes of the events that count there.
+//!
+//! An event that counts at the positions `from..to` is added to two cells or to few, never to each:
+//!
+//! * Counts and sums are *differences*: the value is added at `from` and taken out at `to`; a prefix sum over the key's
+//!   positions gives each position its own. All arithmetic is exact (see [`crate::exact`]), so nothing stays behind.
+//! * Extremes can't be taken out. A key's positions are the leaves of a tree, and the event goes to the O(log n) nodes that
+//!   cover the interval; a position's extreme is the best on its way to the root.
+//!
+//! ```text
+//! from..to = 1..4 of 4         node 1 [0..4)
+//!                          node 2 [0..2)   node 3 [2..4) *
+//!                        leaf 0   leaf 1 *   leaf 2   leaf 3
+//! ```
+
+use datafusion::common::HashMap;
+
+use crate::exact::{Cell, FloatCell, Scale};
+use crate::sweep::positions::Range;
+
+/// One quantity, for the positions of one shard. Positions count from the shard's first.
+#[derive(Debug)]
+pub(super) enum Track {
+    Count(Vec<i64>),
+    Integers(Vec<i128>),
+    Floats {
+        scale: Scale,
+        units: Vec<i128>,
+        /// Differences of values that do not fit the scale.
+        others: HashMap<u32, FloatCell>,
+    },
+    Extremes(Extremes),
+}
+
+/// The best value of each tree node. A key with the positions `start..end` has the nodes `2 * start..2 * end`.
+#[derive(Debug)]
+pub(super) struct Extremes {
+    nodes: Vec<i64>,
+    largest: bool,
+}
+
+/// The range of a key and an interval of it, from the start of the shard.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Interval {
+    pub key: (u32, u32),
+    pub from: u32,
+    pub to: u32,
+}
+
+impl Interval {
+    /// `from..to` of `range`, as positions of the shard that starts at `shard`.
+    pub(super) fn new(range: Range, (from, to): (u32, u32), shard: u32) -> Self {
+        Self { key: (range.start - shard, range.end - shard), from: from - shard, to: to - shard }
+    }
+
+    /// Where a difference ends; `None` at the key's end, where the prefix sum ends too.
+    fn end(self) -> Option<usize> {
+        (self.to < self.key.1).then_some(self.to as usize)
+    }
+}
+
+impl Track {
+    pub(super) fn count(&mut self, at: Interval) {
+        if let Self::Count(cells) = self {
+            cells[at.from as usize] += 1;
+            if let Some(end) = at.end() {
+                cells[end] -= 1;
+            }
+        }
+    }
+
+    pub(super) fn add_integer(&mut self, at: Interval, value: i64) {
+        if let Self::Integers(cells) = self {
+            cells[at.from as usize] += i128::from(value);
+            if let Some(end) = at.end() {
+                cells[end] -= i128::from(value);
+            }
+        }
+    }
+
+    pub(super) fn add_float(&mut self, at: Interval, value: f64) {
+        let Self::Floats { scale, units, others } = self else { return };
+        match scale.units(value) {
+            // Differences may wrap between positions; what they add up to does not.
+            Some(value) => {
+                let from = &mut units[at.from as usize];
+                *from = from.wrapping_add(value);
+                if let Some(end) = at.end() {
+                    units[end] = units[end].wrapping_sub(value);
+                }
+            }
+            None => {
+                others.entry(at.from).or_default().add(value);
+                if at.end().is_some() {
+                    others.entry(at.to).or_default().retract(value);
+                }
+            }
+        }
+    }
+
+    pub(super) fn add_extreme(&mut self, at: Interval, value: i64) {
+        if let Self::Extremes(extremes) = self {
+            extremes.add(at, value);
+        }
+    }
+
+    /// Bytes held for values that do not fit fixed-point cells.
+    pub(super) fn extra_size(&self) -> usize {
+        match self {
+            Self::Floats { others, .. } => others.capacity() * OTHER_BYTES,
+            _ => 0,
+        }
+    }
+}
+
+/// A map's entry of a [`FloatCell`] with some parts.
+const OTHER_BYTES: usize = size_of::<FloatCell>() + 64;
+
+impl Extremes {
+    pub(super) fn new(positions: usize, largest: bool) -> Self {
+        let none = if largest { i64::MIN } else { i64::MAX };
+        Self { nodes: vec![none; 2 * positions], largest }
+    }
+
+    fn better(&self, a: i64, b: i64) -> i64 {
+        if self.largest { a.max(b) } else { a.min(b) }
+    }
+
+    fn add(&mut self, at: Interval, value: i64) {
+        let (start, end) = at.key;
+        let (base, leaves) = (2 * start as usize, (end - start) as usize);
+        let (mut from, mut to) = ((at.from - start) as usize + leaves, (at.to - start) as usize + leaves);
+        while from < to {
+            if from % 2 == 1 {
+                self.nodes[base + from] = self.better(self.nodes[base + from], value);
+                from += 1;
+            }
+            if to % 2 == 1 {
+                to -= 1;
+                self.nodes[base + to] = self.better(self.nodes[base + to], value);
+            }
+            from /= 2;
+            to /= 2;
+        }
+    }
+
+    /// The best value at a position of a key; something arbitrary where no event counts.
+    pub(super) fn at(&self, (start, end): (u32, u32), position: u32) -> i64 {
+        let base = 2 * start as usize;
+        let mut node = (position - start + (end - start)) as usize;
+        let mut best = self.nodes[base + node];
+        while node > 1 {
+            node /= 2;
+            best = self.better(best, self.nodes[base + node]);
+        }
+        best
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tree_knows_the_extreme_of_every_position_under_any_intervals() {
+        for leaves in 1..20_u32 {
+            let mut extremes = Extremes::new(leaves as usize + 3, true);
+            let mut plain = vec![i64::MIN; leaves as usize];
+            let key = (3, 3 + leaves);
+            let mut value = 17_i64;
+            for from in 0..leaves {
+                for to in from..=leaves {
+                    value = (value * 31 + 7) % 1009;
+                    extremes.add(Interval { key, from: 3 + from, to: 3 + to }, value);
+                    plain[from as usize..to as usize].iter_mut().for_each(|p| *p = (*p).max(value));
+                    let found: Vec<i64> = (0..leaves).map(|p| extremes.at(key, 3 + p)).collect();
+                    assert_eq!(found, plain, "{leaves} leaves, {from}..{to}");
+                }
+            }
+        }
+    }
+}
