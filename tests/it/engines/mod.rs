@@ -66,6 +66,10 @@ fn check(seed: u64) {
     if let Some(difference) = first_difference(&reference, &rewrite) {
         panic!("reference and rewrite differ: {difference}\n{}", told());
     }
+    // The sweep, where a view is eligible.
+    if let Some(difference) = first_difference(&reference, &by(Engine::Auto)) {
+        panic!("reference and sweep differ: {difference}\n{}", told());
+    }
 }
 
 /// A slice of the seeds, so that slices run side by side.
