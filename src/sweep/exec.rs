@@ -4,9 +4,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::compute::concat_batches;
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::array::{AsArray, RecordBatch};
+use datafusion::arrow::compute::{concat_batches, sort_to_indices, take_record_batch};
+use datafusion::arrow::datatypes::{Int64Type, SchemaRef};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{exec_datafusion_err, internal_err};
 use datafusion::error::Result as DfResult;
@@ -166,7 +166,7 @@ impl Run {
         self,
     ) -> DfResult<impl futures::Stream<Item = DfResult<RecordBatch>> + Send> {
         let spine = collect(Arc::clone(&self.spine), Arc::clone(&self.context)).await?;
-        let spine = concat_batches(&self.spine.schema(), &spine)?;
+        let spine = by_observer(&concat_batches(&self.spine.schema(), &spine)?, &self.spec.observer)?;
         self.metrics.spine_rows.add(spine.num_rows());
         self.reservation.try_grow(spine.get_array_memory_size())?;
         let sweeper =
@@ -200,4 +200,15 @@ impl Run {
         });
         Ok(rows)
     }
+}
+
+/// Observers are numbered in the order of label times, but partitions come in any order.
+fn by_observer(spine: &RecordBatch, observer: &str) -> DfResult<RecordBatch> {
+    let numbers = spine.column_by_name(observer);
+    let numbers = numbers.ok_or_else(|| exec_datafusion_err!("the spine has no column `{observer}`"))?;
+    let sorted = numbers.as_primitive_opt::<Int64Type>().is_some_and(|n| n.values().is_sorted());
+    if sorted {
+        return Ok(spine.clone());
+    }
+    Ok(take_record_batch(spine, &sort_to_indices(numbers, None, None)?)?)
 }
