@@ -10,6 +10,7 @@ use crate::pipeline::reported::choice_report;
 use crate::plan::{Spines, shown};
 use crate::replay::{Engine, choose};
 use crate::report::ViewReport;
+use crate::source::Reading;
 
 /// One view, explained. Order of views is the order in which they depend on each other.
 #[derive(Debug, Clone, Serialize)]
@@ -53,7 +54,7 @@ fn explain_one(opened: &Opened, view: &View, engine: Engine) -> Result<Explained
     let failed = |e| Error::engine(format!("explain view `{}`", view.name), e);
     let keys: Vec<DataType> = view.keys.iter().map(|k| k.data_type.clone()).collect();
     let spines = Spines::empty(&keys, opened.options.now_unit).map_err(failed)?;
-    let choice = choose(view, &project.inputs.logs, &spines, None, &opened.session, engine)?;
+    let choice = choose(view, &project.inputs.logs, &spines, None, &opened.session, engine, Reading::Lean)?;
     let plan = match &choice.plan {
         Some(plan) => {
             let optimized = opened.session.state().optimize(plan).map_err(failed)?;

@@ -32,7 +32,7 @@ pub(super) fn rewrite(rewriter: &Rewriter, aggregate: &Aggregate, binding: &Bind
     let below = substituted(binding, &outputs).unwrap_or_default();
     let input = rewriter.rewrite(&aggregate.input, &below)?;
     if let Relation::Live(live) = &input
-        && rewriter.sweeping
+        && rewriter.options.sweeping
     {
         match fuse::fuse(rewriter, aggregate, live, &below)? {
             Ok(swept) => {

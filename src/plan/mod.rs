@@ -44,5 +44,5 @@ mod window;
 
 pub use display::shown;
 pub use relation::{AsOf, Live, Read, Relation};
-pub use rewriter::{Lookback, Rewritten, Unsupported, normalise, rewrite_view};
+pub use rewriter::{Lookback, RewriteOptions, Rewritten, Unsupported, normalise, rewrite_view};
 pub use spine::{Observers, Spine, SpineKind, Spines};

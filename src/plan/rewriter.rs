@@ -15,7 +15,7 @@ use crate::plan::bounds;
 use crate::plan::relation::{AsOf, Live, Read, Relation, bind_time, mentions_time};
 use crate::plan::spine::{Spine, SpineKind, Spines};
 use crate::plan::{aggregate, alias, constant, filter, join, limit, projection, scan, union, unnest, window};
-use crate::source::Log;
+use crate::source::{Log, Reading};
 pub(super) use crate::sql::{named, with_windows};
 
 /// Why a plan can't be rewritten.
@@ -56,14 +56,21 @@ pub struct Lookback {
     pub duration: Option<String>,
 }
 
+/// Which operators beside DataFusion's own a rewrite may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RewriteOptions {
+    /// Whether aggregates may be swept.
+    pub sweeping: bool,
+    pub reading: Reading,
+}
+
 /// One rewrite under way.
 pub(super) struct Rewriter<'a> {
     pub logs: &'a [Log],
     pub spines: &'a Spines,
     /// First and last label time, nanoseconds; `None` where labels were not read: then nothing is pruned.
     pub times: Option<(i64, i64)>,
-    /// Whether aggregates may be swept.
-    pub sweeping: bool,
+    pub options: RewriteOptions,
     names: Cell<usize>,
     sweeps: Cell<usize>,
     stabs: RefCell<Vec<String>>,
@@ -101,13 +108,13 @@ pub fn rewrite_view(
     logs: &[Log],
     spines: &Spines,
     times: Option<(i64, i64)>,
-    sweeping: bool,
+    options: RewriteOptions,
 ) -> Outcome<Rewritten> {
     let rewriter = Rewriter {
         logs,
         spines,
         times,
-        sweeping,
+        options,
         names: Cell::new(0),
         sweeps: Cell::new(0),
         stabs: RefCell::new(Vec::new()),

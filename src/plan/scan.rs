@@ -29,7 +29,7 @@ pub(super) fn rewrite(rewriter: &Rewriter, scan: &TableScan) -> Outcome {
         wanted.push(time);
     }
     let name: &TableReference = &scan.table_name;
-    let plan = log.live(name, &wanted, rewriter.times.map(|t| t.1))?;
+    let plan = log.live(name, &wanted, rewriter.times.map(|t| t.1), rewriter.options.reading)?;
     let (from, until) = (rewriter.fresh("from"), rewriter.fresh("until"));
     let mut kept: Vec<Expr> = columns.iter().cloned().map(Expr::Column).collect();
     kept.push(Expr::Column(Column::new_unqualified(FROM)).alias(&from));

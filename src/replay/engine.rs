@@ -12,11 +12,11 @@ use crate::analysis::{Project, View};
 use crate::error::{Error, Result};
 use crate::finding::Finding;
 use crate::monitor::Monitor;
-use crate::plan::{Lookback, Rewritten, Spines, normalise, rewrite_view};
+use crate::plan::{Lookback, RewriteOptions, Rewritten, Spines, normalise, rewrite_view};
 use crate::replay::observers::LabelObservers;
 use crate::replay::values::ViewValues;
 use crate::replay::{reference, set};
-use crate::source::{Labels, Log};
+use crate::source::{Labels, Log, Reading, TiedCopies};
 
 /// The engines, and `Auto`: the fastest that takes the view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -85,6 +85,7 @@ pub fn choose(
     times: Option<(i64, i64)>,
     session: &SessionContext,
     requested: Engine,
+    reading: Reading,
 ) -> Result<EngineChoice> {
     let refused = |reason: &str| {
         Error::input(
@@ -102,8 +103,10 @@ pub fn choose(
     let rewritten: Result<Rewritten, String> = normalise(&view.plan, &session.state())
         .map_err(|e| e.strip_backtrace())
         .and_then(|plan| {
-            let sweeping = matches!(requested, Engine::Auto | Engine::Sweep);
-            rewrite_view(view, &plan, logs, spines, times, sweeping).map_err(|e| e.to_string())
+            let own = matches!(requested, Engine::Auto | Engine::Sweep);
+            let options =
+                RewriteOptions { sweeping: own, reading: if own { reading } else { Reading::Full } };
+            rewrite_view(view, &plan, logs, spines, times, options).map_err(|e| e.to_string())
         });
     match (rewritten, requested) {
         (Ok(done), Engine::Reference) => Ok(by_reference("asked for".to_string(), done.lookbacks)),
@@ -158,12 +161,20 @@ pub async fn replay(
     for view in project.views.iter().filter(|v| !v.is_helper()) {
         let failed = |e| Error::engine(format!("replay view `{}`", view.name), e);
         let observers = LabelObservers::new(labels, &view.keys, unit).map_err(failed)?;
-        let mut choice = choose(view, logs, &observers.spines, times, session, options.engine)?;
+        let spines = &observers.spines;
+        let mut choice = choose(view, logs, spines, times, session, options.engine, Reading::Lean)?;
         let mut done = match &choice.plan {
             Some(plan) => Some(set::run(view, plan.clone(), &observers, labels, session, monitor).await),
             None => None,
         };
         monitor.end();
+        if matches!(&done, Some(Err(Error::Engine { source, .. })) if TiedCopies::is(source)) {
+            choice = choose(view, logs, spines, times, session, options.engine, Reading::Full)?;
+            if let Some(plan) = &choice.plan {
+                done = Some(set::run(view, plan.clone(), &observers, labels, session, monitor).await);
+            }
+            monitor.end();
+        }
         // An expression that fails on a row which no label sees fails in no query of the law.
         if let Some(Err(e)) = &done
             && options.engine == Engine::Auto

@@ -13,6 +13,7 @@
 //! Canonical columns: all timestamps are instants, shown in UTC. Naive ones are local time of the declared `timezone`. (If
 //! they stayed naive, DataFusion would read them as local time of whatever zone they are compared with.)
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono_tz::Tz;
@@ -30,6 +31,7 @@ use datafusion::logical_expr::{
 
 use crate::config::{Config, FutureEvents, Source, SourceKind, Tie};
 use crate::finding::Finding;
+use crate::source::delivery::{FirstArrival, FirstArrivalSpec, is_plain_id};
 use crate::source::functions::{instant_ns, local_to_utc, order_key};
 use crate::source::table::{ParquetTable, column};
 use crate::source::time::ticks_until;
@@ -43,6 +45,15 @@ pub const UNTIL: &str = "__backcast_until";
 const RAW: &str = "__raw";
 /// A local time is off its UTC reading by less than this.
 const WIDEST_OFFSET_NS: i64 = 36 * 3_600_000_000_000;
+
+/// How redelivered rows are told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// By ids and times alone, without a sort; fails with [`super::TiedCopies`] where that does not decide.
+    Lean,
+    /// By all columns of the source, sorted.
+    Full,
+}
 
 /// One source, opened: its files listed, its columns checked.
 #[derive(Debug, Clone)]
@@ -122,14 +133,51 @@ impl Log {
     ///
     /// # Errors
     /// Only where a plan can't be built, which is a defect.
-    pub fn live(&self, name: &TableReference, columns: &[usize], latest_ns: Option<i64>) -> DfResult<LogicalPlan> {
+    pub fn live(
+        &self,
+        name: &TableReference,
+        columns: &[usize],
+        latest_ns: Option<i64>,
+        reading: Reading,
+    ) -> DfResult<LogicalPlan> {
         let hidden: &[&str] = if self.has_until() { &[FROM, UNTIL] } else { &[FROM] };
         let picked = columns.iter().map(|&i| {
             let field = self.schema.field(i).name();
             Expr::Column(Column::new_unqualified(field)).alias_qualified(Some(name.clone()), field)
         });
         let hidden = hidden.iter().map(|h| Expr::Column(Column::new_unqualified(*h)));
-        self.counted(columns, latest_ns)?.project(picked.chain(hidden).collect::<Vec<_>>())?.build()
+        let counted = match reading {
+            Reading::Lean if self.can_pass() => self.first_arrivals(columns, latest_ns)?,
+            _ => self.counted(columns, latest_ns)?,
+        };
+        counted.project(picked.chain(hidden).collect::<Vec<_>>())?.build()
+    }
+
+    /// Whether redelivered rows can be told by their ids' hashes, and each id's row is the same at every instant.
+    fn can_pass(&self) -> bool {
+        let plain = |id: &String| self.schema.field_with_name(id).is_ok_and(|f| is_plain_id(f.data_type()));
+        !self.config.id.is_empty() && !self.has_until() && self.config.id.iter().all(plain)
+    }
+
+    /// As [`Log::counted`], without a sort and without columns that are only read to tell tied rows apart.
+    fn first_arrivals(&self, columns: &[usize], latest_ns: Option<i64>) -> DfResult<LogicalPlanBuilder> {
+        let raw_schema = datafusion::catalog::TableProvider::schema(self.table.as_ref());
+        let scan = || {
+            LogicalPlanBuilder::scan(RAW, provider_as_source(Arc::clone(&self.table) as _), None)?
+                .filter(self.reachable(&raw_schema, latest_ns))
+        };
+        let index = |name: &String| self.schema.index_of(name);
+        let ids = self.config.id.iter().map(index).collect::<Result<Vec<usize>, _>>()?;
+        let mut order = vec![self.available_at().to_string(), self.config.time.clone()];
+        order.dedup();
+        let times = order.iter().map(index).collect::<Result<Vec<usize>, _>>()?;
+        let needed: BTreeSet<usize> = columns.iter().chain(&ids).chain(&times).copied().collect();
+        let mut exprs: Vec<Expr> = needed.iter().map(|&i| self.canonical(i)).collect();
+        exprs.push(self.from().alias(FROM));
+        let rows = scan()?.project(exprs)?.build()?;
+        let id_columns: Vec<Expr> = ids.iter().map(|&i| self.canonical(i)).collect();
+        let spec = FirstArrivalSpec { ids: self.config.id.clone(), order, rows: self.table.rows() };
+        Ok(LogicalPlanBuilder::from(FirstArrival::plan(scan()?.project(id_columns)?.build()?, rows, spec)))
     }
 
     /// Canonical columns with the hidden ones, redelivery and versions resolved. Columns may be more than asked for.

@@ -4,6 +4,7 @@
 //! whole to be looked at. All storage, local disk too, goes through `object_store`.
 
 mod barrier;
+mod delivery;
 mod files;
 mod functions;
 mod labels;
@@ -14,10 +15,11 @@ mod table;
 pub mod time;
 mod widen;
 
+pub use delivery::{DeliveryPlanner, TiedCopies};
 pub use files::{DataFile, Files, list};
 pub use functions::{instant_ns, order_key, orderable};
 pub use labels::{LabelTable, Labels};
-pub use log::{FROM, Log, LogCounts, UNTIL, timestamp};
+pub use log::{FROM, Log, LogCounts, Reading, UNTIL, timestamp};
 pub use schema::{FileSchemas, merge, plain_type, read_footers};
 pub use store::{Location, Stores};
 pub use table::{ParquetTable, column};

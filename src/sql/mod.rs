@@ -9,6 +9,7 @@ mod joins;
 mod names;
 mod now;
 mod parse;
+mod planner;
 mod refuse;
 mod session;
 mod ties;

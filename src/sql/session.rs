@@ -10,8 +10,9 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::error::{Error, Result};
+use crate::sql::planner::Planner;
 use crate::sql::{aggregates, filters, joins, now, zones};
-use crate::sweep::SweepPlanner;
+
 
 /// What a session is made with.
 #[derive(Debug, Clone)]
@@ -77,7 +78,7 @@ pub fn new_session(options: &SessionOptions, runtime: Arc<RuntimeEnv>) -> Sessio
         .with_config(config)
         .with_runtime_env(runtime)
         .with_default_features()
-        .with_query_planner(Arc::new(SweepPlanner))
+        .with_query_planner(Arc::new(Planner))
         .with_optimizer_rules(rules)
         .with_physical_optimizer_rules(filters::physical_rules())
         .build();

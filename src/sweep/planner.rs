@@ -5,30 +5,17 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::catalog::Session;
 use datafusion::error::Result as DfResult;
-use datafusion::execution::context::QueryPlanner;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{LogicalPlan, UserDefinedLogicalNode};
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
+use datafusion::physical_planner::{ExtensionPlanner, PhysicalPlanner};
 
 use crate::sweep::exec::SweepExec;
 use crate::sweep::node::Sweep;
 
-/// DataFusion's planner, and sweeps.
+/// Plans [`Sweep`].
 #[derive(Debug)]
 pub struct SweepPlanner;
-
-#[async_trait]
-impl QueryPlanner for SweepPlanner {
-    async fn create_physical_plan(
-        &self,
-        plan: &LogicalPlan,
-        state: &dyn Session,
-    ) -> DfResult<Arc<dyn ExecutionPlan>> {
-        let planner = DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(SweepPlanner)]);
-        planner.create_physical_plan(plan, state).await
-    }
-}
 
 #[async_trait]
 impl ExtensionPlanner for SweepPlanner {

@@ -1,0 +1,358 @@
+//! The physical operator. As many output partitions as the rows have; the last to end gives out the rows that waited.
+
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array};
+use datafusion::arrow::compute::{cast, concat_batches, filter_record_batch, not, take_record_batch};
+use datafusion::arrow::datatypes::{DataType, Int64Type, SchemaRef};
+use datafusion::arrow::row::{RowConverter, Rows, SortField};
+use datafusion::catalog::Session;
+use datafusion::common::hash_map::Entry;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{HashMap, exec_datafusion_err, internal_err};
+use datafusion::error::{DataFusionError, Result as DfResult};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
+use datafusion::logical_expr::{LogicalPlan, UserDefinedLogicalNode};
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, ExecutionPlanProperties, Partitioning, PlanProperties,
+};
+use datafusion::physical_planner::{ExtensionPlanner, PhysicalPlanner};
+use futures::{StreamExt, TryStreamExt};
+use tokio::sync::OnceCell;
+use tokio::task::JoinSet;
+
+use crate::source::delivery::node::{FirstArrival, FirstArrivalSpec};
+use crate::source::delivery::repeated::Repeated;
+
+/// Rows of one id arrived at the same time and differ: which is the first depends on columns that were not read.
+#[derive(Debug, thiserror::Error)]
+#[error("rows with one id arrived at the same time with different values")]
+pub struct TiedCopies;
+
+impl TiedCopies {
+    /// Whether an error is this one.
+    pub fn is(error: &DataFusionError) -> bool {
+        matches!(error.find_root(), DataFusionError::External(inner) if inner.is::<Self>())
+    }
+}
+
+/// The physical operator.
+#[derive(Debug)]
+pub(super) struct FirstArrivalExec {
+    ids: Arc<dyn ExecutionPlan>,
+    rows: Arc<dyn ExecutionPlan>,
+    spec: Arc<FirstArrivalSpec>,
+    shared: Arc<Shared>,
+    properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+/// What the partitions of one execution have in common.
+#[derive(Debug)]
+struct Shared {
+    repeated: OnceCell<(Repeated, MemoryReservation)>,
+    /// Rows that wait, and the memory they take.
+    waiting: Mutex<(Vec<RecordBatch>, Vec<MemoryReservation>)>,
+    /// Partitions that still read.
+    reading: AtomicUsize,
+}
+
+impl FirstArrivalExec {
+    fn new(ids: Arc<dyn ExecutionPlan>, rows: Arc<dyn ExecutionPlan>, spec: Arc<FirstArrivalSpec>) -> Self {
+        let partitions = rows.output_partitioning().partition_count();
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(rows.schema()),
+            Partitioning::UnknownPartitioning(partitions),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        );
+        let shared = Shared {
+            repeated: OnceCell::new(),
+            waiting: Mutex::default(),
+            reading: AtomicUsize::new(partitions),
+        };
+        Self {
+            ids,
+            rows,
+            spec,
+            shared: Arc::new(shared),
+            properties: Arc::new(properties),
+            metrics: ExecutionPlanMetricsSet::new(),
+        }
+    }
+}
+
+impl DisplayAs for FirstArrivalExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "FirstArrivalExec: id=[{}], first by [{}]", self.spec.ids.join(", "), self.spec.order.join(", "))
+    }
+}
+
+impl ExecutionPlan for FirstArrivalExec {
+    fn name(&self) -> &'static str {
+        "FirstArrivalExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn required_input_distribution(&self) -> Vec<Distribution> {
+        vec![Distribution::UnspecifiedDistribution; 2]
+    }
+
+    fn maintains_input_order(&self) -> Vec<bool> {
+        vec![false, false]
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.ids, &self.rows]
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> DfResult<TreeNodeRecursion>,
+    ) -> DfResult<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> DfResult<Arc<dyn ExecutionPlan>> {
+        match <[Arc<dyn ExecutionPlan>; 2]>::try_from(children) {
+            Ok([ids, rows]) => Ok(Arc::new(Self::new(ids, rows, Arc::clone(&self.spec)))),
+            Err(_) => internal_err!("a first arrival has ids and rows"),
+        }
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> DfResult<SendableRecordBatchStream> {
+        let waiting_rows = MetricBuilder::new(&self.metrics).counter("waiting_rows", partition);
+        let part = Part {
+            ids: Arc::clone(&self.ids),
+            rows: self.rows.execute(partition, Arc::clone(&context))?,
+            spec: Arc::clone(&self.spec),
+            shared: Arc::clone(&self.shared),
+            reservation: Some(MemoryConsumer::new("FirstArrivalExec").register(context.memory_pool())),
+            context,
+            schema: self.schema(),
+            metrics: BaselineMetrics::new(&self.metrics, partition),
+            waiting_rows,
+            ended: false,
+        };
+        let batches = futures::stream::try_unfold(part, |mut part| async move {
+            let batch = part.next().await?;
+            Ok(batch.map(|batch| (batch, part)))
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), batches.into_stream())))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+}
+
+/// One partition, being read.
+struct Part {
+    ids: Arc<dyn ExecutionPlan>,
+    rows: SendableRecordBatchStream,
+    spec: Arc<FirstArrivalSpec>,
+    shared: Arc<Shared>,
+    context: Arc<TaskContext>,
+    reservation: Option<MemoryReservation>,
+    schema: SchemaRef,
+    metrics: BaselineMetrics,
+    waiting_rows: datafusion::physical_plan::metrics::Count,
+    ended: bool,
+}
+
+impl Part {
+    /// The next rows that count, if any.
+    async fn next(&mut self) -> DfResult<Option<RecordBatch>> {
+        if self.ended {
+            return Ok(None);
+        }
+        let (ids, spec, context) = (Arc::clone(&self.ids), Arc::clone(&self.spec), Arc::clone(&self.context));
+        let shared = Arc::clone(&self.shared);
+        let (repeated, _) = shared.repeated.get_or_try_init(|| read_ids(ids, spec, context)).await?;
+        while let Some(batch) = self.rows.next().await.transpose()? {
+            let compute = self.metrics.elapsed_compute().clone();
+            let _timer = compute.timer();
+            let waits = BooleanArray::from(repeated.maybe(&columns(&batch, &self.spec.ids)?)?);
+            if waits.true_count() == 0 {
+                self.metrics.record_output(batch.num_rows());
+                return Ok(Some(batch));
+            }
+            let waiting = filter_record_batch(&batch, &waits)?;
+            if let Some(reservation) = &self.reservation {
+                reservation.try_grow(waiting.get_array_memory_size())?;
+            }
+            self.waiting_rows.add(waiting.num_rows());
+            self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner).0.push(waiting);
+            let passing = filter_record_batch(&batch, &not(&waits)?)?;
+            if passing.num_rows() > 0 {
+                self.metrics.record_output(passing.num_rows());
+                return Ok(Some(passing));
+            }
+        }
+        self.ended = true;
+        let mut held = self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        held.1.extend(self.reservation.take());
+        if self.shared.reading.fetch_sub(1, Ordering::AcqRel) > 1 {
+            return Ok(None);
+        }
+        let (waiting, _reservations) = std::mem::take(&mut *held);
+        drop(held);
+        let waiting = concat_batches(&self.schema, &waiting)?;
+        let first = first_of_each(&waiting, &self.spec)?;
+        self.metrics.record_output(first.num_rows());
+        Ok(Some(first))
+    }
+}
+
+/// All ids, read on all partitions at once.
+async fn read_ids(
+    ids: Arc<dyn ExecutionPlan>,
+    spec: Arc<FirstArrivalSpec>,
+    context: Arc<TaskContext>,
+) -> DfResult<(Repeated, MemoryReservation)> {
+    let reservation = MemoryConsumer::new("FirstArrivalExec[ids]").register(context.memory_pool());
+    reservation.try_grow(Repeated::size(spec.rows))?;
+    let repeated = Arc::new(Repeated::new(spec.rows));
+    let mut tasks: JoinSet<DfResult<()>> = JoinSet::new();
+    for partition in 0..ids.output_partitioning().partition_count() {
+        let mut batches = ids.execute(partition, Arc::clone(&context))?;
+        let (repeated, spec) = (Arc::clone(&repeated), Arc::clone(&spec));
+        tasks.spawn(async move {
+            while let Some(batch) = batches.next().await.transpose()? {
+                repeated.note(&columns(&batch, &spec.ids)?)?;
+            }
+            Ok(())
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        done.map_err(|e| exec_datafusion_err!("reading ids ended: {e}"))??;
+    }
+    let repeated = Arc::into_inner(repeated).ok_or_else(|| exec_datafusion_err!("ids are still being read"))?;
+    Ok((repeated, reservation))
+}
+
+fn columns(batch: &RecordBatch, names: &[String]) -> DfResult<Vec<ArrayRef>> {
+    let column = |name: &String| {
+        batch.column_by_name(name).cloned().ok_or_else(|| exec_datafusion_err!("rows have no column `{name}`"))
+    };
+    names.iter().map(column).collect()
+}
+
+/// The first row of each id, in the order in which ids come.
+fn first_of_each(rows: &RecordBatch, spec: &FirstArrivalSpec) -> DfResult<RecordBatch> {
+    let ids = encoded(&columns(rows, &spec.ids)?)?;
+    let times = columns(rows, &spec.order)?
+        .iter()
+        .map(|c| Ok(cast(c, &DataType::Int64)?.as_primitive::<Int64Type>().clone()))
+        .collect::<DfResult<Vec<_>>>()?;
+    let time = |row: usize| times.iter().map(|t| t.value(row)).collect::<Vec<i64>>();
+    let values = encoded(rows.columns())?;
+    let mut first: Vec<u32> = Vec::new();
+    let mut known: HashMap<&[u8], usize> = HashMap::default();
+    let mut tied: Vec<bool> = Vec::new();
+    for row in 0..rows.num_rows() {
+        let number = u32::try_from(row).map_err(|_| exec_datafusion_err!("too many redelivered rows"))?;
+        match known.entry(ids.row(row).data()) {
+            Entry::Vacant(entry) => {
+                entry.insert(first.len());
+                first.push(number);
+                tied.push(false);
+            }
+            Entry::Occupied(entry) => {
+                let at = *entry.get();
+                let best = first[at] as usize;
+                match time(row).cmp(&time(best)) {
+                    std::cmp::Ordering::Less => (first[at], tied[at]) = (number, false),
+                    std::cmp::Ordering::Equal if values.row(row) != values.row(best) => tied[at] = true,
+                    _ => {}
+                }
+            }
+        }
+    }
+    if tied.contains(&true) {
+        return Err(DataFusionError::External(Box::new(TiedCopies)));
+    }
+    Ok(take_record_batch(rows, &UInt32Array::from(first))?)
+}
+
+fn encoded(columns: &[ArrayRef]) -> DfResult<Rows> {
+    let fields = columns.iter().map(|c| SortField::new(c.data_type().clone())).collect();
+    Ok(RowConverter::new(fields)?.convert_columns(columns)?)
+}
+
+/// Plans [`FirstArrival`].
+#[derive(Debug)]
+pub struct DeliveryPlanner;
+
+#[async_trait]
+impl ExtensionPlanner for DeliveryPlanner {
+    async fn plan_extension(
+        &self,
+        _planner: &dyn PhysicalPlanner,
+        node: &dyn UserDefinedLogicalNode,
+        _logical_inputs: &[&LogicalPlan],
+        physical_inputs: &[Arc<dyn ExecutionPlan>],
+        _state: &dyn Session,
+        _context: &PhysicalPlanningContext,
+    ) -> DfResult<Option<Arc<dyn ExecutionPlan>>> {
+        let (Some(first), [ids, rows]) = (node.as_any().downcast_ref::<FirstArrival>(), physical_inputs) else {
+            return Ok(None);
+        };
+        let spec = Arc::new(first.spec.clone());
+        Ok(Some(Arc::new(FirstArrivalExec::new(Arc::clone(ids), Arc::clone(rows), spec))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafusion::arrow::array::Int64Array;
+
+    fn rows(ids: &[i64], arrived: &[i64], values: &[i64]) -> RecordBatch {
+        let column = |v: &[i64]| Arc::new(Int64Array::from(v.to_vec())) as ArrayRef;
+        RecordBatch::try_from_iter([("id", column(ids)), ("at", column(arrived)), ("v", column(values))]).unwrap()
+    }
+
+    fn spec() -> FirstArrivalSpec {
+        FirstArrivalSpec { ids: vec!["id".into()], order: vec!["at".into()], rows: 10 }
+    }
+
+    #[test]
+    fn the_first_arrival_of_each_id_is_kept() {
+        let found = first_of_each(&rows(&[7, 8, 7, 7], &[5, 1, 3, 4], &[1, 2, 3, 4]), &spec()).unwrap();
+        assert_eq!(found, rows(&[7, 8], &[3, 1], &[3, 2]));
+    }
+
+    #[test]
+    fn equal_copies_are_one_and_different_ones_at_the_same_time_are_refused() {
+        let found = first_of_each(&rows(&[7, 7], &[5, 5], &[1, 1]), &spec()).unwrap();
+        assert_eq!(found.num_rows(), 1);
+        let refused = first_of_each(&rows(&[7, 7], &[5, 5], &[1, 2]), &spec()).unwrap_err();
+        assert!(TiedCopies::is(&refused), "{refused}");
+        // A tie that an earlier row beats is none.
+        let found = first_of_each(&rows(&[7, 7, 7], &[5, 5, 4], &[1, 2, 3]), &spec()).unwrap();
+        assert_eq!(found, rows(&[7], &[4], &[3]));
+    }
+
+    #[test]
+    fn no_repeated_id_is_missed_and_few_others_are_held() {
+        let repeated = Repeated::new(1000);
+        let ids: Vec<i64> = (0..1000).chain([3, 500]).collect();
+        repeated.note(&[Arc::new(Int64Array::from(ids)) as ArrayRef]).unwrap();
+        let maybe = repeated.maybe(&[Arc::new(Int64Array::from_iter_values(0..1000)) as ArrayRef]).unwrap();
+        assert!(maybe[3] && maybe[500]);
+        assert!(maybe.iter().filter(|m| **m).count() < 150);
+    }
+}
