@@ -28,7 +28,7 @@ pub(in crate::source) struct FirstArrival {
 
 impl FirstArrival {
     /// The operator as a plan: `ids` has the id columns of the same rows that `rows` has.
-    pub fn plan(ids: LogicalPlan, rows: LogicalPlan, spec: FirstArrivalSpec) -> LogicalPlan {
+    pub(in crate::source) fn plan(ids: LogicalPlan, rows: LogicalPlan, spec: FirstArrivalSpec) -> LogicalPlan {
         LogicalPlan::Extension(Extension { node: Arc::new(Self { ids, rows, spec }) })
     }
 }
