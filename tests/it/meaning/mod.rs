@@ -4,6 +4,7 @@ mod changelogs;
 mod files;
 mod keys;
 mod numbers;
+mod profiles;
 mod redelivery;
 mod time;
 mod visibility;
