@@ -433,7 +433,9 @@ fn features(
         let when_missing = match set.and_then(|s| s.when_missing.as_ref()) {
             Some(literal) if is_null_of_a_number(literal, &data_type) => None,
             Some(literal) => default("when_missing", Some(literal)),
-            None if missing_is_zero(plan, index, config.project.missing) => scalar_of(&Literal::Integer(0), &data_type).ok(),
+            None if missing_is_zero(plan, index, config.project.missing) => {
+                scalar_of(&Literal::Integer(0), &data_type).ok()
+            }
             None => None,
         };
         let when_null = default("when_null", set.and_then(|s| s.when_null.as_ref()));

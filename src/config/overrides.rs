@@ -8,8 +8,8 @@ use std::sync::Arc;
 use super::check::join;
 use super::keys::ROOT;
 use super::kind::{Kind, Table};
-use super::tree::{self, Entry, Node, Spot, Text, Value};
 use super::places::FLAG;
+use super::tree::{self, Entry, Node, Spot, Text, Value};
 use super::values::may_hold_secret;
 use crate::finding::{Finding, Place};
 

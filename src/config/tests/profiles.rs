@@ -34,7 +34,11 @@ fn every_profile_sets_what_its_table_says_and_says_where_it_came_from() {
             let key = key.replace('*', "events");
             let choice = choice(&config, &key);
             assert_eq!(choice.value, value.json(), "{}: {key}", profile.name);
-            assert_eq!((choice.origin.from, choice.origin.at.as_deref()), (Layer::Profile, Some(profile.name)), "{key}");
+            assert_eq!(
+                (choice.origin.from, choice.origin.at.as_deref()),
+                (Layer::Profile, Some(profile.name)),
+                "{key}"
+            );
         }
     }
 }
@@ -133,7 +137,10 @@ fn a_choice_names_its_key_as_set_takes_it() {
     let findings = Project::new(&text).load(&[]).err().unwrap_or_default();
     // A name with a blank is refused, so quoted keys come from columns alone.
     assert!(!findings.is_empty());
-    assert_eq!(crate::config::dotted(&["views", "v", "features", "a b", "when_missing"]), "views.v.features.\"a b\".when_missing");
+    assert_eq!(
+        crate::config::dotted(&["views", "v", "features", "a b", "when_missing"]),
+        "views.v.features.\"a b\".when_missing"
+    );
 }
 
 const BEGIN: &str = "<!-- The table below is held against the code: UPDATE_DOCS=1 cargo test profiles -->\n";
@@ -152,7 +159,8 @@ fn table_of_docs() -> String {
         }
     }
     let default = |key: &str| choice(&loaded(MINIMAL), &key.replace('*', "events")).value;
-    let mut rows: Vec<Vec<String>> = vec![["key", "no profile"].into_iter().chain(NAMES.iter().copied()).map(str::to_string).collect()];
+    let mut rows: Vec<Vec<String>> =
+        vec![["key", "no profile"].into_iter().chain(NAMES.iter().copied()).map(str::to_string).collect()];
     rows.push(vec!["---".to_string(); rows[0].len()]);
     for key in keys {
         let built_in = format!("`{}`", default(key).as_str().unwrap());

@@ -17,11 +17,16 @@ fn said<'a>(choices: &'a Value, key: &str) -> &'a Value {
 
 #[test]
 fn json_of_explain_has_every_choice_with_its_value_and_its_origin() {
-    let ran = project().backcast(&["explain", "--format", "json", "--set", "labels.tie=exclude"]).exits_with(0);
+    let project = project();
+    let at = |text: &str| {
+        let line = project.config_text().lines().position(|line| line.starts_with(text)).unwrap() + 1;
+        json!(format!("backcast.toml:{line}"))
+    };
+    let ran = project.backcast(&["explain", "--format", "json", "--set", "labels.tie=exclude"]).exits_with(0);
     let document = ran.json();
     let choices = &document["choices"];
     for (key, value, from, at) in [
-        ("project.profile", json!("tecton"), "file", json!("backcast.toml:2")),
+        ("project.profile", json!("tecton"), "file", at("profile")),
         ("labels.tie", json!("exclude"), "flag", json!("--set labels.tie=exclude")),
         ("labels.timezone", json!("UTC"), "profile", json!("tecton")),
         ("sources.events.future_events", json!("hidden"), "profile", json!("tecton")),
@@ -29,9 +34,9 @@ fn json_of_explain_has_every_choice_with_its_value_and_its_origin() {
         ("sources.events.delay", json!("0s"), "default", json!(null)),
         ("sources.events.timezone", json!("UTC"), "profile", json!("tecton")),
         ("views.v.features.n.when_missing", json!(0), "profile", json!("tecton")),
-        ("views.v.features.n.when_null", json!(7), "file", json!("backcast.toml:23")),
-        ("views.v.features.n.tolerance", json!({"abs": 0.5, "rel": 0.0}), "file", json!("backcast.toml:24")),
-        ("diff.agreement", json!(0.9), "file", json!("backcast.toml:26")),
+        ("views.v.features.n.when_null", json!(7), "file", at("when_null")),
+        ("views.v.features.n.tolerance", json!({"abs": 0.5, "rel": 0.0}), "file", at("tolerance")),
+        ("diff.agreement", json!(0.9), "file", at("agreement")),
         ("diff.tolerance.abs", json!(0.0), "default", json!(null)),
         ("dataset.unrecoverable", json!(null), "default", json!(null)),
     ] {

@@ -110,8 +110,11 @@ fn a_distinct_count_is_0_where_the_system_says_so() {
 
 #[test]
 fn a_count_of_a_view_on_a_view_is_a_count() {
-    let project = project("tecton", "SELECT \"user\", c AS n FROM counts", "")
-        .view_with("counts", "helper = true", "SELECT \"user\", count(*) AS c FROM events GROUP BY 1");
+    let project = project("tecton", "SELECT \"user\", c AS n FROM counts", "").view_with(
+        "counts",
+        "helper = true",
+        "SELECT \"user\", count(*) AS c FROM events GROUP BY 1",
+    );
     assert_eq!(shown(&project.dataset(), "n"), ["2", "0"]);
 }
 
@@ -124,7 +127,8 @@ fn what_is_said_of_a_feature_is_stronger_than_the_profile() {
             assert_eq!(shown(&project(profile, sql, &features).dataset(), "n")[1], b, "{profile}");
         }
     }
-    let text = project("", "SELECT \"user\", max(\"user\") AS n FROM events GROUP BY 1", "features.n.when_missing = \"null\"");
+    let text =
+        project("", "SELECT \"user\", max(\"user\") AS n FROM events GROUP BY 1", "features.n.when_missing = \"null\"");
     assert_eq!(shown(&text.dataset(), "n"), ["a", "null"], "of a text it is text");
 }
 
@@ -132,7 +136,8 @@ fn what_is_said_of_a_feature_is_stronger_than_the_profile() {
 fn both_engines_replay_a_profile() {
     let sql = "SELECT \"user\", sum(v) AS s, count(*) AS n FROM events WHERE ts > NOW() - INTERVAL '1 hour' GROUP BY 1";
     for profile in PROFILES {
-        let [reference, rewrite] = [Engine::Reference, Engine::Rewrite].map(|e| project(profile, sql, "").by(e).unwrap());
+        let [reference, rewrite] =
+            [Engine::Reference, Engine::Rewrite].map(|e| project(profile, sql, "").by(e).unwrap());
         assert_eq!(reference, rewrite, "{profile}");
     }
 }
