@@ -30,6 +30,7 @@ mod bounds;
 mod constant;
 mod display;
 mod filter;
+mod grouping;
 mod join;
 mod limit;
 mod projection;

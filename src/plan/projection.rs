@@ -49,7 +49,12 @@ pub(super) fn project(
 }
 
 /// A live projection: the columns that conditions and reads need go along under hidden names.
-fn carry(rewriter: &Rewriter, live: Live, outputs: Vec<(Column, Expr)>, columns: Vec<Column>) -> Outcome<Live> {
+pub(super) fn carry(
+    rewriter: &Rewriter,
+    live: Live,
+    outputs: Vec<(Column, Expr)>,
+    columns: Vec<Column>,
+) -> Outcome<Live> {
     let mut hidden: Vec<(Column, Column)> = Vec::new();
     let mut hide = |column: &Column| -> Column {
         if let Some((_, name)) = hidden.iter().find(|(c, _)| c == column) {

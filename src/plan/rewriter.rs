@@ -128,7 +128,8 @@ impl Rewriter<'_> {
             LogicalPlan::Limit(node) => limit::rewrite(self, node),
             LogicalPlan::Union(node) => union::rewrite(self, node, binding),
             LogicalPlan::Unnest(node) => unnest::rewrite(self, node, binding),
-            LogicalPlan::EmptyRelation(_) | LogicalPlan::Values(_) => constant::rewrite(plan),
+            LogicalPlan::EmptyRelation(_) => Ok(constant::rewrite_empty(plan)),
+            LogicalPlan::Values(node) => constant::rewrite_values(self, node),
             other => Err(Unsupported::Operator(format!("no rule for the operator `{}`", operator_name(other)))),
         }
     }
