@@ -29,6 +29,7 @@ mod alias;
 mod bounds;
 mod constant;
 mod display;
+mod fallible;
 mod filter;
 mod grouping;
 mod join;

@@ -168,6 +168,11 @@ impl Rewriter<'_> {
         }
     }
 
+    /// Whether a live relation may be taken to observers before it has to: where that does not give every row to every T.
+    pub(super) fn stabs_early(&self, binding: &Binding) -> bool {
+        !binding.is_empty() || self.spines.keyed.observers.keys.is_empty()
+    }
+
     /// The operator below as an as-of relation: [`Rewriter::rewrite`], then [`Rewriter::as_of`].
     pub(super) fn as_of_below(&self, plan: &LogicalPlan, binding: &Binding) -> Outcome<AsOf> {
         self.as_of(self.rewrite(plan, binding)?, binding)

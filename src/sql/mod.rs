@@ -5,6 +5,8 @@
 
 mod aggregates;
 mod filters;
+mod having;
+mod instants;
 mod joins;
 mod names;
 mod now;
@@ -14,6 +16,7 @@ mod session;
 mod ties;
 mod zones;
 
+pub use instants::{ROUNDING, exact, exact_comparisons};
 pub use names::{name_subqueries, named, with_windows};
 pub use now::{NOW, bind_now, calls_to_placeholder, is_now, mentions_now, now_placeholder};
 pub use parse::{SqlText, Statement, identifier, parse, parse_expression};

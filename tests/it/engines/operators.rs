@@ -90,7 +90,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ),
 ];
 
-fn project() -> Project {
+pub(super) fn project() -> Project {
     let labels = table(
         "user_id:i64 at:us@UTC
          1           2025-03-09T12:00
@@ -122,7 +122,7 @@ fn project() -> Project {
 }
 
 /// Engine and reason by view.
-fn chosen(project: &Project) -> Vec<(String, String, String)> {
+pub(super) fn chosen(project: &Project) -> Vec<(String, String, String)> {
     let config = backcast::config::load(&project.path("backcast.toml"), &[]).unwrap().0;
     run(|| async move {
         let opened = pipeline::open(config).await.unwrap();
