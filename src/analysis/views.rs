@@ -19,7 +19,7 @@ use crate::config::{self, Config, Literal};
 use crate::finding::{Finding, Place, nearest};
 use crate::source::{LabelTable, Log, plain_type};
 use crate::sql::{
-    CallForZones, SqlText, Statement, calls_to_placeholder, exact_comparisons, identifier, name_subqueries, parse, settle_ties,
+    CallForZones, SqlText, Statement, calls_to_placeholder, exact_comparisons, identifier, name_subqueries, one_zero, parse, settle_ties,
 };
 
 /// A feature view, planned.
@@ -293,7 +293,7 @@ async fn plan_query(statement: &Statement, session: &SessionContext) -> Result<L
     // Only the analyzed plan has the types that values will have.
     let state = session.state();
     let analyzed = state.analyzer().execute_and_check(settled, state.config_options(), |_, _| {})?;
-    exact_comparisons(analyzed)
+    one_zero(exact_comparisons(analyzed)?)
 }
 
 /// `CREATE MATERIALIZED VIEW v (a, b) AS ...` names the first columns.
