@@ -51,10 +51,16 @@ pub(super) fn rewrite(rewriter: &Rewriter, window: &Window, binding: &Binding) -
         };
         late = true;
         let [there, kept] = ["l", "v"].map(|stem| Column::new_unqualified(rewriter.fresh(stem)));
-        add(found, there.clone())?;
+        let known = match found {
+            Some(found) => {
+                add(found, there.clone())?;
+                Expr::Column(there)
+            }
+            None => Expr::Column(kept.clone()).is_not_null(),
+        };
         add(value, kept.clone())?;
         let default = rewriter.at(default, input.spine, &observer)?;
-        outputs.push(named(when(Expr::Column(there), Expr::Column(kept)).otherwise(default)?, column));
+        outputs.push(named(when(known, Expr::Column(kept)).otherwise(default)?, column));
     }
     input.plan = with_windows(input.plan, exprs)?;
     if late {
@@ -71,20 +77,21 @@ fn call(expr: &Expr) -> Outcome<WindowFunction> {
     }
 }
 
-/// `LAG` or `LEAD` with a default that names the label time: whether there is such a row, its value, and the default.
-fn with_late_default(call: &WindowFunction) -> Option<(WindowFunction, WindowFunction, Expr)> {
+/// `LAG` or `LEAD` with a default that names the label time: whether there is such a row (`None`: where it has a value),
+/// its value, and the default.
+fn with_late_default(call: &WindowFunction) -> Option<(Option<WindowFunction>, WindowFunction, Expr)> {
     let WindowFunctionDefinition::WindowUDF(function) = &call.fun else { return None };
     let [value, offset, default] = call.params.args.as_slice() else { return None };
     if !matches!(function.name(), "lag" | "lead") || !mentions_time(default) {
         return None;
     }
-    let (mut found, mut plain) = (call.clone(), call.clone());
-    let mark = match call.params.null_treatment {
-        // The row that is looked for is then the first with a value.
-        Some(NullTreatment::IgnoreNulls) => when(value.clone().is_not_null(), lit(true)).end().ok()?,
-        _ => lit(true),
-    };
-    found.params.args = vec![mark, offset.clone(), lit(false)];
+    let mut plain = call.clone();
     plain.params.args = vec![value.clone(), offset.clone()];
-    Some((found, plain, default.clone()))
+    // The row that is looked for has a value: where there is none, there is no such row.
+    if call.params.null_treatment == Some(NullTreatment::IgnoreNulls) {
+        return Some((None, plain, default.clone()));
+    }
+    let mut found = call.clone();
+    found.params.args = vec![lit(true), offset.clone(), lit(false)];
+    Some((Some(found), plain, default.clone()))
 }

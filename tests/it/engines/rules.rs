@@ -3,7 +3,7 @@ use crate::support::shown;
 
 #[test]
 fn scratch() {
-    std::panic::set_hook(Box::new(|_| {}));
+    
     let text = std::fs::read_to_string(std::env::var("SCRATCH").unwrap()).unwrap();
     for sql in text.split(';').map(str::trim).filter(|s| !s.is_empty()) {
         let project = project().view("v", sql);
