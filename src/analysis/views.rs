@@ -19,7 +19,8 @@ use crate::config::{self, Config, Literal};
 use crate::finding::{Finding, Place, nearest};
 use crate::source::{LabelTable, Log, plain_type};
 use crate::sql::{
-    CallForZones, SqlText, Statement, calls_to_placeholder, exact_comparisons, identifier, name_subqueries, one_zero, parse, settle_ties,
+    CallForZones, SqlText, Statement, calls_to_placeholder, exact_comparisons, identifier, name_subqueries, one_zero,
+    parse, settle_ties,
 };
 
 /// A feature view, planned.

@@ -52,9 +52,7 @@ pub(super) fn can_fail(expr: &Expr, schema: &DFSchema) -> bool {
         Expr::BinaryExpr(BinaryExpr { op: Operator::Divide | Operator::Modulo, right, .. }) => {
             !is_known_divisor(right) && !e.get_type(schema).is_ok_and(|t| t.is_floating())
         }
-        Expr::Cast(cast) => {
-            !cast.expr.get_type(schema).is_ok_and(|from| is_total(&from, cast.field.data_type()))
-        }
+        Expr::Cast(cast) => !cast.expr.get_type(schema).is_ok_and(|from| is_total(&from, cast.field.data_type())),
         Expr::ScalarFunction(call) => PARSING.contains(&call.func.name()),
         _ => false,
     };
