@@ -1,4 +1,21 @@
 //! The walk: hands each operator to its rule, and does what rules have in common.
+//!
+//! | operator of DataFusion 55's logical plan | rule |
+//! | --- | --- |
+//! | `TableScan` | `scan`: live rows |
+//! | `Filter`, `Projection`, `SubqueryAlias`, `Unnest` | their own: live stays live |
+//! | `EmptyRelation`, `Values` | `constant` |
+//! | `Join` | `join`: inner, left, right, full, semi, anti and mark joins; cross joins are inner ones without a condition |
+//! | `Aggregate` | `aggregate`, and `grouping` for grouping sets |
+//! | `Window` | `window` |
+//! | `Sort`, `Limit` | `limit` |
+//! | `Union` | `union` |
+//! | `Distinct` | none: the optimizer has made an aggregate of it |
+//! | `Subquery` | none: it is a join by now, or the view goes to the reference engine |
+//! | `Repartition` (`DISTRIBUTE BY`) | none: DataFusion can't run it, and `check` says so |
+//! | `RecursiveQuery` | none: refused before it is planned |
+//! | `Extension` | none: no SQL makes one |
+//! | `Statement`, `Explain`, `Analyze`, `Dml`, `Ddl`, `Copy`, `DescribeTable` | none: not a query, refused |
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;

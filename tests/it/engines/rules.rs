@@ -267,3 +267,51 @@ fn right_and_full_join_using_are_refused() {
         ["1", "NULL", "2", "2", "NULL", "2", "3"],
     ));
 }
+
+#[test]
+fn keys_may_be_derived_several_or_null() {
+    holds((
+        // The key of a row is one of two columns, and an expression.
+        "SELECT k + 1 AS user_id, sum(x) AS s FROM (SELECT CASE WHEN kind IS NULL THEN 0 ELSE user_id - 1 END AS k, x FROM events
+         WHERE user_id IS NOT NULL) GROUP BY k",
+        "s",
+        ["1", "NULL", "4", "9", "NULL", "9", "6"],
+    ));
+    holds((
+        // The NULL key of an event matches no label, the NULL key of a label no row.
+        "SELECT user_id, count(*) AS n FROM events GROUP BY user_id UNION ALL SELECT 3, 7 UNION ALL SELECT NULL, 8",
+        "n",
+        ["1", "NULL", "2", "2", "7", "2", "3"],
+    ));
+    let labels = table(
+        "user_id:i64 kind:str at:us@UTC
+         1           a        2025-03-10T12:00
+         1           b        2025-03-10T12:00
+         2           a        2025-03-10T12:00
+         -           a        2025-03-10T12:00
+         2           -        2025-03-10T12:00",
+    );
+    let events = table(
+        "user_id:i64 kind:str ts:us@UTC         x:i64
+         1           a        2025-03-10T11:00  1
+         1           a        2025-03-10T11:01  2
+         1           b        2025-03-10T11:02  4
+         2           -        2025-03-10T11:03  8
+         -           a        2025-03-10T11:04  16",
+    );
+    let project = Project::new("keys = [\"user_id\", \"kind\"]\ntime = \"at\"", &labels)
+        .source("events", "time = \"ts\"", &events)
+        .view("both", "SELECT user_id, kind, sum(x) AS both_keys FROM events GROUP BY user_id, kind")
+        .view("one", "SELECT kind, sum(x) AS one_key FROM events GROUP BY kind")
+        .view("sets", "SELECT user_id, sum(x) AS of_sets FROM events GROUP BY GROUPING SETS ((user_id), (kind))")
+        .view("none", "SELECT sum(x) AS no_key FROM events");
+    for (view, engine, reason) in chosen(&project) {
+        assert_eq!(engine, "rewrite", "{view}: {reason}");
+    }
+    // Labels in the order of their keys, NULL first.
+    let dataset = project.dataset();
+    assert_eq!(shown(&dataset, "both_keys"), ["NULL", "3", "4", "NULL", "NULL"]);
+    assert_eq!(shown(&dataset, "one_key"), ["19", "19", "4", "NULL", "19"]);
+    assert_eq!(shown(&dataset, "of_sets"), ["NULL", "7", "7", "8", "8"]);
+    assert_eq!(shown(&dataset, "no_key"), ["31"; 5]);
+}

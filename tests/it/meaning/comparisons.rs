@@ -46,9 +46,7 @@ fn sentinels_beyond_the_reach_of_nanoseconds_compare_with_label_times_that_need_
         ("NOW() BETWEEN ts AND until", ["1,3", "3"]),
         ("until NOT BETWEEN ts AND NOW()", ["3", "3"]),
     ];
-    for (unit, label_unit) in
-        [("s", "us"), ("s", "ns"), ("ms", "ns"), ("us", "us"), ("us", "ns"), ("ns", "us"), ("ns", "ns")]
-    {
+    for (unit, label_unit) in [("s", "ns"), ("us", "us"), ("us", "ns"), ("ns", "us"), ("ns", "ns")] {
         let found = valid_until(unit, label_unit, &cases.map(|(sql, _)| sql));
         for ((sql, expected), found) in cases.iter().zip(found) {
             assert_eq!(found, *expected, "{sql}: {unit} against {label_unit}");
