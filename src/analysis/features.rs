@@ -15,7 +15,7 @@ pub struct Feature {
     /// The dataset's name: the view's `prefix`, then the column.
     pub name: String,
     pub data_type: DataType,
-    /// The value where the view has no row.
+    /// The value where the view has no row: as the config says, or of a count as its profile does.
     pub when_missing: Option<ScalarValue>,
     /// The value where the view's own value is NULL.
     pub when_null: Option<ScalarValue>,
@@ -27,6 +27,11 @@ impl Feature {
     pub fn full_name(&self) -> String {
         format!("{}.{}", self.view, self.column)
     }
+}
+
+/// `"null"` for a number: NULL, where a profile would make it 0. (For text it is text.)
+pub(super) fn is_null_of_a_number(literal: &Literal, data_type: &DataType) -> bool {
+    data_type.is_numeric() && *literal == Literal::String("null".to_string())
 }
 
 /// A value of the config in the feature's type, without loss.

@@ -1,6 +1,8 @@
 //! What a configuration means, found without reading a row: views in dependency order, their keys and features, and what
 //! snapshots have to do with them. Only listings and Parquet footers are read.
 
+mod choices;
+mod counts;
 mod features;
 mod keys;
 mod lineage;

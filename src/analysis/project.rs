@@ -7,11 +7,12 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::common::TableReference;
 use datafusion::prelude::SessionContext;
 
+use crate::analysis::choices::choices;
 use crate::analysis::features::Feature;
 use crate::analysis::marker::SourceMarker;
 use crate::analysis::snapshots::SnapshotTable;
 use crate::analysis::views::{View, plan_views};
-use crate::config::{Config, SourceKind, resolve_uri};
+use crate::config::{Choice, Config, SourceKind, resolve_uri};
 use crate::error::Error;
 use crate::finding::Finding;
 use crate::source::{LabelTable, Log, ParquetTable, Stores};
@@ -120,6 +121,11 @@ impl Project {
             }
         }
         if findings.is_empty() { Ok(Self { inputs, views, features, snapshots }) } else { Err(Error::Input(findings)) }
+    }
+
+    /// What values depend on: every choice with its value and where that came from.
+    pub fn choices(&self) -> Vec<Choice> {
+        choices(&self.inputs.config, &self.features)
     }
 
     pub fn view(&self, name: &str) -> Option<&View> {

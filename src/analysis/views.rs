@@ -12,13 +12,15 @@ use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{self, ObjectName, Spanned, VisitMut, VisitorMut, visit_relations};
 
-use crate::analysis::features::{Feature, scalar_of};
+use crate::analysis::counts::missing_is_zero;
+use crate::analysis::features::{Feature, is_null_of_a_number, scalar_of};
 use crate::analysis::keys::comparable_type;
-use crate::config::{self, Config};
+use crate::config::{self, Config, Literal};
 use crate::finding::{Finding, Place, nearest};
 use crate::source::{LabelTable, Log, plain_type};
 use crate::sql::{
-    CallForZones, SqlText, Statement, calls_to_placeholder, identifier, name_subqueries, parse, settle_ties,
+    CallForZones, SqlText, Statement, calls_to_placeholder, exact_comparisons, identifier, name_subqueries, one_zero,
+    parse, settle_ties,
 };
 
 /// A feature view, planned.
@@ -291,7 +293,8 @@ async fn plan_query(statement: &Statement, session: &SessionContext) -> Result<L
     let settled = settle_ties(name_subqueries(calls_to_placeholder(plan)?)?)?;
     // Only the analyzed plan has the types that values will have.
     let state = session.state();
-    state.analyzer().execute_and_check(settled, state.config_options(), |_, _| {})
+    let analyzed = state.analyzer().execute_and_check(settled, state.config_options(), |_, _| {})?;
+    one_zero(exact_comparisons(analyzed)?)
 }
 
 /// `CREATE MATERIALIZED VIEW v (a, b) AS ...` names the first columns.
@@ -417,10 +420,10 @@ fn features(
     }
     let prefix = view.config.prefix.as_deref().unwrap_or("");
     let mut features = Vec::new();
-    for field in fields.iter().filter(|f| !is_key(f.name())) {
+    for (index, field) in fields.iter().enumerate().filter(|(_, f)| !is_key(f.name())) {
         let data_type = plain_type(field.data_type());
         let set = view.config.features.iter().find(|f| f.name == *field.name());
-        let mut default = |key: &str, literal: Option<&config::Literal>| {
+        let mut default = |key: &str, literal: Option<&Literal>| {
             let value = scalar_of(literal?, &data_type);
             value
                 .map_err(|reason| {
@@ -429,7 +432,14 @@ fn features(
                 })
                 .ok()
         };
-        let when_missing = default("when_missing", set.and_then(|s| s.when_missing.as_ref()));
+        let when_missing = match set.and_then(|s| s.when_missing.as_ref()) {
+            Some(literal) if is_null_of_a_number(literal, &data_type) => None,
+            Some(literal) => default("when_missing", Some(literal)),
+            None if missing_is_zero(plan, index, config.project.missing) => {
+                scalar_of(&Literal::Integer(0), &data_type).ok()
+            }
+            None => None,
+        };
         let when_null = default("when_null", set.and_then(|s| s.when_null.as_ref()));
         features.push(Feature {
             view: name.clone(),

@@ -163,10 +163,14 @@ async fn explain(common: &Common, at: &ExplainArgs) -> Result<u8> {
     let opened = pipeline::open(config).await?;
     let explained = pipeline::explain(&opened, view.as_deref(), common.engine.into())?;
     if common.format == Format::Json {
-        print_json(&json!({ "views": explained }));
+        print_json(&json!({ "views": explained, "choices": opened.project.choices() }));
     } else {
         for view in &explained {
             print(&explained_text(view));
+        }
+        // Of one view, people ask for its plan.
+        if view.is_none() {
+            print(&plain(&report::choices_text(&opened.project.choices())));
         }
     }
     Ok(exit::DONE)

@@ -3,6 +3,7 @@
 
 use super::kind::Default::{Bool, Float, Integer, Text};
 use super::kind::{Key, Kind, Table};
+use super::profile;
 
 /// The whole file.
 pub(super) static ROOT: Table = Table {
@@ -30,7 +31,16 @@ pub(super) static ROOT: Table = Table {
 
 static PROJECT: Table = Table {
     doc: "The project.",
-    keys: &[Key::new("name", Kind::Text, "\"fraud-migration\"", "The project's name, as reports show it.").required()],
+    keys: &[
+        Key::new("name", Kind::Text, "\"fraud-migration\"", "The project's name, as reports show it.").required(),
+        Key::new(
+            "profile",
+            Kind::Word(profile::NAMES),
+            "\"feast\"",
+            "The feature system whose defaults hold where a key is not written: docs/profiles.md has them.",
+        )
+        .choice(),
+    ],
 };
 
 static LABELS: Table = Table {
@@ -46,8 +56,11 @@ static LABELS: Table = Table {
             "\"include\"",
             "Whether an event that is known at exactly T is visible.",
         )
-        .default(Text("include")),
-        Key::new("timezone", Kind::Zone, "\"UTC\"", "The time zone of naive label times.").default(Text("UTC")),
+        .default(Text("include"))
+        .choice(),
+        Key::new("timezone", Kind::Zone, "\"UTC\"", "The time zone of naive label times.")
+            .default(Text("UTC"))
+            .choice(),
     ],
 };
 
@@ -68,20 +81,23 @@ static SOURCE: Table = Table {
             Kind::Text,
             "\"ingested_at\"",
             "The column of the time at which a row could first be known; without it, event time + delay.",
-        ),
+        )
+        .choice(),
         Key::new(
             "delay",
             Kind::Duration { zero: true },
             "\"5 minutes\"",
             "How long after its event time a row is known, where no column says so; not together with available_at.",
         )
-        .default(Text("0s")),
+        .default(Text("0s"))
+        .choice(),
         Key::new(
             "id",
             Kind::List(&Kind::Text, 0),
             "[\"event_id\"]",
             "A log: equal ids are redeliveries. A changelog: the row's identity, required.",
-        ),
+        )
+        .choice(),
         Key::new("deleted", Kind::Text, "\"op = 'D'\"", "A changelog only: the SQL predicate of a version that deletes."),
         Key::new(
             "future_events",
@@ -89,8 +105,11 @@ static SOURCE: Table = Table {
             "\"visible\"",
             "Whether a row that has arrived is visible while its event time is still after T.",
         )
-        .default(Text("visible")),
-        Key::new("timezone", Kind::Zone, "\"UTC\"", "The time zone of naive timestamps.").default(Text("UTC")),
+        .default(Text("visible"))
+        .choice(),
+        Key::new("timezone", Kind::Zone, "\"UTC\"", "The time zone of naive timestamps.")
+            .default(Text("UTC"))
+            .choice(),
         Key::new(
             "since",
             Kind::Either(&[Kind::Word(&["beginning"]), Kind::Instant]),
@@ -155,7 +174,12 @@ static VIEW: Table = Table {
 static FEATURE: Table = Table {
     doc: "One output column of a view.",
     keys: &[
-        Key::new("when_missing", Kind::Scalar, "0", "The value where the view has no row for the keys."),
+        Key::new(
+            "when_missing",
+            Kind::Scalar,
+            "0",
+            "The value where the view has no row for the keys. Of a number, \"null\": NULL, also where the profile says 0.",
+        ),
         Key::new("when_null", Kind::Scalar, "0", "The value where the view's own value is NULL."),
         Key::new(
             "tolerance",
@@ -169,8 +193,8 @@ static FEATURE: Table = Table {
 static TOLERANCE: Table = Table {
     doc: "Two floats or decimals agree iff |a-b| <= max(abs, rel * max(|a|, |b|)).",
     keys: &[
-        Key::new("abs", Kind::Number(0.0, f64::MAX), "0.01", "The absolute tolerance.").default(Float(0.0)),
-        Key::new("rel", Kind::Number(0.0, f64::MAX), "1e-6", "The relative tolerance.").default(Float(0.0)),
+        Key::new("abs", Kind::Number(0.0, f64::MAX), "0.01", "The absolute tolerance.").default(Float(0.0)).choice(),
+        Key::new("rel", Kind::Number(0.0, f64::MAX), "1e-6", "The relative tolerance.").default(Float(0.0)).choice(),
     ],
 };
 
@@ -243,7 +267,8 @@ static DIFF: Table = Table {
             "0.995",
             "The gate: the share of compared values that must agree, per feature.",
         )
-        .default(Float(0.995)),
+        .default(Float(0.995))
+        .choice(),
         Key::new(
             "tolerance",
             Kind::Table(&TOLERANCE),
@@ -279,7 +304,8 @@ static DATASET: Table = Table {
             "\"keep\"",
             "What becomes of cells whose events are not covered; default: legacy where a snapshot has the feature, else keep.",
         )
-        .later_except("keep"),
+        .later_except("keep")
+        .choice(),
     ],
 };
 

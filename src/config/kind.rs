@@ -26,11 +26,13 @@ pub(super) struct Key {
     /// A value as TOML writes it, for the help of findings.
     pub(super) example: &'static str,
     pub(super) later: Later,
+    /// Whether values depend on it, so that `explain` says where it came from.
+    pub(super) choice: bool,
 }
 
 impl Key {
     pub(super) const fn new(name: &'static str, kind: Kind, example: &'static str, doc: &'static str) -> Self {
-        Self { name, kind, doc, required: false, default: None, example, later: Later::No }
+        Self { name, kind, doc, required: false, default: None, example, later: Later::No, choice: false }
     }
 
     pub(super) const fn required(mut self) -> Self {
@@ -40,6 +42,12 @@ impl Key {
 
     pub(super) const fn default(mut self, default: Default) -> Self {
         self.default = Some(default);
+        self
+    }
+
+    /// A key that values depend on.
+    pub(super) const fn choice(mut self) -> Self {
+        self.choice = true;
         self
     }
 
@@ -71,6 +79,17 @@ pub(super) enum Default {
     Integer(i64),
     Float(f64),
     Text(&'static str),
+}
+
+impl Default {
+    pub(super) fn json(self) -> serde_json::Value {
+        match self {
+            Self::Bool(value) => value.into(),
+            Self::Integer(value) => value.into(),
+            Self::Float(value) => value.into(),
+            Self::Text(value) => value.into(),
+        }
+    }
 }
 
 /// What a value must be.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::tree::{Node, Spot, Text, Value};
 use super::types::Config;
-use super::{check, files, overrides, read, rules, tree};
+use super::{check, files, overrides, profile, read, rules, tree};
 use crate::finding::{Finding, Place, nearest};
 
 /// The file's usual name.
@@ -31,7 +31,8 @@ pub fn load(path: &Path, set: &[String]) -> Result<(Config, Vec<Finding>), Vec<F
         return Err(findings);
     }
     findings.extend(check::check(&root));
-    let config = read::read(&root, &path, &base);
+    let applied = profile::apply(&mut root);
+    let config = read::read(&root, &path, &base, applied);
     findings.extend(rules::check(&config, &root));
     findings.extend(files::check(&config));
     sort(&mut findings, &name);

@@ -9,16 +9,19 @@
 //! ```text
 //! keys  the one description of all tables and keys          schema  from it, the JSON Schema for editors
 //!   |
-//! tree (TOML with positions) + overrides -> check (each value alone) -> read (Config) -> rules, files (together)
+//! tree (TOML with positions) + overrides -> check (each value alone) -> profile (what is not written)
+//!                                        -> read (Config, choices) -> rules, files (together)
 //! ```
 
 mod check;
+mod choices;
 mod files;
 mod keys;
 mod kind;
 mod load;
 mod overrides;
 mod places;
+mod profile;
 mod read;
 mod rules;
 mod schema;
@@ -30,8 +33,10 @@ mod values;
 #[cfg(test)]
 mod tests;
 
+pub use choices::{Choice, Layer, Origin, dotted};
 pub use load::load;
 pub use places::Places;
+pub use profile::Missing;
 pub use schema::json_schema;
 pub use types::{
     Causes, Chunk, Config, Dataset, Diff, FeatureConfig, FutureEvents, Labels, Literal, Model, Output, Project, Run,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::check::join;
 use super::keys::ROOT;
 use super::kind::{Kind, Table};
+use super::places::FLAG;
 use super::tree::{self, Entry, Node, Spot, Text, Value};
 use super::values::may_hold_secret;
 use crate::finding::{Finding, Place};
@@ -69,7 +70,7 @@ const HIDDEN: &str = "…";
 
 fn text_of(key: &str, value: &str, secret: bool) -> Arc<Text> {
     let content = format!("{key}={}", if secret { HIDDEN } else { value });
-    Arc::new(Text { file: format!("--set {content}"), content, secret: Vec::new() })
+    Arc::new(Text { file: format!("{FLAG}{content}"), content, secret: Vec::new() })
 }
 
 fn may_be_secret(key: &str) -> bool {

@@ -2,8 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use super::choices::{Layer, Origin};
+use super::profile::Applied;
 use super::tree::{Node, Spot, Value};
 use crate::finding::Place;
+
+/// What the name of an override's text begins with.
+pub(super) const FLAG: &str = "--set ";
 
 /// The places of all keys. An empty one knows none.
 #[derive(Debug, Clone, Default)]
@@ -12,11 +17,12 @@ pub struct Places {
     spots: BTreeMap<String, Spot>,
     whole: Option<Spot>,
     not_used_yet: Vec<String>,
+    profile: Option<Applied>,
 }
 
 impl Places {
-    pub(super) fn of(root: &Node, not_used_yet: Vec<String>) -> Self {
-        let mut places = Self { spots: BTreeMap::new(), whole: Some(root.spot.clone()), not_used_yet };
+    pub(super) fn of(root: &Node, not_used_yet: Vec<String>, profile: Option<Applied>) -> Self {
+        let mut places = Self { spots: BTreeMap::new(), whole: Some(root.spot.clone()), not_used_yet, profile };
         places.add(root, "");
         places
     }
@@ -54,6 +60,30 @@ impl Places {
                 Some(dot) => at = &at[..dot],
                 None => return self.whole.as_ref().map(Spot::place),
             }
+        }
+    }
+
+    /// Where the value of this very key came from. The segments are joined as they are.
+    pub(super) fn origin(&self, dotted: &str) -> Origin {
+        if let Some(applied) = self.profile.as_ref().filter(|applied| applied.keys.contains(dotted)) {
+            return Origin { from: Layer::Profile, at: Some(applied.profile.name.to_string()) };
+        }
+        let Some(place) = self.spots.get(dotted).map(Spot::place) else {
+            return Origin { from: Layer::Default, at: None };
+        };
+        match place.file.starts_with(FLAG) {
+            true => Origin { from: Layer::Flag, at: Some(place.file) },
+            false => Origin { from: Layer::File, at: Some(format!("{}:{}", place.file, place.line)) },
+        }
+    }
+
+    /// The same, for a key that every profile speaks of without naming it.
+    pub(super) fn origin_or_profile(&self, dotted: &str) -> Origin {
+        match (self.origin(dotted), &self.profile) {
+            (Origin { from: Layer::Default, .. }, Some(applied)) => {
+                Origin { from: Layer::Profile, at: Some(applied.profile.name.to_string()) }
+            }
+            (origin, _) => origin,
         }
     }
 

@@ -8,8 +8,10 @@ use std::path::Path;
 use chrono_tz::Tz;
 
 use super::check::{instant_of, number_of};
+use super::choices;
 use super::keys::ROOT;
 use super::kind::{self, Kind, Later, Table};
+use super::profile::{Applied, Missing};
 use super::tree::{Node, Value};
 use super::types::{
     Causes, Chunk, Config, Dataset, Diff, FeatureConfig, FutureEvents, Labels, Literal, Model, Output, Project, Run,
@@ -17,13 +19,15 @@ use super::types::{
 };
 use super::{Places, values};
 
-pub(super) fn read(root: &Node, path: &Path, base: &Path) -> Config {
+pub(super) fn read(root: &Node, path: &Path, base: &Path, profile: Option<Applied>) -> Config {
     let reader = Reader { node: Some(root), table: &ROOT };
+    let missing = profile.as_ref().map_or(Missing::Null, |applied| applied.profile.missing);
+    let places = Places::of(root, not_used_yet(root), profile);
     let labels = labels(reader.table("labels"));
     Config {
         path: path.to_path_buf(),
         base: base.to_path_buf(),
-        project: Project { name: reader.table("project").text_or_empty("name") },
+        project: Project { name: reader.table("project").text_or_empty("name"), missing },
         sources: reader.named("sources").map(|(name, r)| source(name, r)).collect(),
         views: reader.named("views").map(|(name, r)| view(name, r, base)).collect(),
         snapshots: reader.named("snapshots").map(|(name, r)| snapshot(name, r, &labels)).collect(),
@@ -33,7 +37,8 @@ pub(super) fn read(root: &Node, path: &Path, base: &Path) -> Config {
         output: Output { uri: reader.table("output").text_or_empty("uri") },
         run: run(reader.table("run")),
         storage: reader.node("storage").map(storage).unwrap_or_default(),
-        places: Places::of(root, not_used_yet(root)),
+        choices: choices::choices(root, &places),
+        places,
         labels,
     }
 }

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::keys::ROOT;
-use super::kind::{Default, Key, Kind, Later, Table};
+use super::kind::{Key, Kind, Later, Table};
 
 /// The JSON Schema of `backcast.toml`.
 pub fn json_schema() -> Value {
@@ -45,13 +45,7 @@ fn property(key: &Key) -> Value {
         out.insert("minProperties".to_string(), json!(1));
     }
     if let Some(default) = key.default {
-        let default = match default {
-            Default::Bool(value) => json!(value),
-            Default::Integer(value) => json!(value),
-            Default::Float(value) => json!(value),
-            Default::Text(value) => json!(value),
-        };
-        out.insert("default".to_string(), default);
+        out.insert("default".to_string(), default.json());
     }
     if let Ok(example) = serde_json::from_str::<Value>(key.example) {
         out.insert("examples".to_string(), json!([example]));

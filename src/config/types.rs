@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
-use super::{Places, without_secrets};
+use super::{Choice, Missing, Origin, Places, without_secrets};
 use crate::finding::Place;
 
 /// A valid `backcast.toml` with its `--set` overrides.
@@ -32,6 +32,8 @@ pub struct Config {
     pub run: Run,
     /// Options of the object store, names in lower case. Values may be secret: `Debug` shows the names alone.
     pub storage: BTreeMap<String, String>,
+    /// What values depend on, and where each came from; but for what is said of single features.
+    pub choices: Vec<Choice>,
     /// Where each key stands.
     pub places: Places,
 }
@@ -41,6 +43,16 @@ impl Config {
     /// `labels.keys.0`. A key that is not written has the place of its nearest table that is; at last the file's start.
     pub fn place(&self, dotted: &str) -> Option<Place> {
         self.places.find(dotted)
+    }
+
+    /// Where the value of a dotted key came from, segments joined as they are.
+    pub fn origin(&self, dotted: &str) -> Origin {
+        self.places.origin(dotted)
+    }
+
+    /// Where a feature's `when_missing` came from: whoever names a profile has chosen it for every feature.
+    pub fn missing_origin(&self, view: &str, feature: &str) -> Origin {
+        self.places.origin_or_profile(&format!("views.{view}.features.{feature}.when_missing"))
     }
 
     /// The keys that are written, are valid, and have no effect in this version.
@@ -80,6 +92,8 @@ impl fmt::Debug for Config {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Project {
     pub name: String,
+    /// What the profile makes of features without a row, where the configuration says nothing of them.
+    pub missing: Missing,
 }
 
 /// The spine: who is asked about, and when.

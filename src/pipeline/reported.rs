@@ -13,7 +13,9 @@ use crate::source::time::rfc3339;
 /// A report with what is known before any work.
 pub(super) fn new_report(project: &Project) -> Report {
     let now = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
-    Report::new(project.inputs.config.project.name.clone(), env!("CARGO_PKG_VERSION"), now)
+    let mut report = Report::new(project.inputs.config.project.name.clone(), env!("CARGO_PKG_VERSION"), now);
+    report.choices = project.choices();
+    report
 }
 
 pub(super) fn labels_report(labels: &Labels) -> LabelsReport {

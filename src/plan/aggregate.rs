@@ -17,13 +17,14 @@ use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::{Aggregate, Expr, JoinType, LogicalPlan, LogicalPlanBuilder, lit};
 
 use crate::plan::fuse;
+use crate::plan::grouping;
 use crate::plan::relation::{AsOf, Live, Relation};
 use crate::plan::rewriter::{Binding, Outcome, Rewriter, Unsupported, named, substituted, unaliased};
 use crate::plan::spine::{Spine, SpineKind};
 
 pub(super) fn rewrite(rewriter: &Rewriter, aggregate: &Aggregate, binding: &Binding) -> Outcome {
-    if aggregate.group_expr.iter().any(|e| matches!(unaliased(e), Expr::GroupingSet(_))) {
-        return Err(Unsupported::Operator("GROUPING SETS, ROLLUP and CUBE".to_string()));
+    if let [Expr::GroupingSet(sets)] = aggregate.group_expr.as_slice() {
+        return grouping::rewrite(rewriter, aggregate, sets, binding);
     }
     let columns = aggregate.schema.columns();
     let groups = aggregate.group_expr.len();
@@ -68,7 +69,7 @@ pub(super) fn rewrite(rewriter: &Rewriter, aggregate: &Aggregate, binding: &Bind
 }
 
 /// Every timed observer with the rows it sees, at least one: where it sees none, the column that is returned is NULL.
-fn keep_observers(rewriter: &Rewriter, input: Relation) -> Outcome<(AsOf, Column)> {
+pub(super) fn keep_observers(rewriter: &Rewriter, input: Relation) -> Outcome<(AsOf, Column)> {
     let there = Column::new_unqualified(rewriter.fresh("there"));
     let mark = |plan: LogicalPlan| -> Outcome<LogicalPlan> {
         let all = plan.schema().columns().into_iter().map(Expr::Column);
@@ -97,7 +98,7 @@ fn keep_observers(rewriter: &Rewriter, input: Relation) -> Outcome<(AsOf, Column
 }
 
 /// The aggregate over the rows where `there` is true.
-fn only_where(expr: Expr, there: &Column) -> Outcome<Expr> {
+pub(super) fn only_where(expr: Expr, there: &Column) -> Outcome<Expr> {
     let Expr::AggregateFunction(AggregateFunction { func, mut params }) = expr else {
         return Err(Unsupported::Operator(format!("`{expr}` as an aggregate")));
     };

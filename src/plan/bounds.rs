@@ -12,7 +12,7 @@ use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, LogicalPlanBuilder
 
 use crate::plan::relation::{bind_time, mentions_time};
 use crate::source::time::ticks_until;
-use crate::sql::is_now;
+use crate::sql::{ROUNDING, is_now};
 
 /// Pruning bounds are this much wider than the label times: DataFusion 55 cuts digits off a literal when it brings it to the
 /// unit of a coarser column.
@@ -71,6 +71,7 @@ fn monotone(bound: &Expr) -> bool {
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::Plus | Operator::Minus, right }) => {
             monotone(left) && is_interval(right)
         }
+        Expr::ScalarFunction(f) if ROUNDING.contains(&f.func.name()) => f.args.iter().all(monotone),
         Expr::ScalarFunction(f) if f.func.name() == "date_trunc" => {
             matches!(f.args.as_slice(), [Expr::Literal(_, _), inner] if monotone(inner))
         }
@@ -112,6 +113,7 @@ fn uncast(expr: &Expr) -> &Expr {
 fn iso_distance(bound: &Expr) -> Option<String> {
     match bound {
         e if is_now(e) => Some("PT0S".to_string()),
+        Expr::ScalarFunction(f) if ROUNDING.contains(&f.func.name()) => iso_distance(f.args.first()?),
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::Minus, right }) if is_now(left) => match right.as_ref() {
             Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(v)), _) => Some(iso(v.months, v.days, v.nanoseconds)),
             Expr::Literal(ScalarValue::IntervalDayTime(Some(v)), _) => {

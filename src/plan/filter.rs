@@ -1,4 +1,5 @@
-//! `Filter`: what names the label time becomes a condition, the rest stays a filter.
+//! `Filter`: what names the label time becomes a condition, the rest stays a filter; what can fail is asked of rows that are
+//! seen ([`crate::plan::fallible`]).
 //!
 //! ```text
 //! Filter: kind = 'buy' AND ts > $NOW - 1 day    =>    Filter: kind = 'buy'      counts while ts > T - 1 day
@@ -8,25 +9,44 @@
 use datafusion::logical_expr::utils::{conjunction, split_conjunction};
 use datafusion::logical_expr::{Expr, Filter, LogicalPlanBuilder};
 
-use crate::plan::relation::{Relation, mentions_time};
+use crate::plan::fallible::{can_fail, filter_here};
+use crate::plan::relation::{AsOf, Relation, mentions_time};
 use crate::plan::rewriter::{Binding, Outcome, Rewriter};
 
 pub(super) fn rewrite(rewriter: &Rewriter, filter: &Filter, binding: &Binding) -> Outcome {
     let input = rewriter.rewrite(&filter.input, binding)?;
     let parts = split_conjunction(&filter.predicate).into_iter().cloned();
+    let fails = |e: &Expr| can_fail(e, filter.input.schema());
     match input {
         Relation::Live(mut live) => {
-            let (timed, timeless): (Vec<Expr>, Vec<Expr>) = parts.partition(mentions_time);
+            let early = rewriter.stabs_early(binding);
+            let (late, sure): (Vec<Expr>, Vec<Expr>) = parts.partition(|e| early && fails(e));
+            let (timed, timeless): (Vec<Expr>, Vec<Expr>) = sure.into_iter().partition(mentions_time);
             live.conditions.extend(timed);
             if let Some(predicate) = conjunction(timeless) {
                 live.plan = LogicalPlanBuilder::from(live.plan).filter(predicate)?.build()?;
             }
-            Ok(Relation::Live(live))
+            match conjunction(late) {
+                None => Ok(Relation::Live(live)),
+                Some(late) => {
+                    let as_of = rewriter.as_of(Relation::Live(live), binding)?;
+                    Ok(Relation::AsOf(seen(rewriter, as_of, late)?))
+                }
+            }
         }
         Relation::AsOf(mut as_of) => {
+            if fails(&filter.predicate) {
+                return Ok(Relation::AsOf(seen(rewriter, as_of, filter.predicate.clone())?));
+            }
             let predicate = rewriter.at(filter.predicate.clone(), as_of.spine, &as_of.observer())?;
             as_of.plan = LogicalPlanBuilder::from(as_of.plan).filter(predicate)?.build()?;
             Ok(Relation::AsOf(as_of))
         }
     }
+}
+
+fn seen(rewriter: &Rewriter, mut as_of: AsOf, predicate: Expr) -> Outcome<AsOf> {
+    let predicate = rewriter.at(predicate, as_of.spine, &as_of.observer())?;
+    as_of.plan = filter_here(rewriter, as_of.plan, predicate)?;
+    Ok(as_of)
 }

@@ -21,6 +21,7 @@ use datafusion::logical_expr::{
 };
 
 use crate::plan::bounds::{self, sides};
+use crate::plan::fallible::can_fail;
 use crate::plan::relation::{AsOf, Live, mentions_time};
 use crate::plan::rewriter::{Binding, Outcome, Rewriter, unaliased};
 use crate::plan::spine::{Spine, SpineKind};
@@ -50,6 +51,10 @@ pub(super) fn fuse(
         Err(reason) => return Ok(Err(reason)),
     };
     let Parts { events, spine: outputs, .. } = parts;
+    // Events that no observer sees are swept over too.
+    if let Some((expr, _)) = events.iter().find(|(expr, _)| can_fail(expr, live.plan.schema())) {
+        return Ok(Err(format!("`{expr}` may fail on a row that no label sees")));
+    }
     let spine = rewriter.spine(kind).plan(&rewriter.fresh("spine"), &observer, outputs)?;
     let pruned = match rewriter.times {
         Some(times) => {

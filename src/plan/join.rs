@@ -17,7 +17,7 @@
 //! A binding goes to the side whose columns it names, and over an equality to the other. What can't go below is applied
 //! to the joined rows, which is always right: it is a filter on them.
 
-use datafusion::common::{Column, NullEquality};
+use datafusion::common::{Column, DFSchema, NullEquality};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction};
 use datafusion::logical_expr::{Expr, Join, JoinType, LogicalPlanBuilder, Operator, binary_expr, when};
 
@@ -26,6 +26,8 @@ use crate::plan::rewriter::{Binding, Outcome, Rewriter, Unsupported, columns_of,
 use crate::plan::spine::SpineKind;
 
 pub(super) fn rewrite(rewriter: &Rewriter, join: &Join, binding: &Binding) -> Outcome {
+    let narrowed = Join { join_type: narrowed(join, binding), ..join.clone() };
+    let join = &narrowed;
     match join.join_type {
         JoinType::Inner => inner(rewriter, join, binding),
         JoinType::Left | JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark => {
@@ -34,7 +36,7 @@ pub(super) fn rewrite(rewriter: &Rewriter, join: &Join, binding: &Binding) -> Ou
         JoinType::Right | JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark => {
             looking(rewriter, join, binding, Side::Right)
         }
-        JoinType::Full => full(rewriter, join),
+        JoinType::Full => full(rewriter, join, binding),
     }
 }
 
@@ -197,24 +199,83 @@ fn looking(rewriter: &Rewriter, join: &Join, binding: &Binding, side: Side) -> O
     Ok(Relation::AsOf(joined))
 }
 
-/// Both sides keep their rows: they meet at every T, and the key is bound above.
-fn full(rewriter: &Rewriter, join: &Join) -> Outcome {
+/// Both sides keep their rows: they meet at the same observer.
+///
+/// A key that is the first known of the two sides of an equality (`coalesce(a.k, b.k)` with `a.k = b.k`) binds both: a row of
+/// one side has the key iff the rows that it can meet have it. Any other key is bound above.
+fn full(rewriter: &Rewriter, join: &Join, binding: &Binding) -> Outcome {
     let columns = join.schema.columns();
-    let none = Binding::new();
-    let left = rewriter.as_of_below(&join.left, &none)?;
-    let right = rewriter.as_of_below(&join.right, &none)?;
-    // A row without a match has no observer on the other side, so conditions on the label time need it from their own.
-    if conditions(join).iter().any(mentions_time) {
-        return Err(Unsupported::Operator("a FULL JOIN with `NOW()` in its condition".to_string()));
+    let (mut lb, mut rb) = (Binding::new(), Binding::new());
+    for (expr, key) in binding {
+        if let Some((l, r)) = join.on.iter().find(|(l, r)| join_keys_of(expr, join, l, r)) {
+            lb.push((l.clone(), *key));
+            rb.push((r.clone(), *key));
+        }
     }
-    let on = meeting_conditions(rewriter, join, &left, &right, &left.observer(), SpineKind::Timed)?;
+    let left = rewriter.as_of_below(&join.left, &lb)?;
+    let right = rewriter.as_of_below(&join.right, &rb)?;
+    let spine = left.spine;
+    // Conditions are only asked of two rows that meet, which have one observer.
+    let on = meeting_conditions(rewriter, join, &left, &right, &left.observer(), spine)?;
     let (l, r) = (left.observer(), right.observer());
     let plan = join_on(left.plan, right.plan, JoinType::Full, on)?;
     let name = rewriter.fresh("s");
     let observer = when(l.clone().is_not_null(), l).otherwise(r)?.alias(&name);
     let exprs: Vec<Expr> = columns.iter().cloned().map(Expr::Column).chain([observer]).collect();
     let plan = LogicalPlanBuilder::from(plan).project(exprs)?.build()?;
-    Ok(Relation::AsOf(AsOf { plan, columns, observer: Column::new_unqualified(name), spine: SpineKind::Timed }))
+    let joined = AsOf { plan, columns, observer: Column::new_unqualified(name), spine };
+    let rest = left_over(binding, &[&lb]);
+    let joined = if spine == SpineKind::Keyed { rewriter.restrict(joined, &rest)? } else { joined };
+    Ok(Relation::AsOf(joined))
+}
+
+/// Whether `expr` is the first known of `left` and `right`, which are equal where both are known.
+fn join_keys_of(expr: &Expr, join: &Join, left: &Expr, right: &Expr) -> bool {
+    let about_rows = |e: &Expr| !columns_of(e).is_empty() && !mentions_time(e);
+    let (l, r) = (first_known(left), first_known(right));
+    let either = [[l.clone(), r.clone()].concat(), [r, l].concat()];
+    join.null_equality == NullEquality::NullEqualsNothing
+        && about_rows(left)
+        && about_rows(right)
+        && either.contains(&first_known(expr))
+}
+
+/// The arguments of `coalesce`, or of the `CASE` that DataFusion makes of it; any other expression is its own.
+fn first_known(expr: &Expr) -> Vec<Expr> {
+    match expr {
+        Expr::ScalarFunction(call) if matches!(call.func.name(), "coalesce" | "nvl") => {
+            call.args.iter().flat_map(first_known).collect()
+        }
+        Expr::Case(case) if case.expr.is_none() => {
+            let mut args = Vec::new();
+            for (when, then) in &case.when_then_expr {
+                match when.as_ref() {
+                    Expr::IsNotNull(tested) if tested == then => args.extend(first_known(then)),
+                    _ => return vec![expr.clone()],
+                }
+            }
+            match &case.else_expr {
+                Some(last) => args.extend(first_known(last)),
+                None => return vec![expr.clone()],
+            }
+            args
+        }
+        other => vec![other.clone()],
+    }
+}
+
+/// The join that gives the same rows among those that satisfy the binding: a row without a match has NULL on the other
+/// side, and a key that is a column there never equals NULL.
+fn narrowed(join: &Join, binding: &Binding) -> JoinType {
+    let names = |schema: &DFSchema| {
+        binding.iter().any(|(expr, _)| matches!(expr, Expr::Column(column) if schema.has_column(column)))
+    };
+    match (join.join_type, names(join.left.schema()), names(join.right.schema())) {
+        (JoinType::Full, true, true) | (JoinType::Left, _, true) | (JoinType::Right, true, _) => JoinType::Inner,
+        (JoinType::Full, true, false) => JoinType::Left,
+        (JoinType::Full, false, true) => JoinType::Right,
+        (unchanged, _, _) => unchanged,
+    }
 }
 
 /// The join's conditions, and those of the rows that are looked up, at the observer of the row that looks.

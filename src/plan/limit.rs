@@ -15,6 +15,7 @@ use datafusion::logical_expr::{
 
 use crate::plan::relation::Relation;
 use crate::plan::rewriter::{Binding, Outcome, Rewriter, Unsupported, with_windows};
+use crate::source::order_key;
 
 /// `Sort`, perhaps with a number of rows to keep.
 pub(super) fn rewrite_sort(rewriter: &Rewriter, sort: &Sort, binding: &Binding) -> Outcome {
@@ -47,7 +48,12 @@ pub(super) fn rewrite(rewriter: &Rewriter, limit: &Limit) -> Outcome {
             let plan = SubqueryAlias::try_new(input, alias.alias.clone())?;
             rewriter.rewrite(&LogicalPlan::SubqueryAlias(plan), &Vec::new())
         }
-        other => Err(Unsupported::Operator(format!("LIMIT above `{}`", other.display()))),
+        // Rows that differ in nothing that is looked at, or that came without an order: as `sql::settle_ties` has it.
+        other => {
+            let all: Vec<Expr> = other.schema().columns().into_iter().map(Expr::Column).collect();
+            let order = if all.is_empty() { Vec::new() } else { vec![order_key(all).sort(true, true)] };
+            first(rewriter, other, &order, skip, fetch)
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use datafusion::common::Column;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, Projection};
 
+use crate::plan::fallible::can_fail;
 use crate::plan::relation::{Live, Relation, mentions_time};
 use crate::plan::rewriter::{Binding, Outcome, Rewriter, named, substituted, unaliased};
 
@@ -29,8 +30,10 @@ pub(super) fn project(
     outputs: Vec<(Column, Expr)>,
 ) -> Outcome {
     let columns: Vec<Column> = outputs.iter().map(|(name, _)| name.clone()).collect();
+    // What can fail is asked of rows that are seen.
+    let late = |e: &Expr, live: &Live| rewriter.stabs_early(binding) && can_fail(e, live.plan.schema());
     match input {
-        Relation::Live(live) if !outputs.iter().any(|(_, e)| mentions_time(e)) => {
+        Relation::Live(live) if !outputs.iter().any(|(_, e)| mentions_time(e) || late(e, &live)) => {
             Ok(Relation::Live(carry(rewriter, live, outputs, columns)?))
         }
         other => {
@@ -49,7 +52,12 @@ pub(super) fn project(
 }
 
 /// A live projection: the columns that conditions and reads need go along under hidden names.
-fn carry(rewriter: &Rewriter, live: Live, outputs: Vec<(Column, Expr)>, columns: Vec<Column>) -> Outcome<Live> {
+pub(super) fn carry(
+    rewriter: &Rewriter,
+    live: Live,
+    outputs: Vec<(Column, Expr)>,
+    columns: Vec<Column>,
+) -> Outcome<Live> {
     let mut hidden: Vec<(Column, Column)> = Vec::new();
     let mut hide = |column: &Column| -> Column {
         if let Some((_, name)) = hidden.iter().find(|(c, _)| c == column) {

@@ -1,4 +1,21 @@
 //! The walk: hands each operator to its rule, and does what rules have in common.
+//!
+//! | operator of DataFusion 55's logical plan | rule |
+//! | --- | --- |
+//! | `TableScan` | `scan`: live rows |
+//! | `Filter`, `Projection`, `SubqueryAlias`, `Unnest` | their own: live stays live |
+//! | `EmptyRelation`, `Values` | `constant` |
+//! | `Join` | `join`: inner, left, right, full, semi, anti and mark joins; cross joins are inner ones without a condition |
+//! | `Aggregate` | `aggregate`, and `grouping` for grouping sets |
+//! | `Window` | `window` |
+//! | `Sort`, `Limit` | `limit` |
+//! | `Union` | `union` |
+//! | `Distinct` | none: the optimizer has made an aggregate of it |
+//! | `Subquery` | none: it is a join by now, or the view goes to the reference engine |
+//! | `Repartition` (`DISTRIBUTE BY`) | none: DataFusion can't run it, and `check` says so |
+//! | `RecursiveQuery` | none: refused before it is planned |
+//! | `Extension` | none: no SQL makes one |
+//! | `Statement`, `Explain`, `Analyze`, `Dml`, `Ddl`, `Copy`, `DescribeTable` | none: not a query, refused |
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -161,7 +178,8 @@ impl Rewriter<'_> {
             LogicalPlan::Limit(node) => limit::rewrite(self, node),
             LogicalPlan::Union(node) => union::rewrite(self, node, binding),
             LogicalPlan::Unnest(node) => unnest::rewrite(self, node, binding),
-            LogicalPlan::EmptyRelation(_) | LogicalPlan::Values(_) => constant::rewrite(plan),
+            LogicalPlan::EmptyRelation(_) => Ok(constant::rewrite_empty(plan)),
+            LogicalPlan::Values(node) => constant::rewrite_values(self, node),
             other => Err(Unsupported::Operator(format!("no rule for the operator `{}`", operator_name(other)))),
         }
     }
@@ -208,6 +226,11 @@ impl Rewriter<'_> {
                 self.stab(live, kind, binding, JoinType::Inner)
             }
         }
+    }
+
+    /// Whether a live relation may be taken to observers before it has to: where that does not give every row to every T.
+    pub(super) fn stabs_early(&self, binding: &Binding) -> bool {
+        !binding.is_empty() || self.spines.keyed.observers.keys.is_empty()
     }
 
     /// The operator below as an as-of relation: [`Rewriter::rewrite`], then [`Rewriter::as_of`].

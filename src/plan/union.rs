@@ -17,7 +17,7 @@ pub(super) fn rewrite(rewriter: &Rewriter, union: &Union, binding: &Binding) -> 
         let outputs: Vec<(Column, Expr)> = columns.iter().cloned().zip(inner).collect();
         let below = substituted(binding, &outputs).unwrap_or_default();
         let rows = rewriter.rewrite(input, &below)?;
-        // All parts have to have the same observers.
+        // All parts have to have the same observers, and have: a key that is a column here is one of every part.
         parts.push(if below.is_empty() { rewriter.as_of(rows, &below)? } else { rewriter.bind(rows, &below)? });
     }
     let spine = parts.first().map_or(SpineKind::Timed, |p| p.spine);

@@ -1,9 +1,10 @@
 //! `Unnest`: a row per item, in either world: what is hidden goes along with each.
 
-use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, Unnest};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Unnest};
 
+use crate::plan::projection::carry;
 use crate::plan::relation::Relation;
-use crate::plan::rewriter::{Binding, Outcome, Rewriter, Unsupported, columns_of};
+use crate::plan::rewriter::{Binding, Outcome, Rewriter, columns_of};
 
 pub(super) fn rewrite(rewriter: &Rewriter, unnest: &Unnest, binding: &Binding) -> Outcome {
     let columns = unnest.schema.columns();
@@ -20,7 +21,10 @@ pub(super) fn rewrite(rewriter: &Rewriter, unnest: &Unnest, binding: &Binding) -
     Ok(match rewriter.rewrite(&unnest.input, &below)? {
         Relation::Live(mut live) => {
             if live.conditions.iter().flat_map(columns_of).any(|c| unnest.exec_columns.contains(&c)) {
-                return Err(Unsupported::Operator("unnest of a column that is compared with `NOW()`".to_string()));
+                // The conditions are about the list, not about its items: they keep a copy of it.
+                let own = live.columns.clone();
+                let outputs = own.iter().cloned().map(|c| (c.clone(), Expr::Column(c))).collect();
+                live = carry(rewriter, live, outputs, own)?;
             }
             live.plan = items(live.plan)?;
             live.columns = columns;

@@ -5,13 +5,20 @@
 //!     => ROW_NUMBER() OVER (PARTITION BY observer, user_id ORDER BY ts DESC)
 //! ```
 //!
+//! `LAG` and `LEAD` take a literal for what to give where there is no such row. Where that is `NOW()` it is chosen above them:
+//!
+//! ```text
+//! lag(x, 1, $NOW)    =>    CASE WHEN lag(true, 1, false) THEN lag(x, 1) ELSE T END
+//! ```
+//!
 //! A binding goes below only where every window is partitioned by the bound columns: else rows of other keys count.
 
-use datafusion::logical_expr::expr::WindowFunction;
-use datafusion::logical_expr::{Expr, Window};
+use datafusion::common::Column;
+use datafusion::logical_expr::expr::{NullTreatment, WindowFunction};
+use datafusion::logical_expr::{Expr, LogicalPlanBuilder, Window, WindowFunctionDefinition, lit, when};
 
-use crate::plan::relation::Relation;
-use crate::plan::rewriter::{Binding, Outcome, Rewriter, Unsupported, columns_of, unaliased, with_windows};
+use crate::plan::relation::{Relation, mentions_time};
+use crate::plan::rewriter::{Binding, Outcome, Rewriter, Unsupported, columns_of, named, unaliased, with_windows};
 
 pub(super) fn rewrite(rewriter: &Rewriter, window: &Window, binding: &Binding) -> Outcome {
     let calls = window.window_expr.iter().map(call).collect::<Outcome<Vec<_>>>()?;
@@ -25,15 +32,40 @@ pub(super) fn rewrite(rewriter: &Rewriter, window: &Window, binding: &Binding) -
     let columns = window.schema.columns();
     let own = window.input.schema().fields().len();
     let mut exprs = Vec::with_capacity(calls.len());
+    let mut outputs: Vec<Expr> = columns[..own].iter().cloned().map(Expr::Column).chain([observer.clone()]).collect();
+    let mut late = false;
     for (call, column) in calls.into_iter().zip(&columns[own..]) {
-        let bound = rewriter.at(Expr::from(call), input.spine, &observer)?;
-        let Expr::WindowFunction(mut function) = bound else {
-            return Err(Unsupported::Operator(format!("`{bound}` as a window function")));
+        let mut add = |call: WindowFunction, column: Column| -> Outcome<()> {
+            let bound = rewriter.at(Expr::from(call), input.spine, &observer)?;
+            let Expr::WindowFunction(mut function) = bound else {
+                return Err(Unsupported::Operator(format!("`{bound}` as a window function")));
+            };
+            function.params.partition_by.insert(0, observer.clone());
+            exprs.push((Expr::from(*function), column));
+            Ok(())
         };
-        function.params.partition_by.insert(0, observer.clone());
-        exprs.push((Expr::from(*function), column.clone()));
+        let Some((found, value, default)) = with_late_default(&call) else {
+            add(call, column.clone())?;
+            outputs.push(Expr::Column(column.clone()));
+            continue;
+        };
+        late = true;
+        let [there, kept] = ["l", "v"].map(|stem| Column::new_unqualified(rewriter.fresh(stem)));
+        let known = match found {
+            Some(found) => {
+                add(found, there.clone())?;
+                Expr::Column(there)
+            }
+            None => Expr::Column(kept.clone()).is_not_null(),
+        };
+        add(value, kept.clone())?;
+        let default = rewriter.at(default, input.spine, &observer)?;
+        outputs.push(named(when(known, Expr::Column(kept)).otherwise(default)?, column));
     }
     input.plan = with_windows(input.plan, exprs)?;
+    if late {
+        input.plan = LogicalPlanBuilder::from(input.plan).project(outputs)?.build()?;
+    }
     let name = input.observer.name.clone();
     Ok(Relation::AsOf(rewriter.finish(input.plan, columns, &name, input.spine)?))
 }
@@ -43,4 +75,23 @@ fn call(expr: &Expr) -> Outcome<WindowFunction> {
         Expr::WindowFunction(function) => Ok(function.as_ref().clone()),
         other => Err(Unsupported::Operator(format!("`{other}` as a window function"))),
     }
+}
+
+/// `LAG` or `LEAD` with a default that names the label time: whether there is such a row (`None`: where it has a value),
+/// its value, and the default.
+fn with_late_default(call: &WindowFunction) -> Option<(Option<WindowFunction>, WindowFunction, Expr)> {
+    let WindowFunctionDefinition::WindowUDF(function) = &call.fun else { return None };
+    let [value, offset, default] = call.params.args.as_slice() else { return None };
+    if !matches!(function.name(), "lag" | "lead") || !mentions_time(default) {
+        return None;
+    }
+    let mut plain = call.clone();
+    plain.params.args = vec![value.clone(), offset.clone()];
+    // The row that is looked for has a value: where there is none, there is no such row.
+    if call.params.null_treatment == Some(NullTreatment::IgnoreNulls) {
+        return Some((None, plain, default.clone()));
+    }
+    let mut found = call.clone();
+    found.params.args = vec![lit(true), offset.clone(), lit(false)];
+    Some((Some(found), plain, default.clone()))
 }

@@ -39,7 +39,7 @@ use crate::monitor::Monitor;
 use crate::replay::values::{ViewValues, ambiguous, has_value};
 use crate::source::time::ticks_until;
 use crate::source::{Labels, Log, orderable, timestamp};
-use crate::sql::bind_now;
+use crate::sql::{bind_now, without_signed_zeros};
 
 /// Label times measured before the whole time is told.
 const MEASURED: usize = 8;
@@ -167,7 +167,7 @@ async fn one_instant(
         .map(|k| {
             let column =
                 batch.column_by_name(&k.column).ok_or_else(|| internal_datafusion_err!("no column {}", k.column))?;
-            Ok(cast(column, &k.data_type)?)
+            Ok(without_signed_zeros(&cast(column, &k.data_type)?))
         })
         .collect::<DfResult<Vec<_>>>()
         .map_err(failed)?;
@@ -176,7 +176,7 @@ async fn one_instant(
         .iter()
         .map(|k| {
             let picks = UInt32Array::from_iter_values(label_rows.iter().filter_map(|&r| u32::try_from(r).ok()));
-            Ok(cast(&take(&labels.keys[k.label], &picks, None)?, &k.data_type)?)
+            Ok(without_signed_zeros(&cast(&take(&labels.keys[k.label], &picks, None)?, &k.data_type)?))
         })
         .collect::<DfResult<Vec<ArrayRef>>>()
         .map_err(failed)?;

@@ -5,6 +5,7 @@
 //! configuration (keys, values, names, reasons) is made harmless by the form that tells it: control characters never
 //! reach a terminal, markup never reaches a page.
 
+mod choices;
 mod html;
 mod json;
 mod model;
@@ -15,6 +16,7 @@ mod terminal;
 mod text;
 mod verdict;
 
+pub use choices::{ChosenAlike, choices_text, chosen_alike};
 pub use html::html;
 pub use json::json;
 pub use model::{

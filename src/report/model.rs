@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::text::number;
+use crate::config::Choice;
 use crate::diff::SnapshotDiff;
 
 /// The version of the format that [`Report`] serialises to.
@@ -31,6 +32,8 @@ pub struct Report {
     pub notes: Vec<Note>,
     pub outputs: Vec<OutputReport>,
     pub timings: Vec<Timing>,
+    /// What the values depend on, and where each choice came from.
+    pub choices: Vec<Choice>,
 }
 
 impl Report {
@@ -56,6 +59,7 @@ impl Report {
             notes: Vec::new(),
             outputs: Vec::new(),
             timings: Vec::new(),
+            choices: Vec::new(),
         }
     }
 

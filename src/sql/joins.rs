@@ -10,13 +10,20 @@ use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
 use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::{Expr, Join, JoinType, LogicalPlan};
 use datafusion::optimizer::eliminate_cross_join::EliminateCrossJoin;
+use datafusion::optimizer::push_down_filter::PushDownFilter;
 use datafusion::optimizer::{ApplyOrder, Optimizer, OptimizerConfig, OptimizerRule};
 
-/// DataFusion's rules, with this one in the place of its own.
+use crate::sql::having::CarefulFilters;
+
+/// DataFusion's rules, with this one and [`CarefulFilters`] in the place of its own.
 pub(super) fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
-    let own = EliminateCrossJoin::new();
+    let (own, filters) = (EliminateCrossJoin::new(), PushDownFilter::new());
     let replaced = |rule: Arc<dyn OptimizerRule + Send + Sync>| -> Arc<dyn OptimizerRule + Send + Sync> {
-        if rule.name() == own.name() { Arc::new(CarefulCrossJoins(EliminateCrossJoin::new())) } else { rule }
+        match rule.name() {
+            name if name == own.name() => Arc::new(CarefulCrossJoins(EliminateCrossJoin::new())),
+            name if name == filters.name() => Arc::new(CarefulFilters(PushDownFilter::new())),
+            _ => rule,
+        }
     };
     Optimizer::new().rules.into_iter().map(replaced).collect()
 }

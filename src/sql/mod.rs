@@ -5,6 +5,8 @@
 
 mod aggregates;
 mod filters;
+mod having;
+mod instants;
 mod joins;
 mod names;
 mod now;
@@ -13,11 +15,14 @@ mod planner;
 mod refuse;
 mod session;
 mod ties;
+mod zeros;
 mod zones;
 
+pub use instants::{ROUNDING, exact, exact_comparisons};
 pub use names::{name_subqueries, named, with_windows};
 pub use now::{NOW, bind_now, calls_to_placeholder, is_now, mentions_now, now_placeholder};
 pub use parse::{SqlText, Statement, identifier, parse, parse_expression};
 pub use session::{SessionOptions, new_runtime, new_session};
 pub use ties::settle_ties;
+pub use zeros::{one_zero, without_signed_zeros};
 pub use zones::CallForZones;

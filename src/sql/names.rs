@@ -27,7 +27,9 @@ pub fn with_windows(input: LogicalPlan, calls: Vec<(Expr, Column)>) -> DfResult<
             distinct.push(call);
         }
     }
-    LogicalPlanBuilder::from(input).window(distinct)?.project(exprs)?.build()
+    // One operator for each order: DataFusion 55 takes all calls of an operator to have the order of the first.
+    let plan = LogicalPlanBuilder::window_plan(input, distinct)?;
+    LogicalPlanBuilder::from(plan).project(exprs)?.build()
 }
 
 /// Gives every scalar subquery a column name of its own. DataFusion 55 joins subqueries by name, and `avg(x) - (SELECT

@@ -48,6 +48,28 @@ impl Refusal<'_> {
     fn add(&mut self, span: Span, message: impl Into<String>, help: &str) {
         self.findings.push(Finding::error(message).at(self.text.place(span)).help(help));
     }
+
+    /// The shared column of `RIGHT` and `FULL JOIN … USING` is the first known of both sides. DataFusion 55 takes the left side's.
+    fn joins(&mut self, joins: &[ast::Join]) {
+        use ast::{JoinConstraint, JoinOperator};
+        for join in joins {
+            let (kind, constraint) = match &join.join_operator {
+                JoinOperator::Right(c) | JoinOperator::RightOuter(c) => ("RIGHT", c),
+                JoinOperator::FullOuter(c) => ("FULL", c),
+                _ => continue,
+            };
+            let clause = match constraint {
+                JoinConstraint::Using(_) => format!("`{kind} JOIN … USING`"),
+                JoinConstraint::Natural => format!("`NATURAL {kind} JOIN`"),
+                _ => continue,
+            };
+            let message =
+                format!("{clause} can't be replayed: DataFusion takes the left side's column for the shared one");
+            let help = "join `ON a.k = b.k`, and select `coalesce(a.k, b.k) AS k`";
+            let finding = Finding::error(message).at(self.text.place(join.relation.span())).help(help);
+            self.findings.push(finding.code("B160"));
+        }
+    }
 }
 
 impl Visitor for Refusal<'_> {
@@ -73,6 +95,9 @@ impl Visitor for Refusal<'_> {
     fn pre_visit_select(&mut self, select: &ast::Select) -> ControlFlow<()> {
         if let Some(into) = &select.into {
             self.add(into.name.span(), "`SELECT INTO` writes: a feature view only reads", "remove the INTO clause");
+        }
+        for table in &select.from {
+            self.joins(&table.joins);
         }
         ControlFlow::Continue(())
     }
@@ -101,6 +126,7 @@ impl Visitor for Refusal<'_> {
                     "filter by a hash of a key",
                 );
             }
+            TableFactor::NestedJoin { table_with_joins, .. } => self.joins(&table_with_joins.joins),
             _ => {}
         }
         ControlFlow::Continue(())

@@ -13,6 +13,7 @@ mod files;
 mod findings;
 mod mutations;
 mod overrides;
+mod profiles;
 mod schema;
 mod secrets;
 

@@ -3,6 +3,7 @@
 use super::markup::{Markup, bar, element, foldable, section, sparkline, table, text};
 use crate::diff::{FeatureDiff, SnapshotDiff};
 use crate::report::Report;
+use crate::report::choices::chosen_alike;
 use crate::report::text::{agreement, counted, keys, number, short_time, thousands, value};
 use crate::report::verdict::worst_first;
 
@@ -165,7 +166,20 @@ pub(super) fn method(report: &Report) -> Markup {
         )
     }));
     sentences.extend(report.timings.iter().map(|timing| format!("{}: {:.1} s.", timing.phase, timing.seconds)));
+    let alike = chosen_alike(&report.choices).into_iter().map(|group| {
+        let whose = group.names.join(", ");
+        vec![
+            element("code", "", [text(&group.pattern)]),
+            text(&group.value),
+            text(&group.from.join(", ")),
+            text(&whose),
+        ]
+    });
+    let chosen = table(&["Key", "Value", "From", "Of"], alike.collect());
     let made = format!("Backcast {}, {}.", report.backcast, short_time(&report.generated_at));
     sentences.push(made);
-    section("Method", sentences.iter().map(|sentence| element("p", "", [text(sentence)])).collect())
+    let mut parts: Vec<Markup> = sentences.iter().map(|sentence| element("p", "", [text(sentence)])).collect();
+    parts
+        .extend(chosen.map(|table| foldable(text("What the values depend on, and where it was chosen"), table, false)));
+    section("Method", parts)
 }

@@ -1,6 +1,7 @@
 //! The program through its binary: exit codes, what goes to stdout and what to stderr, outputs.
 
 mod check;
+mod choices;
 mod fixture;
 mod outputs;
 mod schema_of;

@@ -5,6 +5,7 @@
 
 mod grammar;
 mod operators;
+mod rules;
 mod world;
 
 use std::fmt::Write as _;

@@ -1,9 +1,12 @@
 //! Section 2 of the contract, rule by rule, with values that a person can work out. Every case runs on both engines.
 
 mod changelogs;
+mod changelogs_all;
+mod comparisons;
 mod files;
 mod keys;
 mod numbers;
+mod profiles;
 mod redelivery;
 mod time;
 mod visibility;

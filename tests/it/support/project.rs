@@ -46,6 +46,13 @@ impl Project {
         self
     }
 
+    /// With the defaults of this feature system.
+    pub(crate) fn profile(mut self, name: &str) -> Self {
+        self.config = self.config.replacen("[project]\n", &format!("[project]\nprofile = \"{name}\"\n"), 1);
+        self.write_config();
+        self
+    }
+
     /// Adds a source in one file; `config` is its table without `uri`.
     pub(crate) fn source(self, name: &str, config: &str, rows: &RecordBatch) -> Self {
         write_parquet(&self.path(&format!("{name}/part-0.parquet")), rows);
