@@ -7,7 +7,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{DataFusionError, TableReference};
 use datafusion::datasource::ViewTable;
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Volatility};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableScan, Volatility};
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{self, ObjectName, Spanned, VisitMut, VisitorMut, visit_relations};
@@ -15,12 +15,13 @@ use datafusion::sql::sqlparser::ast::{self, ObjectName, Spanned, VisitMut, Visit
 use crate::analysis::counts::missing_is_zero;
 use crate::analysis::features::{Feature, is_null_of_a_number, scalar_of};
 use crate::analysis::keys::comparable_type;
+use crate::analysis::marker::marked_source;
 use crate::config::{self, Config, Literal};
 use crate::finding::{Finding, Place, nearest};
 use crate::source::{LabelTable, Log, plain_type};
 use crate::sql::{
-    CallForZones, SqlText, Statement, calls_to_placeholder, exact_comparisons, identifier, name_subqueries, one_zero,
-    parse, settle_ties,
+    CallForZones, Refused, SqlText, Statement, calls_to_placeholder, closed_windows, exact_comparisons, identifier,
+    name_subqueries, nearest_rows, now_unit, one_zero, parse, settle_ties,
 };
 
 /// A feature view, planned.
@@ -106,7 +107,7 @@ pub(super) async fn plan_views(
             broken.insert(view.config.name.clone());
             continue;
         }
-        match plan_view(view, config, session, labels, read_by_views.contains(view.config.name.as_str())).await {
+        match plan_view(view, config, session, (labels, logs), read_by_views.contains(view.config.name.as_str())).await {
             Ok(view) => views.push(view),
             Err(found) => {
                 broken.insert(view.config.name.clone());
@@ -233,11 +234,14 @@ async fn plan_view(
     view: &Parsed<'_>,
     config: &Config,
     session: &SessionContext,
-    labels: Option<&LabelTable>,
+    (labels, logs): (Option<&LabelTable>, &[Log]),
     read_by_views: bool,
 ) -> Result<View, Vec<Finding>> {
     let text = &view.statement.text;
-    let plan = plan_query(&view.statement, session).await.map_err(|e| vec![planning_finding(text, &e)])?;
+    let plan = plan_query(&view.statement, session, logs).await.map_err(|refused| match refused {
+        Refused::Because(finding) => vec![*finding],
+        Refused::Plan(e) => vec![planning_finding(text, &e)],
+    })?;
     let name = view.config.name.clone();
     let alias = view.statement.name.clone().filter(|alias| *alias != name);
     let mut seen = BTreeSet::new();
@@ -284,17 +288,21 @@ async fn plan_view(
 }
 
 /// Plans the query and puts the plan in normal form.
-async fn plan_query(statement: &Statement, session: &SessionContext) -> Result<LogicalPlan, DataFusionError> {
+async fn plan_query(statement: &Statement, session: &SessionContext, logs: &[Log]) -> Result<LogicalPlan, Refused> {
     let mut query = ast::Statement::Query(Box::new(statement.query.clone()));
     let _ = query.visit(&mut Unqualify);
     let _ = query.visit(&mut CallForZones);
     let planned = session.state().statement_to_plan(DfStatement::Statement(Box::new(query))).await?;
     let plan = if statement.columns.is_empty() { planned } else { renamed(planned, &statement.columns)? };
     let settled = settle_ties(name_subqueries(calls_to_placeholder(plan)?)?)?;
+    let (text, clauses) = (&statement.text, &statement.clauses);
+    let joined = nearest_rows(settled, text, clauses)?;
+    let log_of = |scan: &TableScan| marked_source(scan).and_then(|index| logs.get(index));
+    let settled = closed_windows(joined, text, clauses, now_unit(session), &log_of)?;
     // Only the analyzed plan has the types that values will have.
     let state = session.state();
     let analyzed = state.analyzer().execute_and_check(settled, state.config_options(), |_, _| {})?;
-    one_zero(exact_comparisons(analyzed)?)
+    Ok(one_zero(exact_comparisons(analyzed)?)?)
 }
 
 /// `CREATE MATERIALIZED VIEW v (a, b) AS ...` names the first columns.

@@ -4,6 +4,7 @@
 //! depend on the order of rows.
 
 mod aggregates;
+mod dialect;
 mod filters;
 mod having;
 mod instants;
@@ -17,9 +18,10 @@ mod ties;
 mod zeros;
 mod zones;
 
+pub use dialect::{Clauses, Refused, WindowCall, closed_windows, nearest_rows, window_call};
 pub use instants::{ROUNDING, exact, exact_comparisons};
 pub use names::{name_subqueries, named, with_windows};
-pub use now::{NOW, bind_now, calls_to_placeholder, is_now, mentions_now, now_placeholder};
+pub use now::{NOW, bind_now, calls_to_placeholder, is_now, mentions_now, now_placeholder, now_unit};
 pub use parse::{SqlText, Statement, identifier, parse, parse_expression};
 pub use session::{SessionOptions, new_runtime, new_session};
 pub use ties::settle_ties;

@@ -7,6 +7,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer};
 
 use crate::finding::{Finding, Place};
+use crate::sql::dialect::{self, Clauses};
 use crate::sql::refuse;
 
 /// A `.sql` file: its name for messages, and its text.
@@ -47,6 +48,8 @@ pub struct Statement {
     /// The column names given there, in order.
     pub columns: Vec<String>,
     pub query: ast::Query,
+    /// What the query says that is not in its syntax tree.
+    pub clauses: Clauses,
 }
 
 /// How deep expressions and queries may nest.
@@ -64,7 +67,7 @@ pub fn parse(mut text: SqlText, volatile: &dyn Fn(&str) -> bool) -> Result<State
     let tokens = Tokenizer::new(&GenericDialect {}, &text.text).tokenize_with_location().map_err(|e| {
         vec![Finding::error(format!("SQL is malformed: {}", e.message)).at(text.place_at(e.location, 1))]
     })?;
-    let tokens = significant(tokens);
+    let mut tokens = significant(tokens);
     if tokens.is_empty() {
         return Err(vec![
             Finding::error("the file holds no query").at(text.start()).help("write one `SELECT` into it"),
@@ -73,6 +76,7 @@ pub fn parse(mut text: SqlText, volatile: &dyn Fn(&str) -> bool) -> Result<State
     if let Some(finding) = refuse::unparsed(&text, &tokens) {
         return Err(vec![finding]);
     }
+    let clauses = dialect::take(&text, &mut tokens).map_err(|finding| vec![finding])?;
     let last = tokens.last().map_or(Span::empty(), |t| t.span);
     let mut parser =
         Parser::new(&GenericDialect {}).with_recursion_limit(RECURSION_LIMIT).with_tokens_with_locations(tokens);
@@ -105,12 +109,16 @@ pub fn parse(mut text: SqlText, volatile: &dyn Fn(&str) -> bool) -> Result<State
         }
         _ => return Err(vec![Finding::error("only a query can be replayed").at(text.place(*start)).help(one)]),
     };
-    let findings = refuse::refuse(&text, query, volatile);
+    let mut query = query.as_ref().clone();
+    let mut findings = dialect::call_windows(&text, &mut query);
+    findings.extend(dialect::mark_joins(&text, &mut query, &clauses));
+    if findings.is_empty() {
+        findings = refuse::refuse(&text, &query, volatile);
+    }
     if !findings.is_empty() {
         return Err(findings);
     }
-    let query = query.as_ref().clone();
-    Ok(Statement { text, name, columns, query })
+    Ok(Statement { text, name, columns, query, clauses })
 }
 
 /// Parses one boolean expression, such as a changelog's `deleted`.
@@ -139,12 +147,12 @@ fn significant(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
 }
 
 /// Whether the token is this bare word.
-pub(super) fn is_word(token: &Token, word: &str) -> bool {
+pub(in crate::sql) fn is_word(token: &Token, word: &str) -> bool {
     matches!(token, Token::Word(w) if w.quote_style.is_none() && w.value.eq_ignore_ascii_case(word))
 }
 
 /// Whether the token is this keyword.
-pub(super) fn is_keyword(token: &Token, keyword: Keyword) -> bool {
+pub(in crate::sql) fn is_keyword(token: &Token, keyword: Keyword) -> bool {
     matches!(token, Token::Word(w) if w.keyword == keyword)
 }
 

@@ -3,26 +3,16 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{self, ObjectName, Query, Spanned, TableFactor, Visit, Visitor};
-use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Span, TokenWithSpan};
 
 use crate::finding::Finding;
-use crate::sql::parse::{SqlText, is_keyword, is_word};
+use crate::sql::parse::{SqlText, is_word};
 
 /// What the parser does not even read, refused with a better reason than its own.
 pub(super) fn unparsed(text: &SqlText, tokens: &[TokenWithSpan]) -> Option<Finding> {
-    let at = |i: usize| tokens.get(i).map(|t| &t.token);
-    let word = |i: usize, w: &str| at(i).is_some_and(|t| is_word(t, w));
+    let word = |i: usize, w: &str| tokens.get(i).is_some_and(|t| is_word(&t.token, w));
     for (i, token) in tokens.iter().enumerate() {
         let place = || text.place(token.span);
-        if word(i, "emit") && word(i + 1, "on") && word(i + 2, "window") {
-            let help = "drop the clause and write its condition: `WHERE window_end <= NOW()`";
-            return Some(Finding::error("`EMIT ON WINDOW CLOSE` can't be replayed yet").at(place()).help(help));
-        }
-        if word(i, "asof") && at(i + 1).is_some_and(|t| is_keyword(t, Keyword::JOIN) || is_keyword(t, Keyword::LEFT)) {
-            let help = "join on the equality, and keep the last row by `ROW_NUMBER() OVER (... ORDER BY t DESC) = 1`";
-            return Some(Finding::error("`ASOF JOIN` can't be replayed yet").at(place()).help(help));
-        }
         if word(i, "system_time") && i > 0 && word(i - 1, "for") {
             let help = "join with the source's rows as of `NOW()`: every source already shows what was known then";
             return Some(Finding::error("a processing-time temporal join can't be replayed").at(place()).help(help));
@@ -105,10 +95,6 @@ impl Visitor for Refusal<'_> {
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
         let only = "read the declared sources and views; declare a file as a source to read it";
         match factor {
-            TableFactor::Table { name, args: Some(_), .. } if matches!(last_part(name).as_str(), "tumble" | "hop") => {
-                let help = "group by `date_bin(INTERVAL '…', t)` (or `date_trunc`) instead";
-                self.add(name.span(), format!("the window function `{name}` can't be replayed yet"), help);
-            }
             TableFactor::Table { name, args: Some(_), .. } | TableFactor::Function { name, .. } => {
                 self.add(name.span(), format!("the table function `{name}` can't be replayed"), only);
             }
@@ -148,6 +134,6 @@ impl Visitor for Refusal<'_> {
 }
 
 /// The last part of a possibly qualified name, in lower case.
-pub(super) fn last_part(name: &ObjectName) -> String {
+pub(in crate::sql) fn last_part(name: &ObjectName) -> String {
     name.0.last().and_then(ast::ObjectNamePart::as_ident).map_or_else(String::new, |i| i.value.to_lowercase())
 }

@@ -10,7 +10,7 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::error::{Error, Result};
-use crate::sql::{aggregates, filters, joins, now, zones};
+use crate::sql::{aggregates, dialect, filters, joins, now, zones};
 
 /// What a session is made with.
 #[derive(Debug, Clone)]
@@ -84,6 +84,9 @@ pub fn new_session(options: &SessionOptions, runtime: Arc<RuntimeEnv>) -> Sessio
         session.register_udf(function);
     }
     session.register_udf(zones::function());
+    for function in dialect::functions() {
+        session.register_udf(function);
+    }
     aggregates::register(&session);
     session
 }
