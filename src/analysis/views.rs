@@ -107,7 +107,8 @@ pub(super) async fn plan_views(
             broken.insert(view.config.name.clone());
             continue;
         }
-        match plan_view(view, config, session, (labels, logs), read_by_views.contains(view.config.name.as_str())).await {
+        match plan_view(view, config, session, (labels, logs), read_by_views.contains(view.config.name.as_str())).await
+        {
             Ok(view) => views.push(view),
             Err(found) => {
                 broken.insert(view.config.name.clone());

@@ -31,8 +31,8 @@ use datafusion::logical_expr::expr::WindowFunction;
 use datafusion::logical_expr::type_coercion::binary::comparison_coercion;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction};
 use datafusion::logical_expr::{
-    BinaryExpr, Expr, ExprFunctionExt, ExprSchemable, Filter, Join, JoinType, LogicalPlan, LogicalPlanBuilder, Operator,
-    cast,
+    BinaryExpr, Expr, ExprFunctionExt, ExprSchemable, Filter, Join, JoinType, LogicalPlan, LogicalPlanBuilder,
+    Operator, cast,
 };
 
 use crate::finding::Finding;
@@ -70,9 +70,7 @@ pub fn nearest_rows(plan: LogicalPlan, text: &SqlText, clauses: &Clauses) -> Res
     });
     let plan = rewritten.data()?;
     match refusal {
-        Some((number, why)) => {
-            Err(Finding::error(why.message).code(why.code).at(place(number)).help(why.help).into())
-        }
+        Some((number, why)) => Err(Finding::error(why.message).code(why.code).at(place(number)).help(why.help).into()),
         None => Ok(plan),
     }
 }
@@ -256,7 +254,10 @@ fn reached(plan: &LogicalPlan, part: &Expr, columns: &HashSet<Column>) -> Option
         LogicalPlan::Filter(filter) => reached(&filter.input, part, columns),
         LogicalPlan::Join(join) => {
             let right = within(&join.right);
-            if right && join.join_type == JoinType::Inner && let Some(number) = number_of(join) {
+            if right
+                && join.join_type == JoinType::Inner
+                && let Some(number) = number_of(join)
+            {
                 return Conditions::read(join).ok().filter(|on| !on.indifferent(part, columns)).map(|_| number);
             }
             match join.join_type {
@@ -266,7 +267,8 @@ fn reached(plan: &LogicalPlan, part: &Expr, columns: &HashSet<Column>) -> Option
             }
         }
         LogicalPlan::SubqueryAlias(alias) => {
-            let pairs = alias.schema.columns().into_iter().zip(alias.input.schema().columns().into_iter().map(Expr::Column));
+            let pairs =
+                alias.schema.columns().into_iter().zip(alias.input.schema().columns().into_iter().map(Expr::Column));
             below(&alias.input, part, pairs.collect())
         }
         LogicalPlan::Projection(projection) => {

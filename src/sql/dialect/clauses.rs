@@ -47,7 +47,8 @@ impl From<Finding> for Refused {
     }
 }
 
-const ASOF_HELP: &str = "write `a ASOF JOIN b ON a.k = b.k AND a.t >= b.t`, or `ASOF LEFT JOIN` to keep rows without a match";
+const ASOF_HELP: &str =
+    "write `a ASOF JOIN b ON a.k = b.k AND a.t >= b.t`, or `ASOF LEFT JOIN` to keep rows without a match";
 
 /// Takes the clauses out of the tokens.
 pub(in crate::sql) fn take(text: &SqlText, tokens: &mut Vec<TokenWithSpan>) -> Result<Clauses, Finding> {
@@ -73,9 +74,9 @@ pub(in crate::sql) fn take(text: &SqlText, tokens: &mut Vec<TokenWithSpan>) -> R
             let last = tokens[end..].iter().all(|t| t.token == Token::SemiColon);
             if depth > 0 || !last {
                 let finding = Finding::error("`EMIT` belongs at the end of the statement").code("B143");
-                return Err(finding
-                    .at(text.place(tokens[i].span))
-                    .help("make the query that emits a view of its own, with the clause after it, and read that view"));
+                return Err(finding.at(text.place(tokens[i].span)).help(
+                    "make the query that emits a view of its own, with the clause after it, and read that view",
+                ));
             }
             let span = Span::new(tokens[i].span.start, tokens[end - 1].span.end);
             clauses.on_close = on_close.then_some(span);
@@ -85,7 +86,8 @@ pub(in crate::sql) fn take(text: &SqlText, tokens: &mut Vec<TokenWithSpan>) -> R
         let joins = |n: usize| {
             keyword(n, Keyword::JOIN)
                 || [Keyword::INNER, Keyword::LEFT].iter().any(|k| keyword(n, *k))
-                    && (keyword(n + 1, Keyword::JOIN) || keyword(n + 1, Keyword::OUTER) && keyword(n + 2, Keyword::JOIN))
+                    && (keyword(n + 1, Keyword::JOIN)
+                        || keyword(n + 1, Keyword::OUTER) && keyword(n + 2, Keyword::JOIN))
         };
         if word(0, "asof") && joins(1) {
             clauses.asof.push(tokens[i].span);

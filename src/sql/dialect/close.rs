@@ -54,9 +54,11 @@ pub fn closed_windows<'a>(
 ) -> Result<LogicalPlan, Refused> {
     let Some(span) = clauses.on_close else { return Ok(plan) };
     let refused = |why: Why| match why {
-        Why::Refused(code, message, help) => {
-            Finding::error(format!("`EMIT ON WINDOW CLOSE` {message}")).code(code).at(text.place(span)).help(help).into()
-        }
+        Why::Refused(code, message, help) => Finding::error(format!("`EMIT ON WINDOW CLOSE` {message}"))
+            .code(code)
+            .at(text.place(span))
+            .help(help)
+            .into(),
         Why::Plan(error) => Refused::Plan(error),
     };
     above(plan, &Closing { now_unit, log_of }).map_err(refused)
@@ -126,7 +128,9 @@ fn closed(aggregate: Aggregate, closing: &Closing) -> Result<LogicalPlan, Why> {
         .group_expr
         .iter()
         .find_map(|key| end_of(&key.clone().unalias(), key.clone().unalias(), &input))
-        .ok_or_else(|| unclear("needs `window_start` or `window_end` of `TUMBLE` or `HOP` among the columns that are grouped by"))?;
+        .ok_or_else(|| {
+            unclear("needs `window_start` or `window_end` of `TUMBLE` or `HOP` among the columns that are grouped by")
+        })?;
     let (input, tie) = arriving(input, &end.time, closing)?;
     let arrival = Expr::Column(Column::new_unqualified(ARRIVAL));
     let arrived = arrived_by().call(vec![arrival, end.at.clone(), lit(tie.0), lit(tie.1 == Tie::Exclude)]);
@@ -177,9 +181,7 @@ fn origin(expr: &Expr, plan: &LogicalPlan) -> Option<Expr> {
 fn step<'p>(column: &Column, plan: &'p LogicalPlan) -> Option<(Expr, &'p LogicalPlan)> {
     let at = |columns: Vec<Column>| columns.iter().position(|c| c == column);
     match plan {
-        LogicalPlan::Projection(p) => {
-            Some((p.expr.get(at(p.schema.columns())?)?.clone().unalias(), p.input.as_ref()))
-        }
+        LogicalPlan::Projection(p) => Some((p.expr.get(at(p.schema.columns())?)?.clone().unalias(), p.input.as_ref())),
         LogicalPlan::SubqueryAlias(alias) => {
             let below = alias.input.schema().columns().get(at(alias.schema.columns())?)?.clone();
             Some((Expr::Column(below), alias.input.as_ref()))
@@ -255,7 +257,8 @@ fn numbers(plan: &LogicalPlan) -> bool {
 }
 
 fn scanned(scan: TableScan, time: &Column, closing: &Closing) -> Result<(LogicalPlan, (i64, Tie)), Why> {
-    let log = (closing.log_of)(&scan).ok_or_else(|| unclear("stands over windows of something else than one log's events"))?;
+    let log = (closing.log_of)(&scan)
+        .ok_or_else(|| unclear("stands over windows of something else than one log's events"))?;
     let source = &log.config;
     if source.kind != SourceKind::Log {
         return Err(unclear("stands over windows of a changelog, whose rows are replaced"));
@@ -264,7 +267,9 @@ fn scanned(scan: TableScan, time: &Column, closing: &Closing) -> Result<(Logical
         return Err(unclear("stands over windows of a column that is not the source's event time"));
     }
     if !source.id.is_empty() && source.future_events == FutureEvents::Hidden {
-        return Err(unclear("stands over a log with `id` and hidden future events: an event may be replaced after its window closed"));
+        return Err(unclear(
+            "stands over a log with `id` and hidden future events: an event may be replaced after its window closed",
+        ));
     }
     let arrival = source.available_at.as_ref().unwrap_or(&source.time);
     let delay_ns = if source.available_at.is_some() { 0 } else { source.delay_ns };

@@ -62,7 +62,9 @@ mod tests {
     #[test]
     fn intervals_are_read_in_the_forms_that_postgres_has() {
         let hour = 3_600_000_000_000;
-        for sql in ["INTERVAL '1 hour'", "INTERVAL '1' HOUR", "'1 hour'::interval", "INTERVAL '3600'", "(INTERVAL '60 min')"] {
+        for sql in
+            ["INTERVAL '1 hour'", "INTERVAL '1' HOUR", "'1 hour'::interval", "INTERVAL '3600'", "(INTERVAL '60 min')"]
+        {
             assert_eq!(length(sql), Some(hour), "{sql}");
         }
         for sql in ["INTERVAL '-1 hour'", "-INTERVAL '1 hour'", "INTERVAL '-3600 seconds'"] {

@@ -17,8 +17,8 @@ mod windows;
 use datafusion::logical_expr::ScalarUDF;
 
 pub use asof::nearest_rows;
-pub(super) use clauses::{mark_joins, take};
 pub use clauses::{Clauses, Refused};
+pub(super) use clauses::{mark_joins, take};
 pub use close::closed_windows;
 pub(super) use tables::call_windows;
 pub use windows::{WindowCall, window_call};

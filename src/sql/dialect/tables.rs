@@ -46,8 +46,15 @@ impl VisitorMut for Calls<'_> {
 
     // Before the visit of its parts: a table that is an argument is visited as a table then.
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
-        let TableFactor::Table { name, alias, args: Some(args), version: None, sample: None, with_ordinality: false, .. } =
-            factor
+        let TableFactor::Table {
+            name,
+            alias,
+            args: Some(args),
+            version: None,
+            sample: None,
+            with_ordinality: false,
+            ..
+        } = factor
         else {
             return ControlFlow::Continue(());
         };
@@ -101,8 +108,9 @@ impl Windows {
             Some([table, time, rest @ ..]) if rest.len() == sizes || rest.len() == sizes + 1 => (*table, *time, rest),
             _ => return Err(refused(name, format!("`{name}` has not the arguments that it takes"), form)),
         };
-        let (table, own_name) = table_of(table)
-            .ok_or_else(|| refused(table, format!("the first argument of `{name}` is the name of a table or view"), form))?;
+        let (table, own_name) = table_of(table).ok_or_else(|| {
+            refused(table, format!("the first argument of `{name}` is the name of a table or view"), form)
+        })?;
         if !matches!(time, Expr::Identifier(_) | Expr::CompoundIdentifier(_)) {
             let help = "compute the time in a CTE or view, and name its column here";
             return Err(refused(time, format!("the second argument of `{name}` is the name of a time column"), help));
@@ -111,12 +119,18 @@ impl Windows {
         for arg in rest {
             let help = "write an interval out: `INTERVAL '1 hour'`";
             let Some(value) = value_of(arg) else {
-                return Err(refused(*arg, format!("a size or offset of `{name}` is no interval that is written out"), help));
+                return Err(refused(
+                    *arg,
+                    format!("a size or offset of `{name}` is no interval that is written out"),
+                    help,
+                ));
             };
             let Some(length) = length_ns(value) else {
                 let message = "a window of months has no fixed length";
                 let help = "group by `date_trunc('month', t)`, or write the length in days: RisingWave takes a month for 30 days";
-                return Err(Box::new(Finding::error(message).code("B141").at(text.place(place_of(*arg, name))).help(help)));
+                return Err(Box::new(
+                    Finding::error(message).code("B141").at(text.place(place_of(*arg, name))).help(help),
+                ));
             };
             if lengths.len() < sizes && length <= 0 {
                 return Err(refused(*arg, format!("a size of `{name}` is not positive"), help));
@@ -127,7 +141,9 @@ impl Windows {
         if size.1 % hop.1 != 0 {
             let message = format!("the window size of `{name}` is no multiple of its hop size");
             let help = "RisingWave refuses it too: `HOP(table, time_column, hop_size, window_size)`, the hop first";
-            return Err(Box::new(Finding::error(message).code("B142").at(text.place(place_of(rest[0], name))).help(help)));
+            return Err(Box::new(
+                Finding::error(message).code("B142").at(text.place(place_of(rest[0], name))).help(help),
+            ));
         }
         let hops = size.1 / hop.1;
         if hops > MOST_WINDOWS {
@@ -164,9 +180,8 @@ impl Windows {
         let mut query = template(&query);
         let mut fill = Fill { time: self.time, table: Some(self.table), rows };
         let _ = query.visit(&mut fill);
-        let alias = alias.or_else(|| {
-            self.name.map(|name| ast::TableAlias { explicit: true, name, columns: Vec::new(), at: None })
-        });
+        let alias = alias
+            .or_else(|| self.name.map(|name| ast::TableAlias { explicit: true, name, columns: Vec::new(), at: None }));
         TableFactor::Derived { lateral: false, subquery: Box::new(query), alias, sample: None }
     }
 }

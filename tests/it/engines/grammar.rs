@@ -5,6 +5,9 @@
 
 use crate::support::Rng;
 
+#[path = "grammar_dialect.rs"]
+mod dialect;
+
 /// A log as a shape sees it: its name and the columns that it has.
 struct Source {
     name: &'static str,
@@ -47,6 +50,10 @@ pub(super) const SHAPES: &[(&str, Shape)] = &[
     ("changelog row", |g| g.profile()),
     ("set operations", |g| g.set_operation()),
     ("unnest", |g| g.unnested()),
+    ("time windows", |g| g.windowed()),
+    ("emit on window close", |g| g.closed()),
+    ("asof join", |g| g.asof()),
+    ("chained asof joins", |g| g.chained_asof()),
 ];
 
 impl<'a> Grammar<'a> {
