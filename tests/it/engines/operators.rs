@@ -68,6 +68,25 @@ const REWRITTEN: &[(&str, &str)] = &[
     ),
     ("now_alone", "SELECT NOW() AS now_alone"),
     (
+        "hopped",
+        "SELECT user_id, max(n) AS hopped FROM (SELECT user_id, window_end, count(*) AS n
+         FROM HOP(events, ts, INTERVAL '1 hour', INTERVAL '1 day') GROUP BY user_id, window_end) GROUP BY user_id",
+    ),
+    (
+        "closed",
+        "SELECT user_id, sum(x) AS closed FROM TUMBLE(events, ts, INTERVAL '1 day')
+         WHERE window_end > NOW() - INTERVAL '1 day' GROUP BY user_id, window_end EMIT ON WINDOW CLOSE",
+    ),
+    (
+        "as_of",
+        "SELECT e.user_id, count(u.tier) AS as_of FROM events e ASOF LEFT JOIN users u ON u.user_id = e.user_id AND u.ts <= e.ts
+         GROUP BY e.user_id",
+    ),
+];
+
+/// SQL that only the reference engine takes, and what the reason says.
+const REFUSED: &[(&str, &str, &str)] = &[
+    (
         "rolled_up",
         "SELECT user_id, n AS rolled_up FROM (SELECT user_id, x, count(*) AS n FROM events GROUP BY ROLLUP (user_id, x))
          WHERE user_id IS NOT NULL AND x IS NULL",
