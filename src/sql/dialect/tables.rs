@@ -129,7 +129,7 @@ impl Windows {
                 let message = "a window of months has no fixed length";
                 let help = "group by `date_trunc('month', t)`, or write the length in days: RisingWave takes a month for 30 days";
                 return Err(Box::new(
-                    Finding::error(message).code("B141").at(text.place(place_of(*arg, name))).help(help),
+                    Finding::error(message).code("B141").at(text.place(place_of(arg, name))).help(help),
                 ));
             };
             if lengths.len() < sizes && length <= 0 {

@@ -147,8 +147,8 @@ fn windows_are_of_sources_views_ctes_and_subqueries_under_any_name() {
             .view(&format!("v{i}"), &sql.replace("AS c,", &format!("AS c{i},")).replace("FEATURE", &format!("f{i}")));
     }
     let dataset = project.dataset();
-    for i in 0..cases.len() {
-        assert_eq!(shown(&dataset, &format!("f{i}")), ["21"], "{}", cases[i]);
+    for (i, sql) in cases.iter().enumerate() {
+        assert_eq!(shown(&dataset, &format!("f{i}")), ["21"], "{sql}");
         assert_eq!(shown(&dataset, &format!("c{i}")), ["2025-03-10T10:00:00Z"]);
     }
 }
