@@ -34,10 +34,11 @@ pub(super) fn prune(
     let mut filters = Vec::new();
     for condition in conditions.iter().flat_map(split_conjunction) {
         let Some((row, op, bound)) = sides(condition) else { continue };
-        let (row, bound) = &match window_of(row) {
+        let of_time = match window_of(row) {
             Some(window) => time_bound(window, op, bound, plan.schema())?,
-            None => (row.clone(), bound.clone()),
+            None => None,
         };
+        let (row, bound) = &of_time.unwrap_or_else(|| (row.clone(), bound.clone()));
         // Conditions on visibility use $INSTANT and are pruned by at the scan: only $NOW is bound here.
         if !monotone(bound) {
             continue;
@@ -79,7 +80,7 @@ fn window_of(row: &Expr) -> Option<WindowCall<'_>> {
 }
 
 /// The bound on the times in a window that a bound on the window implies: `start <= time < end`, and `end` is `start` plus the size.
-fn time_bound(window: WindowCall, op: Operator, bound: &Expr, schema: &DFSchema) -> DfResult<(Expr, Expr)> {
+fn time_bound(window: WindowCall, op: Operator, bound: &Expr, schema: &DFSchema) -> DfResult<Option<(Expr, Expr)>> {
     let size = Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(window.size)), None);
     let bound = match op {
         Operator::Gt | Operator::GtEq if window.end => bound.clone() - size,
@@ -87,8 +88,13 @@ fn time_bound(window: WindowCall, op: Operator, bound: &Expr, schema: &DFSchema)
         _ => bound.clone(),
     };
     let (own, wanted) = (window.time.get_type(schema)?, bound.get_type(schema)?);
-    let time = if own == wanted { window.time.clone() } else { cast(window.time.clone(), wanted) };
-    Ok((time, bound))
+    let time = match (own == wanted, &wanted) {
+        (true, _) => window.time.clone(),
+        // Not every time is one of nanoseconds.
+        (false, DataType::Timestamp(TimeUnit::Nanosecond, _)) => return Ok(None),
+        (false, _) => cast(window.time.clone(), wanted),
+    };
+    Ok(Some((time, bound)))
 }
 
 /// Whether a later label time never gives an earlier value.

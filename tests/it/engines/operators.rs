@@ -68,6 +68,20 @@ const REWRITTEN: &[(&str, &str)] = &[
     ),
     ("now_alone", "SELECT NOW() AS now_alone"),
     (
+        "rolled_up",
+        "SELECT user_id, n AS rolled_up FROM (SELECT user_id, x, count(*) AS n FROM events GROUP BY ROLLUP (user_id, x))
+         WHERE user_id IS NOT NULL AND x IS NULL",
+    ),
+    (
+        "timed_values",
+        "SELECT user_id, t AS timed_values FROM (VALUES (1, NOW()), (2, NOW())) AS v (user_id, t)",
+    ),
+    (
+        "timed_full_join",
+        "SELECT coalesce(a.user_id, b.user_id) AS user_id, count(*) AS timed_full_join FROM users a FULL JOIN users b
+         ON a.user_id = b.user_id AND a.ts > NOW() - INTERVAL '1 day' GROUP BY coalesce(a.user_id, b.user_id)",
+    ),
+    (
         "hopped",
         "SELECT user_id, max(n) AS hopped FROM (SELECT user_id, window_end, count(*) AS n
          FROM HOP(events, ts, INTERVAL '1 hour', INTERVAL '1 day') GROUP BY user_id, window_end) GROUP BY user_id",
@@ -81,24 +95,6 @@ const REWRITTEN: &[(&str, &str)] = &[
         "as_of",
         "SELECT e.user_id, count(u.tier) AS as_of FROM events e ASOF LEFT JOIN users u ON u.user_id = e.user_id AND u.ts <= e.ts
          GROUP BY e.user_id",
-    ),
-];
-
-/// SQL that only the reference engine takes, and what the reason says.
-const REFUSED: &[(&str, &str, &str)] = &[
-    (
-        "rolled_up",
-        "SELECT user_id, n AS rolled_up FROM (SELECT user_id, x, count(*) AS n FROM events GROUP BY ROLLUP (user_id, x))
-         WHERE user_id IS NOT NULL AND x IS NULL",
-    ),
-    (
-        "timed_values",
-        "SELECT user_id, t AS timed_values FROM (VALUES (1, NOW()), (2, NOW())) AS v (user_id, t)",
-    ),
-    (
-        "timed_full_join",
-        "SELECT coalesce(a.user_id, b.user_id) AS user_id, count(*) AS timed_full_join FROM users a FULL JOIN users b
-         ON a.user_id = b.user_id AND a.ts > NOW() - INTERVAL '1 day' GROUP BY coalesce(a.user_id, b.user_id)",
     ),
 ];
 
