@@ -90,6 +90,7 @@ pub(super) async fn plan_views(
             Err(found) => findings.extend(found),
         }
     }
+    findings.extend(parsed.iter().flat_map(|view| undeclared(view, logs)));
     if !findings.is_empty() {
         return Err(findings);
     }
@@ -127,6 +128,18 @@ fn read_view(view: &config::View, config: &Config, session: &SessionContext) -> 
         state.scalar_functions().get(name).is_some_and(|f| f.signature().volatility == Volatility::Volatile)
     };
     parse(SqlText { file: shown_path(view), text }, &volatile)
+}
+
+/// What the view's file declares of sources and is not so.
+fn undeclared(view: &Parsed, logs: &[Log]) -> Vec<Finding> {
+    let statement = &view.statement;
+    let of = |name: &str| logs.iter().find(|log| log.config.name == name);
+    statement
+        .declared
+        .iter()
+        .filter_map(|d| of(&d.name).map(|log| d.findings(&statement.text, &log.schema)))
+        .flatten()
+        .collect()
 }
 
 /// The path as a person in the current folder would write it.

@@ -4,6 +4,7 @@
 //! depend on the order of rows.
 
 mod aggregates;
+mod declared;
 mod filters;
 mod having;
 mod instants;
@@ -12,12 +13,14 @@ mod names;
 mod now;
 mod parse;
 mod refuse;
+mod script;
 mod session;
 mod ties;
 mod zeros;
 mod zones;
 
 pub use instants::{ROUNDING, exact, exact_comparisons};
+pub use declared::Declared;
 pub use names::{name_subqueries, named, with_windows};
 pub use now::{NOW, bind_now, calls_to_placeholder, is_now, mentions_now, now_placeholder};
 pub use parse::{SqlText, Statement, identifier, parse, parse_expression};

@@ -7,7 +7,8 @@ use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer};
 
 use crate::finding::{Finding, Place};
-use crate::sql::refuse;
+use crate::sql::declared::Declared;
+use crate::sql::{refuse, script};
 
 /// A `.sql` file: its name for messages, and its text.
 #[derive(Debug, Clone)]
@@ -25,6 +26,12 @@ impl SqlText {
         }
         let length = if end.line == start.line { end.column.saturating_sub(start.column) } else { 1 };
         Some(self.place_at(start, length))
+    }
+
+    /// The text of a span that lies on one line.
+    pub(super) fn slice(&self, span: Span) -> Option<String> {
+        let place = self.place(span)?;
+        Some(place.text.chars().skip(place.column - 1).take(place.length).collect())
     }
 
     fn place_at(&self, at: Location, length: u64) -> Place {
@@ -46,13 +53,16 @@ pub struct Statement {
     pub name: Option<String>,
     /// The column names given there, in order.
     pub columns: Vec<String>,
+    /// Tables that the file declares beside its query.
+    pub declared: Vec<Declared>,
     pub query: ast::Query,
 }
 
 /// How deep expressions and queries may nest.
 const RECURSION_LIMIT: usize = 64;
 
-/// Parses a file that holds one `SELECT`, or one `CREATE MATERIALIZED VIEW ... AS SELECT`, and refuses what can't be
+/// Parses a file that holds one `SELECT`, or one `CREATE MATERIALIZED VIEW ... AS SELECT`, among what else [`script`]
+/// takes, and refuses what can't be
 /// replayed. `volatile` says which functions are not the same for the same input.
 ///
 /// # Errors
@@ -64,7 +74,7 @@ pub fn parse(mut text: SqlText, volatile: &dyn Fn(&str) -> bool) -> Result<State
     let tokens = Tokenizer::new(&GenericDialect {}, &text.text).tokenize_with_location().map_err(|e| {
         vec![Finding::error(format!("SQL is malformed: {}", e.message)).at(text.place_at(e.location, 1))]
     })?;
-    let tokens = significant(tokens);
+    let script::Script { queries: tokens, declared } = script::script(&text, significant(tokens))?;
     if tokens.is_empty() {
         return Err(vec![
             Finding::error("the file holds no query").at(text.start()).help("write one `SELECT` into it"),
@@ -110,7 +120,7 @@ pub fn parse(mut text: SqlText, volatile: &dyn Fn(&str) -> bool) -> Result<State
         return Err(findings);
     }
     let query = query.as_ref().clone();
-    Ok(Statement { text, name, columns, query })
+    Ok(Statement { text, name, columns, declared, query })
 }
 
 /// Parses one boolean expression, such as a changelog's `deleted`.

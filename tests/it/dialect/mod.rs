@@ -1,0 +1,3 @@
+//! RisingWave's and PostgreSQL's dialect as teams have it in their repositories.
+
+mod deployed;
