@@ -19,8 +19,7 @@ use crate::config::{self, Config, Literal};
 use crate::finding::{Finding, Place, nearest};
 use crate::source::{LabelTable, Log, plain_type};
 use crate::sql::{
-    CallForZones, SqlText, Statement, calls_to_placeholder, exact_comparisons, identifier, name_subqueries, one_zero,
-    parse, settle_ties,
+    CallForJson, CallForZones, Refusal, SqlText, Statement, calls_to_placeholder, check_uses, exact_comparisons, identifier, name_subqueries, one_zero, parse, settle_ties,
 };
 
 /// A feature view, planned.
@@ -301,7 +300,9 @@ async fn plan_query(statement: &Statement, session: &SessionContext) -> Result<L
     let mut query = ast::Statement::Query(Box::new(statement.query.clone()));
     let _ = query.visit(&mut Unqualify);
     let _ = query.visit(&mut CallForZones);
+    let _ = query.visit(&mut CallForJson);
     let planned = session.state().statement_to_plan(DfStatement::Statement(Box::new(query))).await?;
+    check_uses(&planned)?;
     let plan = if statement.columns.is_empty() { planned } else { renamed(planned, &statement.columns)? };
     let settled = settle_ties(name_subqueries(calls_to_placeholder(plan)?)?)?;
     // Only the analyzed plan has the types that values will have.
@@ -346,13 +347,19 @@ impl VisitorMut for Unqualify {
 /// What DataFusion's planner says, at the place it says it of.
 fn planning_finding(text: &SqlText, error: &DataFusionError) -> Finding {
     let diagnostic = error.diagnostic();
-    let place: Option<Place> = diagnostic.and_then(|d| d.span).and_then(|span| {
+    let refusal = Refusal::of(error);
+    let span = refusal.map_or_else(|| diagnostic.and_then(|d| d.span), |r| r.span);
+    let place: Option<Place> = span.and_then(|span| {
         let number = |n: u64| usize::try_from(n).unwrap_or(1);
         let (start, end) = (span.start, span.end);
         let length = if start.line == end.line { end.column.saturating_sub(start.column) } else { 1 };
         (start.line > 0)
             .then(|| Place::of_line(&text.file, &text.text, number(start.line), number(start.column), number(length)))
     });
+    if let Some(refusal) = refusal {
+        let finding = Finding::error(refusal.message.clone()).code(refusal.code).help(refusal.help.clone());
+        return finding.at(place.unwrap_or_else(|| text.start()));
+    }
     let message = error.find_root().strip_backtrace();
     let message = ["Error during planning: ", "Schema error: ", "This feature is not implemented: "]
         .iter()

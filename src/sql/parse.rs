@@ -1,13 +1,13 @@
 //! The text of a `.sql` file as one query.
 
 use datafusion::sql::sqlparser::ast;
-use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer};
 
 use crate::finding::{Finding, Place};
 use crate::sql::declared::Declared;
+use crate::sql::grammar::Grammar;
 use crate::sql::{refuse, script};
 
 /// A `.sql` file: its name for messages, and its text.
@@ -71,7 +71,7 @@ pub fn parse(mut text: SqlText, volatile: &dyn Fn(&str) -> bool) -> Result<State
     if text.text.starts_with('\u{feff}') {
         text.text.remove(0);
     }
-    let tokens = Tokenizer::new(&GenericDialect {}, &text.text).tokenize_with_location().map_err(|e| {
+    let tokens = Tokenizer::new(&Grammar, &text.text).tokenize_with_location().map_err(|e| {
         vec![Finding::error(format!("SQL is malformed: {}", e.message)).at(text.place_at(e.location, 1))]
     })?;
     let script::Script { queries: tokens, declared } = script::script(&text, significant(tokens))?;
@@ -84,8 +84,7 @@ pub fn parse(mut text: SqlText, volatile: &dyn Fn(&str) -> bool) -> Result<State
         return Err(vec![finding]);
     }
     let last = tokens.last().map_or(Span::empty(), |t| t.span);
-    let mut parser =
-        Parser::new(&GenericDialect {}).with_recursion_limit(RECURSION_LIMIT).with_tokens_with_locations(tokens);
+    let mut parser = Parser::new(&Grammar).with_recursion_limit(RECURSION_LIMIT).with_tokens_with_locations(tokens);
     let mut statements = Vec::new();
     let syntax = |error: String| vec![syntax_error(&text, &error, last)];
     loop {
@@ -128,10 +127,8 @@ pub fn parse(mut text: SqlText, volatile: &dyn Fn(&str) -> bool) -> Result<State
 /// # Errors
 /// What the parser says.
 pub fn parse_expression(text: &str) -> Result<ast::Expr, String> {
-    let mut parser = Parser::new(&GenericDialect {})
-        .with_recursion_limit(RECURSION_LIMIT)
-        .try_with_sql(text)
-        .map_err(|e| e.to_string())?;
+    let mut parser =
+        Parser::new(&Grammar).with_recursion_limit(RECURSION_LIMIT).try_with_sql(text).map_err(|e| e.to_string())?;
     let expr = parser.parse_expr().map_err(|e| e.to_string())?;
     match parser.peek_token().token {
         Token::EOF => Ok(expr),

@@ -46,7 +46,9 @@ pub(super) fn script(text: &SqlText, tokens: Vec<TokenWithSpan>) -> Result<Scrip
                     let span = last.span;
                     script.queries.push(TokenWithSpan { token: Token::SemiColon, span });
                 }
+                let start = script.queries.len();
                 script.queries.extend_from_slice(without_data(statement));
+                question_marks(&mut script.queries[start..]);
             }
             Kind::Declaration => match declaration(text, statement) {
                 Ok(declared) => script.declared.push(declared),
@@ -71,6 +73,20 @@ fn without_data(statement: &[TokenWithSpan]) -> &[TokenWithSpan] {
         }
     }
     statement
+}
+
+/// The tokenizer takes every `?` for a parameter; between an operand and a text it is the operator of jsonb.
+fn question_marks(statement: &mut [TokenWithSpan]) {
+    for i in 1..statement.len().saturating_sub(1) {
+        let operand = matches!(
+            statement[i - 1].token,
+            Token::Word(_) | Token::RParen | Token::RBracket | Token::SingleQuotedString(_)
+        );
+        let text = matches!(statement[i + 1].token, Token::SingleQuotedString(_));
+        if operand && text && statement[i].token == Token::Placeholder("?".to_string()) {
+            statement[i].token = Token::Question;
+        }
+    }
 }
 
 fn kind(text: &SqlText, statement: &[TokenWithSpan]) -> Kind {

@@ -10,7 +10,7 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::error::{Error, Result};
-use crate::sql::{aggregates, filters, joins, now, zones};
+use crate::sql::{aggregates, filters, joins, json, now, zones};
 
 /// What a session is made with.
 #[derive(Debug, Clone)]
@@ -84,6 +84,7 @@ pub fn new_session(options: &SessionOptions, runtime: Arc<RuntimeEnv>) -> Sessio
         session.register_udf(function);
     }
     session.register_udf(zones::function());
+    json::register(&session);
     aggregates::register(&session);
     session
 }

@@ -1,3 +1,4 @@
 //! RisingWave's and PostgreSQL's dialect as teams have it in their repositories.
 
 mod deployed;
+mod jsonb;
