@@ -19,7 +19,7 @@ use crate::config::{self, Config, Literal};
 use crate::finding::{Finding, Place, nearest};
 use crate::source::{LabelTable, Log, plain_type};
 use crate::sql::{
-    CallForJson, CallForZones, Refusal, SqlText, Statement, calls_to_placeholder, check_uses, exact_comparisons, identifier, name_subqueries, one_zero, parse, settle_ties,
+    CallForJson, CallForZones, PostgresWords, Refusal, SqlText, Statement, calls_to_placeholder, check_uses, exact_comparisons, identifier, lengths_as_in_postgres, name_subqueries, one_zero, parse, settle_ties,
 };
 
 /// A feature view, planned.
@@ -301,8 +301,10 @@ async fn plan_query(statement: &Statement, session: &SessionContext) -> Result<L
     let _ = query.visit(&mut Unqualify);
     let _ = query.visit(&mut CallForZones);
     let _ = query.visit(&mut CallForJson);
+    let _ = query.visit(&mut PostgresWords);
     let planned = session.state().statement_to_plan(DfStatement::Statement(Box::new(query))).await?;
     check_uses(&planned)?;
+    let planned = lengths_as_in_postgres(planned)?;
     let plan = if statement.columns.is_empty() { planned } else { renamed(planned, &statement.columns)? };
     let settled = settle_ties(name_subqueries(calls_to_placeholder(plan)?)?)?;
     // Only the analyzed plan has the types that values will have.
@@ -442,6 +444,15 @@ fn features(
     let mut features = Vec::new();
     for (index, field) in fields.iter().enumerate().filter(|(_, f)| !is_key(f.name())) {
         let data_type = plain_type(field.data_type());
+        if matches!(data_type, DataType::Interval(_)) {
+            findings.push(
+                Finding::error(format!("feature `{name}.{}` is an interval, which Parquet can't hold", field.name()))
+                    .code("B158")
+                    .at(view.statement.text.start())
+                    .help("give its seconds: `EXTRACT(EPOCH FROM ...)`"),
+            );
+            continue;
+        }
         let set = view.config.features.iter().find(|f| f.name == *field.name());
         let mut default = |key: &str, literal: Option<&Literal>| {
             let value = scalar_of(literal?, &data_type);
