@@ -2,3 +2,5 @@
 
 mod deployed;
 mod jsonb;
+mod rows;
+mod tables;
