@@ -7,11 +7,14 @@
 //! | `EXTRACT(EPOCH FROM NOW() - ts)` | whole seconds | with their fraction |
 //! | `EXTRACT(HOUR FROM NOW() - ts)` | all hours | the hours beside the days |
 //! | `EXTRACT(SECOND FROM ts)` | whole seconds | with their fraction |
+//! | `n * INTERVAL '1 day'` | an error | months, days and the rest, each `n` times |
 //! | `ROUND(decimal, 2)` | changes its type while it is optimised | one type |
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Float64Array, Int32Array, Int64Array};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, Decimal128Array, Float64Array, Int32Array, Int64Array, PrimitiveArray,
+};
 use datafusion::arrow::compute::cast as cast_array;
 use datafusion::arrow::datatypes::{
     DataType, Field, FieldRef, Float64Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit,
@@ -22,11 +25,13 @@ use datafusion::common::{DFSchema, ScalarValue, exec_err, plan_err};
 use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
     ScalarUDFImpl, Signature, Volatility, cast,
 };
+use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 const DAY_NS: i64 = 86_400_000_000_000;
 const SECOND_NS: i64 = 1_000_000_000;
@@ -110,6 +115,27 @@ fn rewrite(expr: Expr, schema: &DFSchema) -> DfResult<Transformed<Expr>> {
     }
 }
 
+/// `interval * integer`, which DataFusion does not plan.
+#[derive(Debug)]
+pub(super) struct TimesInterval;
+
+impl ExprPlanner for TimesInterval {
+    fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> DfResult<PlannerResult<RawBinaryExpr>> {
+        if expr.op != BinaryOperator::Multiply {
+            return Ok(PlannerResult::Original(expr));
+        }
+        let types = (expr.left.get_type(schema)?, expr.right.get_type(schema)?);
+        let (interval, times) = match types {
+            (DataType::Interval(_), n) if n.is_integer() => (expr.left, expr.right),
+            (n, DataType::Interval(_)) if n.is_integer() => (expr.right, expr.left),
+            _ => return Ok(PlannerResult::Original(expr)),
+        };
+        let func = Arc::new(ScalarUDF::from(LengthFunction::new(Kind::Times)));
+        let args = vec![interval, cast(times, DataType::Int64)];
+        Ok(PlannerResult::Planned(Expr::ScalarFunction(ScalarFunction { func, args })))
+    }
+}
+
 fn changed(expr: Expr, yes: bool) -> Transformed<Expr> {
     if yes { Transformed::yes(expr) } else { Transformed::no(expr) }
 }
@@ -185,6 +211,8 @@ enum Kind {
     /// The length in nanoseconds, for comparisons.
     Span,
     Part(Part),
+    /// An interval a whole number of times.
+    Times,
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -195,12 +223,14 @@ struct LengthFunction {
 
 impl LengthFunction {
     fn new(kind: Kind) -> Self {
-        Self { kind, signature: Signature::any(1, Volatility::Immutable) }
+        let arguments = if kind == Kind::Times { 2 } else { 1 };
+        Self { kind, signature: Signature::any(arguments, Volatility::Immutable) }
     }
 
     fn result(&self) -> DataType {
         match self.kind {
             Kind::Span => DataType::Decimal128(38, 0),
+            Kind::Times => DataType::Interval(IntervalUnit::MonthDayNano),
             Kind::Part(part) if part.is_fraction() => DataType::Float64,
             Kind::Part(_) => DataType::Int32,
         }
@@ -211,6 +241,7 @@ impl ScalarUDFImpl for LengthFunction {
     fn name(&self) -> &str {
         match self.kind {
             Kind::Span => "length_of_time",
+            Kind::Times => "interval_times",
             Kind::Part(Part::Epoch) => "extract_epoch",
             Kind::Part(Part::Second) => "extract_second",
             Kind::Part(Part::Minute) => "extract_minute",
@@ -230,11 +261,14 @@ impl ScalarUDFImpl for LengthFunction {
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> DfResult<FieldRef> {
-        let nullable = args.arg_fields.first().is_none_or(|f| f.is_nullable());
+        let nullable = args.arg_fields.iter().any(|f| f.is_nullable());
         Ok(Arc::new(Field::new(self.name(), self.result(), nullable)))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> DfResult<ColumnarValue> {
+        if self.kind == Kind::Times {
+            return times(&args.args[0], &args.args[1], args.number_rows);
+        }
         let array = args.args[0].to_array(1)?;
         let made: ArrayRef = match self.kind {
             Kind::Span => {
@@ -242,12 +276,34 @@ impl ScalarUDFImpl for LengthFunction {
                 Arc::new(lengths.collect::<Decimal128Array>().with_precision_and_scale(38, 0)?)
             }
             Kind::Part(part) => part_of(part, &array)?,
+            Kind::Times => return exec_err!("intervals are multiplied above"),
         };
         match &args.args[0] {
             ColumnarValue::Array(_) => Ok(ColumnarValue::Array(made)),
             ColumnarValue::Scalar(_) => Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&made, 0)?)),
         }
     }
+}
+
+fn times(interval: &ColumnarValue, times: &ColumnarValue, rows: usize) -> DfResult<ColumnarValue> {
+    let scalar = [interval, times].iter().all(|v| matches!(v, ColumnarValue::Scalar(_)));
+    let rows = if scalar { 1 } else { rows };
+    let intervals = cast_array(&interval.to_array(rows)?, &DataType::Interval(IntervalUnit::MonthDayNano))?;
+    let times = cast_array(&times.to_array(rows)?, &DataType::Int64)?;
+    let product = |v: IntervalMonthDayNano, n: i64| {
+        let small = |part: i32| i64::from(part).checked_mul(n).and_then(|p| i32::try_from(p).ok());
+        match (small(v.months), small(v.days), v.nanoseconds.checked_mul(n)) {
+            (Some(months), Some(days), Some(ns)) => Ok(IntervalMonthDayNano::new(months, days, ns)),
+            _ => exec_err!("an interval {n} times is out of range"),
+        }
+    };
+    let pairs = intervals.as_primitive::<IntervalMonthDayNanoType>().iter().zip(times.as_primitive::<Int64Type>());
+    let products: PrimitiveArray<IntervalMonthDayNanoType> =
+        pairs.map(|(v, n)| v.zip(n).map(|(v, n)| product(v, n)).transpose()).collect::<DfResult<_>>()?;
+    if scalar {
+        return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&products, 0)?));
+    }
+    Ok(ColumnarValue::Array(Arc::new(products)))
 }
 
 /// A length as PostgreSQL's `interval` holds it.

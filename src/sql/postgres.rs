@@ -72,6 +72,23 @@ pub struct PostgresWords;
 impl VisitorMut for PostgresWords {
     type Break = ();
 
+    fn post_visit_query(&mut self, query: &mut ast::Query) -> ControlFlow<()> {
+        // `FETCH FIRST n ROWS ONLY` is `LIMIT n`.
+        if let Some(ast::Fetch { with_ties: false, percent: false, quantity }) = &query.fetch {
+            let one = || ast::Expr::value(ast::Value::Number("1".to_string(), false));
+            let rows = quantity.clone().unwrap_or_else(one);
+            let offset = match &mut query.limit_clause {
+                None => None,
+                Some(ast::LimitClause::LimitOffset { limit: None, offset, .. }) => offset.take(),
+                Some(_) => return ControlFlow::Continue(()),
+            };
+            query.limit_clause =
+                Some(ast::LimitClause::LimitOffset { limit: Some(rows), offset, limit_by: Vec::new() });
+            query.fetch = None;
+        }
+        ControlFlow::Continue(())
+    }
+
     fn post_visit_expr(&mut self, expr: &mut ast::Expr) -> ControlFlow<()> {
         match expr {
             ast::Expr::AnyOp { left, compare_op: ast::BinaryOperator::Eq, right, .. } => {
@@ -85,6 +102,9 @@ impl VisitorMut for PostgresWords {
                     let (left, subquery) = (left.clone(), subquery.clone());
                     *expr = ast::Expr::InSubquery { expr: left, subquery, negated: true };
                 }
+            }
+            ast::Expr::BinaryOp { left, op: ast::BinaryOperator::PGOverlap, right } => {
+                *expr = super::zones::call("array_has_any", vec![left.as_ref().clone(), right.as_ref().clone()]);
             }
             ast::Expr::Function(call) => {
                 let name = last_part(&call.name);

@@ -33,9 +33,19 @@ const OF_THE_SESSION: [&str; 14] = [
 ];
 
 /// Functions without a counterpart, and what to write.
-const UNKNOWN: [(&str, &str); 15] = [
+const UNKNOWN: [(&str, &str); 25] = [
     ("age", "subtract: `NOW() - ts`, or its `EXTRACT(EPOCH FROM ...)`"),
     ("format", "join texts with `||` or `concat`"),
+    ("json_agg", "gather texts with `array_agg`"),
+    ("json_build_object", "give the parts as columns of their own"),
+    ("jsonb_agg", "gather texts with `array_agg`"),
+    ("jsonb_array_elements", "take items by their index: `p -> 'items' -> 0`"),
+    ("jsonb_array_elements_text", "take items by their index: `p -> 'items' ->> 0`"),
+    ("jsonb_build_object", "give the parts as columns of their own"),
+    ("jsonb_each", "take parts by their keys: `p -> 'key'`"),
+    ("jsonb_each_text", "take parts by their keys: `p ->> 'key'`"),
+    ("jsonb_object_agg", "gather texts with `array_agg`"),
+    ("jsonb_object_keys", "ask for each key that counts: `jsonb_exists(p, 'key')`"),
     ("isfinite", "write `ts IS NOT NULL`: a timestamp of Parquet is never infinite"),
     ("justify_days", "take `EXTRACT(EPOCH FROM ...)` and divide"),
     ("justify_hours", "take `EXTRACT(EPOCH FROM ...)` and divide"),
@@ -89,6 +99,10 @@ pub(super) fn unlike(expr: &ast::Expr) -> Option<Unlike> {
         ast::Expr::SimilarTo { expr, .. } => {
             let message = "`SIMILAR TO` is read as a regular expression by DataFusion".to_string();
             found("B156", expr.span(), message, "write `LIKE`, or a regular expression: `x ~ '^(a|b).*$'`")
+        }
+        ast::Expr::Cast { expr, data_type: ast::DataType::JSON, .. } => {
+            let message = "`json` keeps the text as it was given, which can't be replayed".to_string();
+            found("B154", expr.span(), message, "write `::jsonb`")
         }
         ast::Expr::Extract { field, .. } => {
             let part = field.to_string().to_lowercase();

@@ -17,25 +17,19 @@ mod functions;
 mod planner;
 mod uses;
 
+pub(super) use planner::JsonOperators;
 pub use uses::check_uses;
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
-use datafusion::execution::FunctionRegistry;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::sqlparser::ast::{self, VisitorMut};
 
-/// Puts functions and operators into a session.
+/// Puts the functions into a session.
 pub(super) fn register(session: &SessionContext) {
     for function in functions::all() {
         session.register_udf(function);
     }
-    session
-        .state_ref()
-        .write()
-        .register_expr_planner(Arc::new(planner::JsonOperators))
-        .expect("a session's state takes any planner");
 }
 
 /// Turns `x::jsonb` into a call, everywhere in a query: DataFusion knows no such type.

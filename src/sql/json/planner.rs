@@ -12,7 +12,7 @@ use super::functions::{Function, function_of, is_text, marked};
 use crate::sql::refusal::Refusal;
 
 #[derive(Debug)]
-pub(super) struct JsonOperators;
+pub(in crate::sql) struct JsonOperators;
 
 impl ExprPlanner for JsonOperators {
     fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> DfResult<PlannerResult<RawBinaryExpr>> {

@@ -232,5 +232,5 @@ fn operator_that_has_no_meaning_here_is_refused() {
         refused(sql, &["error[B154]", said, "w.sql:1:", "help"]);
     }
     refused("SELECT user_id, jsonb_extract_path(p, k, k) AS v FROM events", &["takes a path that is written out"]);
-    refused("SELECT user_id, p::json -> 'a' AS v FROM events", &["JSON"]);
+    refused("SELECT user_id, p::json -> 'a' AS v FROM events", &["error[B154]", "w.sql:1:17", "write `::jsonb`"]);
 }

@@ -2,5 +2,6 @@
 
 mod deployed;
 mod jsonb;
+mod lengths;
 mod rows;
 mod tables;

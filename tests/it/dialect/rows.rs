@@ -36,6 +36,11 @@ pub(super) const GROUPS: &[Group] = &[
             ("`INTERVAL '1' DAY`", "ts > NOW() - INTERVAL '3' DAY", Taken("true")),
             ("months by the calendar", "NOW() - INTERVAL '1 month'", Taken("2025-02-10T12:00:00Z")),
             ("intervals from text", "ts + (x || ' days')::interval", Taken("2025-03-13T09:30:00Z")),
+            (
+                "intervals times numbers",
+                "ts + x * INTERVAL '1 day' - INTERVAL '1 month 2 hours' * 2",
+                Mapped("2025-01-13T05:30:00Z", "months, days and the rest, each so many times"),
+            ),
             ("`EXTRACT(dow …)`", "EXTRACT(dow FROM ts)", Taken("6")),
             ("`EXTRACT(hour …)`", "EXTRACT(hour FROM ts)", Taken("9")),
             ("`date_part`", "date_part('doy', ts)", Taken("67")),
@@ -79,7 +84,6 @@ pub(super) const GROUPS: &[Group] = &[
             ("`age`", "age(NOW(), ts)", Refused("B157")),
             ("`EXTRACT(century …)`", "EXTRACT(century FROM ts)", Refused("B157")),
             ("an interval as a feature", "INTERVAL '24 hours'", Refused("B158")),
-            ("an interval times a number", "ts + x * INTERVAL '1 day'", Refused("")),
         ],
     },
     Group {
@@ -103,7 +107,7 @@ pub(super) const GROUPS: &[Group] = &[
             ("`variance`", "agg variance(x)", Mapped("6.333333333333333", "`var_samp`")),
             ("`mode()`", "agg mode() WITHIN GROUP (ORDER BY kind)", Refused("B157")),
             ("`percentile_disc`", "agg percentile_disc(0.5) WITHIN GROUP (ORDER BY x)", Refused("B157")),
-            ("`jsonb_agg`", "agg jsonb_agg(x)", Refused("")),
+            ("`jsonb_agg`", "agg jsonb_agg(x)", Refused("B157")),
         ],
     },
     Group {
@@ -158,10 +162,10 @@ pub(super) const GROUPS: &[Group] = &[
             ("`= ANY(array)`", "kind = ANY(ARRAY['view', 'buy'])", Taken("true")),
             ("`<> ALL(array)`", "x <> ALL(ARRAY[1, 2])", Taken("true")),
             ("`@>`, `||`", "ARRAY[1, 2] || ARRAY[3] @> ARRAY[3, 1]", Taken("true")),
+            ("`&&`", "ARRAY[1, 2] && ARRAY[2, 3]", Mapped("true", "`array_has_any`")),
             ("`cardinality`, `array_length`", "agg cardinality(array_agg(x))", Taken("3")),
             ("`array_to_string`, `string_to_array`", "array_to_string(string_to_array('a,b', ','), '-')", Taken("a-b")),
             ("`unnest` in `SELECT`", "unnest(ARRAY[9])", Taken("9")),
-            ("`&&`", "ARRAY[1, 2] && ARRAY[2]", Refused("")),
             ("`unnest` in `FROM`", "SELECT user_id, u AS v FROM events, unnest(ARRAY[9]) AS u", Refused("")),
         ],
     },
@@ -179,7 +183,8 @@ pub(super) const GROUPS: &[Group] = &[
             ("`jsonb_typeof`", "jsonb_typeof(payload -> 'n')", Taken("number")),
             ("`@>` of jsonb", "payload @> '{}'", Refused("B154")),
             ("comparison of jsonb", "payload -> 'n' = payload -> 'm'", Refused("B155")),
-            ("`::json`", "payload::json ->> 'n'", Refused("")),
+            ("`::json`", "payload::json ->> 'n'", Refused("B154")),
+            ("`jsonb_array_elements`, `jsonb_each`", "jsonb_array_elements(payload)", Refused("B157")),
         ],
     },
     Group {
@@ -194,6 +199,11 @@ pub(super) const GROUPS: &[Group] = &[
                 Taken("2"),
             ),
             ("`LIMIT`, `OFFSET`", "SELECT user_id, x AS v FROM events ORDER BY ts LIMIT 1 OFFSET 1", Taken("7")),
+            (
+                "`FETCH FIRST`",
+                "SELECT user_id, x AS v FROM events ORDER BY ts DESC OFFSET 1 FETCH FIRST 1 ROW ONLY",
+                Mapped("7", "`LIMIT`"),
+            ),
             (
                 "window functions",
                 "SELECT user_id, v FROM (SELECT user_id, lag(x) OVER w AS v, row_number() OVER (PARTITION BY user_id ORDER
@@ -277,7 +287,6 @@ pub(super) const GROUPS: &[Group] = &[
                 Refused(""),
             ),
             ("`EXCEPT ALL`", "SELECT user_id, x AS v FROM events EXCEPT ALL SELECT user_id, 1 FROM events", Refused("")),
-            ("`FETCH FIRST`", "SELECT user_id, x AS v FROM events ORDER BY ts FETCH FIRST 1 ROW ONLY", Refused("")),
             ("`SELECT INTO`", "SELECT user_id, x AS v INTO t FROM events", Refused("")),
             ("`FOR UPDATE`", "SELECT user_id, x AS v FROM events FOR UPDATE", Refused("")),
             ("parameters", "SELECT user_id, x AS v FROM events WHERE x > $1", Refused("")),
