@@ -205,7 +205,7 @@ pub(super) fn declaration(text: &SqlText, statement: &[TokenWithSpan]) -> Result
             continue;
         }
         let bare = |w: &&str| entry.first().is_some_and(|t| is_word(&t.token, w));
-        if entry.is_empty() || TABLE_CONSTRAINTS.iter().any(|w| bare(&w)) {
+        if entry.is_empty() || TABLE_CONSTRAINTS.iter().any(bare) {
             continue;
         }
         let start = statement.iter().position(|t| t.span == entry[0].span).unwrap_or(at);
