@@ -19,7 +19,8 @@ use crate::config::{self, Config, Literal};
 use crate::finding::{Finding, Place, nearest};
 use crate::source::{LabelTable, Log, plain_type};
 use crate::sql::{
-    CallForJson, CallForZones, PostgresWords, Refusal, SqlText, Statement, calls_to_placeholder, check_uses, exact_comparisons, identifier, lengths_as_in_postgres, name_subqueries, one_zero, parse, settle_ties,
+    CallForJson, CallForZones, PostgresWords, Refusal, SqlText, Statement, calls_to_placeholder, check_uses,
+    exact_comparisons, identifier, lengths_as_in_postgres, name_subqueries, one_zero, parse, settle_ties,
 };
 
 /// A feature view, planned.

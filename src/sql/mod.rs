@@ -6,9 +6,9 @@
 mod aggregates;
 mod declared;
 mod filters;
+mod grammar;
 mod having;
 mod instants;
-mod grammar;
 mod intervals;
 mod joins;
 mod json;
@@ -21,12 +21,12 @@ mod refuse;
 mod script;
 mod session;
 mod ties;
-mod zeros;
 mod unlike;
+mod zeros;
 mod zones;
 
-pub use instants::{ROUNDING, exact, exact_comparisons};
 pub use declared::Declared;
+pub use instants::{ROUNDING, exact, exact_comparisons};
 pub use intervals::lengths_as_in_postgres;
 pub use json::{CallForJson, check_uses};
 pub use names::{name_subqueries, named, with_windows};
