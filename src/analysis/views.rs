@@ -20,8 +20,9 @@ use crate::config::{self, Config, Literal};
 use crate::finding::{Finding, Place, nearest};
 use crate::source::{LabelTable, Log, plain_type};
 use crate::sql::{
-    CallForZones, Refused, SqlText, Statement, calls_to_placeholder, closed_windows, exact_comparisons, identifier,
-    name_subqueries, nearest_rows, now_unit, one_zero, parse, settle_ties,
+    CallForJson, CallForZones, PostgresWords, Refusal, Refused, SqlText, Statement, calls_to_placeholder, check_uses,
+    closed_windows, exact_comparisons, identifier, lengths_as_in_postgres, name_subqueries, nearest_rows, now_unit,
+    one_zero, parse, settle_ties,
 };
 
 /// A feature view, planned.
@@ -91,6 +92,7 @@ pub(super) async fn plan_views(
             Err(found) => findings.extend(found),
         }
     }
+    findings.extend(parsed.iter().flat_map(|view| undeclared(view, logs)));
     if !findings.is_empty() {
         return Err(findings);
     }
@@ -129,6 +131,18 @@ fn read_view(view: &config::View, config: &Config, session: &SessionContext) -> 
         state.scalar_functions().get(name).is_some_and(|f| f.signature().volatility == Volatility::Volatile)
     };
     parse(SqlText { file: shown_path(view), text }, &volatile)
+}
+
+/// What the view's file declares of sources and is not so.
+fn undeclared(view: &Parsed, logs: &[Log]) -> Vec<Finding> {
+    let statement = &view.statement;
+    let of = |name: &str| logs.iter().find(|log| log.config.name == name);
+    statement
+        .declared
+        .iter()
+        .filter_map(|d| of(&d.name).map(|log| d.findings(&statement.text, &log.schema)))
+        .flatten()
+        .collect()
 }
 
 /// The path as a person in the current folder would write it.
@@ -293,7 +307,11 @@ async fn plan_query(statement: &Statement, session: &SessionContext, logs: &[Log
     let mut query = ast::Statement::Query(Box::new(statement.query.clone()));
     let _ = query.visit(&mut Unqualify);
     let _ = query.visit(&mut CallForZones);
+    let _ = query.visit(&mut CallForJson);
+    let _ = query.visit(&mut PostgresWords);
     let planned = session.state().statement_to_plan(DfStatement::Statement(Box::new(query))).await?;
+    check_uses(&planned)?;
+    let planned = lengths_as_in_postgres(planned)?;
     let plan = if statement.columns.is_empty() { planned } else { renamed(planned, &statement.columns)? };
     let settled = settle_ties(name_subqueries(calls_to_placeholder(plan)?)?)?;
     let (text, clauses) = (&statement.text, &statement.clauses);
@@ -342,13 +360,19 @@ impl VisitorMut for Unqualify {
 /// What DataFusion's planner says, at the place it says it of.
 fn planning_finding(text: &SqlText, error: &DataFusionError) -> Finding {
     let diagnostic = error.diagnostic();
-    let place: Option<Place> = diagnostic.and_then(|d| d.span).and_then(|span| {
+    let refusal = Refusal::of(error);
+    let span = refusal.map_or_else(|| diagnostic.and_then(|d| d.span), |r| r.span);
+    let place: Option<Place> = span.and_then(|span| {
         let number = |n: u64| usize::try_from(n).unwrap_or(1);
         let (start, end) = (span.start, span.end);
         let length = if start.line == end.line { end.column.saturating_sub(start.column) } else { 1 };
         (start.line > 0)
             .then(|| Place::of_line(&text.file, &text.text, number(start.line), number(start.column), number(length)))
     });
+    if let Some(refusal) = refusal {
+        let finding = Finding::error(refusal.message.clone()).code(refusal.code).help(refusal.help.clone());
+        return finding.at(place.unwrap_or_else(|| text.start()));
+    }
     let message = error.find_root().strip_backtrace();
     let message = ["Error during planning: ", "Schema error: ", "This feature is not implemented: "]
         .iter()
@@ -431,6 +455,15 @@ fn features(
     let mut features = Vec::new();
     for (index, field) in fields.iter().enumerate().filter(|(_, f)| !is_key(f.name())) {
         let data_type = plain_type(field.data_type());
+        if matches!(data_type, DataType::Interval(_)) {
+            findings.push(
+                Finding::error(format!("feature `{name}.{}` is an interval, which Parquet can't hold", field.name()))
+                    .code("B158")
+                    .at(view.statement.text.start())
+                    .help("give its seconds: `EXTRACT(EPOCH FROM ...)`"),
+            );
+            continue;
+        }
         let set = view.config.features.iter().find(|f| f.name == *field.name());
         let mut default = |key: &str, literal: Option<&Literal>| {
             let value = scalar_of(literal?, &data_type);

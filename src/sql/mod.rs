@@ -5,24 +5,37 @@
 
 mod aggregates;
 mod dialect;
+mod declared;
 mod filters;
+mod grammar;
 mod having;
 mod instants;
+mod intervals;
 mod joins;
+mod json;
 mod names;
 mod now;
 mod parse;
+mod postgres;
+mod refusal;
 mod refuse;
+mod script;
 mod session;
 mod ties;
+mod unlike;
 mod zeros;
 mod zones;
 
 pub use dialect::{Clauses, Refused, WindowCall, closed_windows, nearest_rows, window_call};
+pub use declared::Declared;
 pub use instants::{ROUNDING, exact, exact_comparisons};
+pub use intervals::lengths_as_in_postgres;
+pub use json::{CallForJson, check_uses};
 pub use names::{name_subqueries, named, with_windows};
 pub use now::{NOW, bind_now, calls_to_placeholder, is_now, mentions_now, now_placeholder, now_unit};
 pub use parse::{SqlText, Statement, identifier, parse, parse_expression};
+pub use postgres::PostgresWords;
+pub use refusal::Refusal;
 pub use session::{SessionOptions, new_runtime, new_session};
 pub use ties::settle_ties;
 pub use zeros::{one_zero, without_signed_zeros};

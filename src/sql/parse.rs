@@ -1,14 +1,15 @@
 //! The text of a `.sql` file as one query.
 
 use datafusion::sql::sqlparser::ast;
-use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer};
 
 use crate::finding::{Finding, Place};
+use crate::sql::declared::Declared;
 use crate::sql::dialect::{self, Clauses};
-use crate::sql::refuse;
+use crate::sql::grammar::Grammar;
+use crate::sql::{refuse, script};
 
 /// A `.sql` file: its name for messages, and its text.
 #[derive(Debug, Clone)]
@@ -26,6 +27,12 @@ impl SqlText {
         }
         let length = if end.line == start.line { end.column.saturating_sub(start.column) } else { 1 };
         Some(self.place_at(start, length))
+    }
+
+    /// The text of a span that lies on one line.
+    pub(super) fn slice(&self, span: Span) -> Option<String> {
+        let place = self.place(span)?;
+        Some(place.text.chars().skip(place.column - 1).take(place.length).collect())
     }
 
     fn place_at(&self, at: Location, length: u64) -> Place {
@@ -47,6 +54,8 @@ pub struct Statement {
     pub name: Option<String>,
     /// The column names given there, in order.
     pub columns: Vec<String>,
+    /// Tables that the file declares beside its query.
+    pub declared: Vec<Declared>,
     pub query: ast::Query,
     /// What the query says that is not in its syntax tree.
     pub clauses: Clauses,
@@ -55,7 +64,8 @@ pub struct Statement {
 /// How deep expressions and queries may nest.
 const RECURSION_LIMIT: usize = 64;
 
-/// Parses a file that holds one `SELECT`, or one `CREATE MATERIALIZED VIEW ... AS SELECT`, and refuses what can't be
+/// Parses a file that holds one `SELECT`, or one `CREATE MATERIALIZED VIEW ... AS SELECT`, among what else [`script`]
+/// takes, and refuses what can't be
 /// replayed. `volatile` says which functions are not the same for the same input.
 ///
 /// # Errors
@@ -64,10 +74,10 @@ pub fn parse(mut text: SqlText, volatile: &dyn Fn(&str) -> bool) -> Result<State
     if text.text.starts_with('\u{feff}') {
         text.text.remove(0);
     }
-    let tokens = Tokenizer::new(&GenericDialect {}, &text.text).tokenize_with_location().map_err(|e| {
+    let tokens = Tokenizer::new(&Grammar, &text.text).tokenize_with_location().map_err(|e| {
         vec![Finding::error(format!("SQL is malformed: {}", e.message)).at(text.place_at(e.location, 1))]
     })?;
-    let mut tokens = significant(tokens);
+    let script::Script { queries: mut tokens, declared } = script::script(&text, significant(tokens))?;
     if tokens.is_empty() {
         return Err(vec![
             Finding::error("the file holds no query").at(text.start()).help("write one `SELECT` into it"),
@@ -78,8 +88,7 @@ pub fn parse(mut text: SqlText, volatile: &dyn Fn(&str) -> bool) -> Result<State
     }
     let clauses = dialect::take(&text, &mut tokens).map_err(|finding| vec![finding])?;
     let last = tokens.last().map_or(Span::empty(), |t| t.span);
-    let mut parser =
-        Parser::new(&GenericDialect {}).with_recursion_limit(RECURSION_LIMIT).with_tokens_with_locations(tokens);
+    let mut parser = Parser::new(&Grammar).with_recursion_limit(RECURSION_LIMIT).with_tokens_with_locations(tokens);
     let mut statements = Vec::new();
     let syntax = |error: String| vec![syntax_error(&text, &error, last)];
     loop {
@@ -118,7 +127,7 @@ pub fn parse(mut text: SqlText, volatile: &dyn Fn(&str) -> bool) -> Result<State
     if !findings.is_empty() {
         return Err(findings);
     }
-    Ok(Statement { text, name, columns, query, clauses })
+    Ok(Statement { text, name, columns, declared, query, clauses })
 }
 
 /// Parses one boolean expression, such as a changelog's `deleted`.
@@ -126,10 +135,8 @@ pub fn parse(mut text: SqlText, volatile: &dyn Fn(&str) -> bool) -> Result<State
 /// # Errors
 /// What the parser says.
 pub fn parse_expression(text: &str) -> Result<ast::Expr, String> {
-    let mut parser = Parser::new(&GenericDialect {})
-        .with_recursion_limit(RECURSION_LIMIT)
-        .try_with_sql(text)
-        .map_err(|e| e.to_string())?;
+    let mut parser =
+        Parser::new(&Grammar).with_recursion_limit(RECURSION_LIMIT).try_with_sql(text).map_err(|e| e.to_string())?;
     let expr = parser.parse_expr().map_err(|e| e.to_string())?;
     match parser.peek_token().token {
         Token::EOF => Ok(expr),

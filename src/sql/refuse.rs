@@ -7,6 +7,7 @@ use datafusion::sql::sqlparser::tokenizer::{Span, TokenWithSpan};
 
 use crate::finding::Finding;
 use crate::sql::parse::{SqlText, is_word};
+use crate::sql::unlike::{Unlike, unlike};
 
 /// What the parser does not even read, refused with a better reason than its own.
 pub(super) fn unparsed(text: &SqlText, tokens: &[TokenWithSpan]) -> Option<Finding> {
@@ -119,6 +120,10 @@ impl Visitor for Refusal<'_> {
     }
 
     fn pre_visit_expr(&mut self, expr: &ast::Expr) -> ControlFlow<()> {
+        if let Some(Unlike { code, span, message, help }) = unlike(expr) {
+            self.findings.push(Finding::error(message).code(code).at(self.text.place(span)).help(help));
+            return ControlFlow::Continue(());
+        }
         match expr {
             ast::Expr::Function(call) if (self.volatile)(&last_part(&call.name)) => {
                 let message = format!("`{}` gives another value at every call", call.name);
