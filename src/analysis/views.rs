@@ -20,8 +20,8 @@ use crate::config::{self, Config, Literal};
 use crate::finding::{Finding, Place, nearest};
 use crate::source::{LabelTable, Log, plain_type};
 use crate::sql::{
-    CallForZones, Refused, SqlText, Statement, calls_to_placeholder, closed_windows, exact_comparisons, identifier,
-    name_subqueries, nearest_rows, now_unit, one_zero, parse, settle_ties,
+    CallForZones, Refusal, Refused, SqlText, Statement, calls_to_placeholder, closed_windows, exact_comparisons,
+    identifier, name_subqueries, nearest_rows, now_unit, one_zero, parse, settle_ties, unnest,
 };
 
 /// A feature view, planned.
@@ -241,7 +241,7 @@ async fn plan_view(
     let text = &view.statement.text;
     let plan = plan_query(&view.statement, session, logs).await.map_err(|refused| match refused {
         Refused::Because(finding) => vec![*finding],
-        Refused::Plan(e) => vec![planning_finding(text, &e)],
+        Refused::Plan(e) => vec![planning_finding(&view.statement, &e)],
     })?;
     let name = view.config.name.clone();
     let alias = view.statement.name.clone().filter(|alias| *alias != name);
@@ -264,7 +264,7 @@ async fn plan_view(
         let table = ViewTable::new(plan.clone(), None);
         session
             .register_table(TableReference::bare(known_as.as_str()), Arc::new(table))
-            .map_err(|e| vec![planning_finding(text, &e)])?;
+            .map_err(|e| vec![planning_finding(&view.statement, &e)])?;
     }
     let mut findings = Vec::new();
     let keys = match labels {
@@ -299,7 +299,7 @@ async fn plan_query(statement: &Statement, session: &SessionContext, logs: &[Log
     let (text, clauses) = (&statement.text, &statement.clauses);
     let joined = nearest_rows(settled, text, clauses)?;
     let log_of = |scan: &TableScan| marked_source(scan).and_then(|index| logs.get(index));
-    let settled = closed_windows(joined, text, clauses, now_unit(session), &log_of)?;
+    let settled = unnest(closed_windows(joined, text, clauses, now_unit(session), &log_of)?)?;
     // Only the analyzed plan has the types that values will have.
     let state = session.state();
     let analyzed = state.analyzer().execute_and_check(settled, state.config_options(), |_, _| {})?;
@@ -340,7 +340,14 @@ impl VisitorMut for Unqualify {
 }
 
 /// What DataFusion's planner says, at the place it says it of.
-fn planning_finding(text: &SqlText, error: &DataFusionError) -> Finding {
+fn planning_finding(statement: &Statement, error: &DataFusionError) -> Finding {
+    let text = &statement.text;
+    if let DataFusionError::External(e) = error.find_root()
+        && let Some(refusal) = e.downcast_ref::<Refusal>()
+    {
+        let place = refusal.place(statement).unwrap_or_else(|| text.start());
+        return Finding::error(&refusal.message).code(refusal.code).at(place).help(refusal.help);
+    }
     let diagnostic = error.diagnostic();
     let place: Option<Place> = diagnostic.and_then(|d| d.span).and_then(|span| {
         let number = |n: u64| usize::try_from(n).unwrap_or(1);

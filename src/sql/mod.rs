@@ -15,6 +15,7 @@ mod parse;
 mod refuse;
 mod session;
 mod ties;
+mod unnesting;
 mod zeros;
 mod zones;
 
@@ -25,5 +26,6 @@ pub use now::{NOW, bind_now, calls_to_placeholder, is_now, mentions_now, now_pla
 pub use parse::{SqlText, Statement, identifier, parse, parse_expression};
 pub use session::{SessionOptions, new_runtime, new_session};
 pub use ties::settle_ties;
+pub use unnesting::{Refusal, unnest};
 pub use zeros::{one_zero, without_signed_zeros};
 pub use zones::CallForZones;
