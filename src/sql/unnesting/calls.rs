@@ -58,7 +58,7 @@ impl Unnester {
             Ok(match e {
                 Expr::ScalarSubquery(subquery) => Transformed::yes(self.scalar(subquery, scope)?),
                 Expr::Exists(exists) => {
-                    let query = self.existing(&exists)?;
+                    let query = self.existing(&exists, scope)?;
                     let mark = self.mark(query, scope, |_| Ok(None))?;
                     Transformed::yes(if exists.negated { !mark } else { mark })
                 }
@@ -86,7 +86,7 @@ impl Unnester {
                 self.condition(negated, scope)
             }
             Expr::Exists(exists) => {
-                let query = self.existing(&exists)?;
+                let query = self.existing(&exists, scope)?;
                 if scope.level == Level::Top && references(&query)?.is_empty() {
                     let subquery = Subquery { subquery: query.into(), ..exists.subquery };
                     return Ok(Some(Expr::Exists(Exists { subquery, ..exists })));
@@ -97,7 +97,7 @@ impl Unnester {
                 Ok(None)
             }
             Expr::InSubquery(within) => {
-                let query = self.values(&within.subquery)?;
+                let query = self.values(&within.subquery, scope)?;
                 if scope.level == Level::Top && references(&query)?.is_empty() {
                     let subquery = Subquery { subquery: query.into(), ..within.subquery };
                     return Ok(Some(Expr::InSubquery(InSubquery { subquery, ..within })));
@@ -119,18 +119,18 @@ impl Unnester {
         }
     }
 
-    fn existing(&self, exists: &Exists) -> DfResult<LogicalPlan> {
-        self.unnest(only_whether(exists.subquery.subquery.as_ref().clone()), Level::Inner)
+    fn existing(&self, exists: &Exists, scope: &Scope) -> DfResult<LogicalPlan> {
+        self.inside(only_whether(exists.subquery.subquery.as_ref().clone()), &scope.input, Level::Inner)
     }
 
-    fn values(&self, subquery: &Subquery) -> DfResult<LogicalPlan> {
-        self.unnest(only_which_values(subquery.subquery.as_ref().clone()), Level::Inner)
+    fn values(&self, subquery: &Subquery, scope: &Scope) -> DfResult<LogicalPlan> {
+        self.inside(only_which_values(subquery.subquery.as_ref().clone()), &scope.input, Level::Inner)
     }
 
     fn scalar(&self, subquery: Subquery, scope: &mut Scope) -> DfResult<Expr> {
         let one = at_most_one(&subquery.subquery);
         let span = first_span(&subquery.subquery);
-        let query = self.unnest(subquery.subquery.as_ref().clone(), Level::Inner)?;
+        let query = self.inside(subquery.subquery.as_ref().clone(), &scope.input, Level::Inner)?;
         if one && scope.level == Level::Top && references(&query)?.is_empty() {
             return Ok(Expr::ScalarSubquery(Subquery { subquery: query.into(), ..subquery }));
         }
@@ -168,7 +168,7 @@ impl Unnester {
     /// `x op ANY q` or `x op ALL q` with SQL's three values.
     fn compared(&self, comparison: SetComparison, scope: &mut Scope) -> DfResult<Expr> {
         let SetComparison { expr, subquery, op, quantifier } = comparison;
-        let query = self.values(&subquery)?;
+        let query = self.values(&subquery, scope)?;
         let compare = |y: &Column| binary_expr(expr.as_ref().clone(), op, column(y));
         let mut unknown = expr.nullable(scope.plan.schema()).unwrap_or(true);
         let decisive = self.mark(query.clone(), scope, |(y, nullable)| {

@@ -30,7 +30,7 @@ impl Domain<'_> {
     /// The domain's rows, under names of their own.
     pub(super) fn rows(&self) -> DfResult<Dependent> {
         let name = self.unnester.fresh("domain");
-        let keys = self.columns.iter().enumerate().map(|(i, c)| column(c).alias(format!("__k{i}"))).collect();
+        let keys = self.columns.iter().map(|c| column(c).alias(self.unnester.fresh("k"))).collect();
         let values = project(self.outer.clone(), keys)?;
         let plan = alias(LogicalPlan::Distinct(Distinct::All(Arc::new(values))), &name)?;
         let keys = plan.schema().columns();

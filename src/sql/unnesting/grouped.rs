@@ -51,7 +51,7 @@ impl Unnester {
         let Some(defaults) = defaults(aggregate)? else { return Ok(None) };
         let name = self.fresh("query");
         let of = |c: String| Column::new(Some(name.as_str()), c);
-        let groups = keys.iter().enumerate().map(|(i, (inner, _))| inner.clone().alias(format!("__k{i}"))).collect();
+        let groups = keys.iter().enumerate().map(|(i, (inner, _))| inner.clone().alias(format!("__g{i}"))).collect();
         let calls = aggregate.aggr_expr.iter().enumerate();
         let calls = calls.map(|(i, e)| unaliased(e.clone()).alias(format!("__c{i}"))).collect();
         let grouped = LogicalPlan::Aggregate(Aggregate::try_new(below.plan.into(), groups, calls)?);
@@ -60,7 +60,7 @@ impl Unnester {
         let mut conditions = Vec::with_capacity(keys.len());
         for (i, (_, value)) in keys.into_iter().enumerate() {
             let value = replace_outer(value, &|c| outer.contains(c).then(|| column(c)))?;
-            conditions.push(value.eq(column(&of(format!("__k{i}")))));
+            conditions.push(value.eq(column(&of(format!("__g{i}")))));
         }
         scope.plan = join(scope.plan.clone(), alias(marked, &name)?, JoinType::Left, conditions)?;
         let there = column(&of("__there".to_string()));

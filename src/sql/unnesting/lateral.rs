@@ -31,8 +31,8 @@ impl Unnester {
     pub(super) fn unnest_join(&self, node: Join, level: Level) -> DfResult<LogicalPlan> {
         let columns = node.schema.columns();
         let left = self.unnest(node.left.as_ref().clone(), level)?;
-        let right = self.unnest(node.right.as_ref().clone(), level)?;
-        let outer = lateral_references(&right, &left)?;
+        let right = self.inside(node.right.as_ref().clone(), &left, level)?;
+        let outer = self.lateral_references(&right, &left)?;
         let held = holds_subquery(&LogicalPlan::Join(node.clone()))?;
         if outer.is_empty() && !held {
             return Ok(LogicalPlan::Join(Join { left: Arc::new(left), right: Arc::new(right), ..node }));
@@ -88,39 +88,40 @@ impl Unnester {
         on.extend(outer.iter().zip(&rows.keys).map(|(o, k)| same(column(o), column(k))));
         only(join(left, rows.plan, join_type, on)?, columns)
     }
-}
 
-/// The columns of `left` that lateral parts of `right` name. Parts that are not lateral do not see them.
-fn lateral_references(right: &LogicalPlan, left: &LogicalPlan) -> DfResult<Vec<Column>> {
-    let mut found: Vec<Column> = Vec::new();
-    let mut elsewhere: Vec<Column> = Vec::new();
-    let mut failed = None;
-    right.apply(|node| {
-        if let LogicalPlan::Subquery(lateral) = node {
-            match resolved(&lateral.subquery, left) {
-                Ok(columns) => found.extend(columns),
-                Err(e) => failed = Some(e),
+    /// The columns of `left` that lateral parts of `right` name. Parts that are not lateral see the queries further out alone.
+    fn lateral_references(&self, right: &LogicalPlan, left: &LogicalPlan) -> DfResult<Vec<Column>> {
+        let mut found: Vec<Column> = Vec::new();
+        let mut elsewhere: Vec<Column> = Vec::new();
+        let mut wrapped = Ok(());
+        right.apply(|node| {
+            if let LogicalPlan::Subquery(lateral) = node {
+                match resolved(&lateral.subquery, left) {
+                    Ok(columns) => found.extend(columns),
+                    Err(e) => wrapped = Err(e),
+                }
+                return Ok(TreeNodeRecursion::Jump);
             }
-            return Ok(TreeNodeRecursion::Jump);
+            node.apply_expressions(|e| {
+                elsewhere.extend(outer_columns(e).into_iter().filter(|c| has(left.schema(), c)));
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })?;
+        wrapped?;
+        // DataFusion does not mark a LATERAL whose own subqueries alone look outside. It is one where nothing further out has
+        // the column.
+        let around = self.around.borrow();
+        if let Some(column) = elsewhere.iter().find(|c| around.iter().any(|schema| has(schema, c))) {
+            return Err(refusal::not_visible(column, right));
         }
-        node.apply_expressions(|e| {
-            elsewhere.extend(outer_columns(e));
-            Ok(TreeNodeRecursion::Continue)
-        })
-    })?;
-    if let Some(e) = failed {
-        return Err(e);
+        let mut once = Vec::new();
+        for column in found.into_iter().chain(elsewhere) {
+            if !once.contains(&column) {
+                once.push(column);
+            }
+        }
+        Ok(once)
     }
-    let mut once = Vec::new();
-    for column in found {
-        if elsewhere.contains(&column) {
-            return Err(refusal::not_visible(&column, right));
-        }
-        if !once.contains(&column) {
-            once.push(column);
-        }
-    }
-    Ok(once)
 }
 
 /// Whether the subqueries of a condition need columns of the left and of the right side.

@@ -50,8 +50,10 @@ mod refusal;
 mod rows;
 mod single;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
 
+use datafusion::common::DFSchemaRef;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::LogicalPlan;
@@ -68,7 +70,7 @@ pub fn unnest(plan: LogicalPlan) -> DfResult<LogicalPlan> {
     if !has_work(&plan)? {
         return Ok(plan);
     }
-    let unnester = Unnester { names: Cell::new(0) };
+    let unnester = Unnester { names: Cell::new(0), around: RefCell::new(Vec::new()) };
     let done = unnester.unnest(plan, Level::Top)?;
     references::refuse_left_over(&done)?;
     Ok(done)
@@ -99,6 +101,8 @@ enum Level {
 #[derive(Debug)]
 struct Unnester {
     names: Cell<usize>,
+    /// The columns of the queries around the one at hand, the outermost first.
+    around: RefCell<Vec<DFSchemaRef>>,
 }
 
 impl Unnester {
@@ -106,5 +110,13 @@ impl Unnester {
         let number = self.names.get();
         self.names.set(number + 1);
         format!("__{stem}{number}")
+    }
+
+    /// The plan unnested, as a query that `outer` is around.
+    fn inside(&self, plan: LogicalPlan, outer: &LogicalPlan, level: Level) -> DfResult<LogicalPlan> {
+        self.around.borrow_mut().push(Arc::clone(outer.schema()));
+        let done = self.unnest(plan, level);
+        self.around.borrow_mut().pop();
+        done
     }
 }

@@ -255,20 +255,22 @@ impl Domain<'_> {
 
     fn push_union(&self, node: &Union) -> DfResult<Dependent> {
         let columns = node.schema.columns();
+        let keys = self.key_names();
         let parts = node.inputs.iter().map(|input| {
             let below = self.push(input)?;
             let own = input.schema().columns();
             let named = own.iter().zip(&columns).map(|(from, to)| column(from).alias(&to.name));
-            let exprs = named.chain(below.keys.iter().enumerate().map(|(i, k)| column(k).alias(format!("__key{i}"))));
+            let exprs = named.chain(below.keys.iter().zip(&keys).map(|(k, name)| column(k).alias(name)));
             Ok(Arc::new(project(below.plan, exprs.collect())?))
         });
         let parts = parts.collect::<DfResult<Vec<_>>>()?;
-        self.united(LogicalPlan::Union(Union::try_new_with_loose_types(parts)?), &columns)
+        self.united(LogicalPlan::Union(Union::try_new_with_loose_types(parts)?), &columns, &keys)
     }
 
     fn push_values(&self, node: &Values) -> DfResult<Dependent> {
         let columns = node.schema.columns();
         let types = node.schema.fields();
+        let keys = self.key_names();
         let parts = node.values.iter().map(|row| {
             let domain = self.rows()?;
             let mut exprs = Vec::with_capacity(row.len() + domain.keys.len());
@@ -276,7 +278,7 @@ impl Domain<'_> {
                 let bound = self.bind(value.clone(), &domain.keys)?;
                 exprs.push(datafusion::logical_expr::cast(bound, field.data_type().clone()).alias(&name.name));
             }
-            exprs.extend(domain.keys.iter().enumerate().map(|(i, k)| column(k).alias(format!("__key{i}"))));
+            exprs.extend(domain.keys.iter().zip(&keys).map(|(k, name)| column(k).alias(name)));
             Ok(Arc::new(project(domain.plan, exprs)?))
         });
         let mut parts = parts.collect::<DfResult<Vec<_>>>()?;
@@ -284,15 +286,17 @@ impl Domain<'_> {
             1 => parts.remove(0).as_ref().clone(),
             _ => LogicalPlan::Union(Union::try_new_with_loose_types(parts)?),
         };
-        self.united(rows, &columns)
+        self.united(rows, &columns, &keys)
+    }
+
+    fn key_names(&self) -> Vec<String> {
+        self.columns.iter().map(|_| self.unnester.fresh("k")).collect()
     }
 
     /// Columns by position under the operator's names, and after them the keys.
-    fn united(&self, rows: LogicalPlan, columns: &[Column]) -> DfResult<Dependent> {
-        let name = self.unnester.fresh("keys");
+    fn united(&self, rows: LogicalPlan, columns: &[Column], keys: &[String]) -> DfResult<Dependent> {
         let fields = rows.schema().columns();
-        let keys: Vec<Column> =
-            (0..self.columns.len()).map(|i| Column::new(Some(name.as_str()), format!("__k{i}"))).collect();
+        let keys: Vec<Column> = keys.iter().map(Column::new_unqualified).collect();
         let exprs = fields.iter().zip(columns.iter().chain(&keys)).map(|(from, to)| under(column(from), to)).collect();
         Ok(Dependent { plan: project(rows, exprs)?, keys })
     }
@@ -303,7 +307,7 @@ impl Domain<'_> {
         let below = self.push(query)?;
         let own = query.schema().columns();
         let values = own.iter().enumerate().map(|(i, c)| column(c).alias(format!("__c{i}")));
-        let keys = below.keys.iter().enumerate().map(|(i, k)| column(k).alias(format!("__k{i}")));
+        let keys = below.keys.iter().map(|k| column(k).alias(self.unnester.fresh("k")));
         let plan = alias(project(below.plan, values.chain(keys).collect())?, &name)?;
         let mut columns = plan.schema().columns();
         let keys = columns.split_off(own.len());

@@ -75,13 +75,12 @@ impl Domain<'_> {
 
     /// A row without a match has its own side's keys alone.
     fn full(&self, joined: LogicalPlan, columns: &[Column], left: &[Column], right: &[Column]) -> DfResult<Dependent> {
-        let name = self.unnester.fresh("keys");
         let mut exprs: Vec<Expr> = columns.iter().map(column).collect();
         let mut keys = Vec::with_capacity(left.len());
-        for (i, (l, r)) in left.iter().zip(right).enumerate() {
-            let key = Column::new(Some(name.as_str()), format!("__k{i}"));
+        for (l, r) in left.iter().zip(right) {
+            let key = Column::new_unqualified(self.unnester.fresh("k"));
             let either = when(column(l).is_not_null(), column(l)).otherwise(column(r))?;
-            exprs.push(either.alias_qualified(key.relation.clone(), &key.name));
+            exprs.push(either.alias(&key.name));
             keys.push(key);
         }
         Ok(Dependent { plan: project(joined, exprs)?, keys })

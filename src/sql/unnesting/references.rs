@@ -126,6 +126,22 @@ pub(super) fn replace_columns(expr: Expr, f: &mut dyn FnMut(&Column) -> Expr) ->
     .data()
 }
 
+/// A place in the SQL near the outer column: it has none itself.
+pub(super) fn span_of(plan: &LogicalPlan, column: &Column) -> Option<Span> {
+    let mut near: Option<Span> = None;
+    let mut at_all: Option<Span> = None;
+    let _ = plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            if outer_columns(expr).contains(column) {
+                near = near.or_else(|| expr.column_refs().into_iter().find_map(|c| c.spans.first()));
+                at_all = at_all.or_else(|| first_span(node));
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })
+    });
+    near.or(at_all).or_else(|| first_span(plan))
+}
+
 /// A place in the SQL of some column that the plan names.
 pub(super) fn first_span(plan: &LogicalPlan) -> Option<Span> {
     let mut first: Option<Span> = None;

@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::tokenizer;
 
 use crate::finding::Place;
 use crate::sql::parse::Statement;
-use crate::sql::unnesting::references::first_span;
+use crate::sql::unnesting::references::{first_span, span_of};
 
 /// A subquery that is refused. Travels through DataFusion as an external error.
 #[derive(Debug, thiserror::Error)]
@@ -63,7 +63,7 @@ pub(super) fn not_visible(column: &Column, subquery: &LogicalPlan) -> DataFusion
     let message = format!("the subquery names `{column}`, which its outer query does not have at that point");
     let help = "outside aggregates, name a column of the outer query's GROUP BY; a subquery sees no columns that were \
                 dropped or computed before";
-    Refusal { code: "B165", message, help, span: first_span(subquery) }.into()
+    Refusal { code: "B165", message, help, span: span_of(subquery, column) }.into()
 }
 
 /// B166: a condition of an outer join with a subquery over columns of both sides.
