@@ -146,8 +146,13 @@ impl Unnester {
             return Ok(column(&related.columns[0]));
         }
         // One row for each row of the domain, which knows how many there were.
-        let domain = Domain { unnester: self, outer: &scope.input, columns: &outer };
-        let (rows, values, keys) = domain.renamed(&query)?;
+        let (rows, values, keys) = match outer.is_empty() {
+            true => {
+                let beside = self.by_domain(&query, &scope.input, &outer)?;
+                (beside.plan, beside.columns, Vec::new())
+            }
+            false => Domain { unnester: self, outer: &scope.input, columns: &outer }.renamed(&query)?,
+        };
         let value = column(&values[0]);
         let first = first_value(value.clone(), vec![value.sort(true, true)]).alias("__c0");
         let counted = Aggregate::try_new(

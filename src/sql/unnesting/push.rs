@@ -148,7 +148,9 @@ impl Domain<'_> {
         }
         let rank = Column::new_unqualified(self.unnester.fresh("rank"));
         let partition = below.keys.iter().map(column).collect();
-        let number = row_number().partition_by(partition).order_by(bound).build()?;
+        let number = row_number().partition_by(partition);
+        // An empty order is none: DataFusion takes an empty list for one, and has no frame for it.
+        let number = if bound.is_empty() { number.build()? } else { number.order_by(bound).build()? };
         let ranked = with_windows(below.plan, vec![(number, rank.clone())])?;
         let literal = |n: usize| lit(ScalarValue::UInt64(u64::try_from(n).ok()));
         let mut kept = vec![column(&rank).gt(literal(skip))];

@@ -25,10 +25,10 @@ fn project() -> Project {
     );
     // User 3 has no event, and no `since`.
     let users = table(
-        "user_id:i64 ts:us@UTC         since:us@UTC      y:i64
-         1           2025-03-08T00:00  2025-03-10T02:00  3
-         2           2025-03-08T00:00  2025-03-10T02:00  4
-         3           2025-03-08T00:00  -                 -",
+        "user_id:i64 ts:us@UTC         since:us@UTC      y:i64 z:f64
+         1           2025-03-08T00:00  2025-03-10T02:00  3     -0.0
+         2           2025-03-08T00:00  2025-03-10T02:00  4     NaN
+         3           2025-03-08T00:00  -                 -     -",
     );
     Project::new("keys = [\"user_id\"]\ntime = \"at\"", &labels).source("events", "time = \"ts\"", &events).source(
         "users",
@@ -70,6 +70,12 @@ const CASES: &[(&str, [&str; 3])] = &[
     (
         "(SELECT max(r) FROM (SELECT sum(e.x) OVER (ORDER BY e.ts) AS r FROM events e WHERE e.user_id = u.user_id) AS q)",
         ["11", "5", "NULL"],
+    ),
+    // -0.0 and 0.0 are one value of the domain.
+    ("(SELECT count(*) FROM events e WHERE e.user_id = u.user_id AND e.x + 0.0 > u.z)", ["3", "0", "0"]),
+    (
+        "(SELECT count(*) FROM events e WHERE e.user_id = u.user_id AND e.ts > u.since AND e.x * 0.0 <= u.z)",
+        ["2", "0", "0"],
     ),
     // The innermost subquery looks two levels up.
     (
