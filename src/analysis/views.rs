@@ -22,7 +22,7 @@ use crate::source::{LabelTable, Log, plain_type};
 use crate::sql::{
     CallForJson, CallForZones, PostgresWords, Refusal, Refused, SqlText, Statement, calls_to_placeholder, check_uses,
     closed_windows, exact_comparisons, identifier, lengths_as_in_postgres, name_subqueries, nearest_rows, now_unit,
-    one_zero, parse, settle_ties,
+    one_zero, parse, settle_ties, unnest,
 };
 
 /// A feature view, planned.
@@ -255,7 +255,7 @@ async fn plan_view(
     let text = &view.statement.text;
     let plan = plan_query(&view.statement, session, logs).await.map_err(|refused| match refused {
         Refused::Because(finding) => vec![*finding],
-        Refused::Plan(e) => vec![planning_finding(text, &e)],
+        Refused::Plan(e) => vec![planning_finding(&view.statement, &e)],
     })?;
     let name = view.config.name.clone();
     let alias = view.statement.name.clone().filter(|alias| *alias != name);
@@ -278,7 +278,7 @@ async fn plan_view(
         let table = ViewTable::new(plan.clone(), None);
         session
             .register_table(TableReference::bare(known_as.as_str()), Arc::new(table))
-            .map_err(|e| vec![planning_finding(text, &e)])?;
+            .map_err(|e| vec![planning_finding(&view.statement, &e)])?;
     }
     let mut findings = Vec::new();
     let keys = match labels {
@@ -317,7 +317,7 @@ async fn plan_query(statement: &Statement, session: &SessionContext, logs: &[Log
     let (text, clauses) = (&statement.text, &statement.clauses);
     let joined = nearest_rows(settled, text, clauses)?;
     let log_of = |scan: &TableScan| marked_source(scan).and_then(|index| logs.get(index));
-    let settled = closed_windows(joined, text, clauses, now_unit(session), &log_of)?;
+    let settled = unnest(closed_windows(joined, text, clauses, now_unit(session), &log_of)?)?;
     // Only the analyzed plan has the types that values will have.
     let state = session.state();
     let analyzed = state.analyzer().execute_and_check(settled, state.config_options(), |_, _| {})?;
@@ -358,21 +358,19 @@ impl VisitorMut for Unqualify {
 }
 
 /// What DataFusion's planner says, at the place it says it of.
-fn planning_finding(text: &SqlText, error: &DataFusionError) -> Finding {
+fn planning_finding(statement: &Statement, error: &DataFusionError) -> Finding {
+    if let Some(refusal) = Refusal::of(error) {
+        return refusal.finding(statement);
+    }
+    let text = &statement.text;
     let diagnostic = error.diagnostic();
-    let refusal = Refusal::of(error);
-    let span = refusal.map_or_else(|| diagnostic.and_then(|d| d.span), |r| r.span);
-    let place: Option<Place> = span.and_then(|span| {
+    let place: Option<Place> = diagnostic.and_then(|d| d.span).and_then(|span| {
         let number = |n: u64| usize::try_from(n).unwrap_or(1);
         let (start, end) = (span.start, span.end);
         let length = if start.line == end.line { end.column.saturating_sub(start.column) } else { 1 };
         (start.line > 0)
             .then(|| Place::of_line(&text.file, &text.text, number(start.line), number(start.column), number(length)))
     });
-    if let Some(refusal) = refusal {
-        let finding = Finding::error(refusal.message.clone()).code(refusal.code).help(refusal.help.clone());
-        return finding.at(place.unwrap_or_else(|| text.start()));
-    }
     let message = error.find_root().strip_backtrace();
     let message = ["Error during planning: ", "Schema error: ", "This feature is not implemented: "]
         .iter()

@@ -23,6 +23,7 @@ mod script;
 mod session;
 mod ties;
 mod unlike;
+mod unnesting;
 mod zeros;
 mod zones;
 
@@ -38,5 +39,6 @@ pub use postgres::PostgresWords;
 pub use refusal::Refusal;
 pub use session::{SessionOptions, new_runtime, new_session};
 pub use ties::settle_ties;
+pub use unnesting::unnest;
 pub use zeros::{one_zero, without_signed_zeros};
 pub use zones::CallForZones;
