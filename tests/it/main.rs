@@ -3,6 +3,7 @@
 mod bad_input;
 mod cli;
 mod determinism;
+mod diagnostics;
 mod engines;
 mod explain_golden;
 mod meaning;
