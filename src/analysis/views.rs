@@ -21,7 +21,7 @@ use crate::finding::{Finding, Place, nearest};
 use crate::source::{LabelTable, Log, plain_type};
 use crate::sql::{
     CallForZones, SqlText, Statement, calls_to_placeholder, exact_comparisons, name_subqueries, one_zero, output_span,
-    parse, relation_span, settle_ties,
+    parse, relation_span, repeated_output, settle_ties,
 };
 
 /// A feature view, planned.
@@ -66,7 +66,26 @@ impl View {
 
 fn place_of(statement: &Statement, column: &str) -> Place {
     let span = output_span(&statement.query, &statement.columns, column);
-    span.and_then(|span| statement.text.place(span)).unwrap_or_else(|| statement.text.start())
+    let place = span.and_then(|span| statement.text.place(span));
+    place.map_or_else(|| statement.text.start(), with_its_parentheses)
+}
+
+/// The parser's spans of calls end before `*)` and `)`: the place goes on to where its parentheses close.
+fn with_its_parentheses(mut place: Place) -> Place {
+    let letters: Vec<char> = place.text.chars().collect();
+    let start = place.column.saturating_sub(1);
+    let mut end = (start + place.length).min(letters.len());
+    let depth =
+        |end: usize| letters[start..end].iter().fold(0_i32, |n, c| n + i32::from(*c == '(') - i32::from(*c == ')'));
+    let opens = letters.get(end) == Some(&'(');
+    if opens || depth(end) > 0 {
+        end += usize::from(opens);
+        while end < letters.len() && depth(end) > 0 {
+            end += 1;
+        }
+    }
+    place.length = end.saturating_sub(start).max(1);
+    place
 }
 
 /// A parsed view, not planned yet.
@@ -247,6 +266,24 @@ fn dependency_order(parsed: &[Parsed], config: &Config) -> Result<Vec<usize>, Fi
     Ok(done)
 }
 
+/// DataFusion says of some columns of one name itself that they are.
+fn unplanned(view: &Parsed, error: &DataFusionError) -> Finding {
+    let text = &view.statement.text;
+    let twice = error.find_root().strip_backtrace().contains("require unique expression names");
+    match repeated_output(&view.statement.query).filter(|_| twice) {
+        Some((name, span)) => {
+            named_twice(&view.config.name, &name).at(text.place(span).unwrap_or_else(|| text.start()))
+        }
+        None => planning_finding(text, error),
+    }
+}
+
+fn named_twice(view: &str, column: &str) -> Finding {
+    Finding::error(format!("view `{view}` has two columns named `{column}`"))
+        .code(diagnostics::B119)
+        .help("give one of them another name with AS")
+}
+
 async fn plan_view(
     view: &Parsed<'_>,
     config: &Config,
@@ -255,7 +292,7 @@ async fn plan_view(
     read_by_views: bool,
 ) -> Result<View, Vec<Finding>> {
     let text = &view.statement.text;
-    let plan = plan_query(&view.statement, session).await.map_err(|e| vec![planning_finding(text, &e)])?;
+    let plan = plan_query(&view.statement, session).await.map_err(|e| vec![unplanned(view, &e)])?;
     let name = view.config.name.clone();
     let alias = view.statement.name.clone().filter(|alias| *alias != name);
     let mut seen = BTreeSet::new();
@@ -264,12 +301,7 @@ async fn plan_view(
         .fields()
         .iter()
         .filter(|f| !seen.insert(f.name().clone()))
-        .map(|f| {
-            Finding::error(format!("view `{name}` has two columns named `{}`", f.name()))
-                .code(diagnostics::B119)
-                .at(place_of(&view.statement, f.name()))
-                .help("give one of them another name with AS")
-        })
+        .map(|f| named_twice(&name, f.name()).at(place_of(&view.statement, f.name())))
         .collect();
     if !twice.is_empty() {
         return Err(twice);

@@ -60,7 +60,7 @@ fn walk(plan: &LogicalPlan, logs: &[Log]) -> State {
         other => {
             let mut state = merged(inputs);
             match other {
-                LogicalPlan::Filter(filter) => state.apply(&[&filter.predicate], &|_| true),
+                LogicalPlan::Filter(filter) => state.apply(&[&filter.predicate]),
                 LogicalPlan::Projection(projection) => {
                     state.rename(projection.expr.iter().map(plain).zip(projection.schema.columns()));
                 }
@@ -142,22 +142,28 @@ fn joined(join: &Join, mut state: State) -> State {
         JoinType::Right | JoinType::RightAnti | JoinType::RightMark => Box::new(|c| of(left, c)),
         JoinType::Full => Box::new(|_| false),
     };
-    state.apply(&conditions, &*may_bound);
+    // Where the condition holds it bounds both sides; what it says is then kept for the side that it decides on.
+    let mut matched = state.clone();
+    matched.apply(&conditions);
+    for (column, bound) in matched.bounds {
+        if may_bound(&column) {
+            state.bounds.insert(column, bound);
+        }
+    }
+    state.settle();
     state
 }
 
 impl State {
     /// Learns from conditions that all hold, until nothing new follows.
-    fn apply(&mut self, conditions: &[&Expr], may_bound: &dyn Fn(&Column) -> bool) {
+    fn apply(&mut self, conditions: &[&Expr]) {
         let conditions: Vec<&Expr> = conditions.iter().flat_map(|c| split_conjunction(c)).collect();
         loop {
             let before = self.bounds.clone();
             for condition in &conditions {
                 for (column, bound) in self.learn(condition) {
-                    if may_bound(&column) {
-                        let known = self.bounds.entry(column).or_default();
-                        *known = Bound { above: known.above || bound.above, below: known.below || bound.below };
-                    }
+                    let known = self.bounds.entry(column).or_default();
+                    *known = Bound { above: known.above || bound.above, below: known.below || bound.below };
                 }
             }
             if self.bounds == before {
@@ -250,7 +256,7 @@ impl State {
             .flatten()
             .map(|filter| {
                 let mut inside = self.clone();
-                inside.apply(&[filter], &|_| true);
+                inside.apply(&[filter]);
                 inside.reads.iter().map(|r| r.above).collect()
             })
             .collect();

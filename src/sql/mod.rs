@@ -23,7 +23,7 @@ pub use names::{name_subqueries, named, with_windows};
 pub use now::{NOW, bind_now, calls_to_placeholder, is_now, mentions_now, now_placeholder};
 pub use parse::{SqlText, Statement, identifier, parse, parse_expression};
 pub use session::{SessionOptions, new_runtime, new_session};
-pub use spans::{output_expr, output_span, relation_span};
+pub use spans::{output_span, relation_span, repeated_output};
 pub use ties::settle_ties;
 pub use zeros::{one_zero, without_signed_zeros};
 pub use zones::CallForZones;

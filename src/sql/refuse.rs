@@ -142,7 +142,7 @@ impl Visitor for Refusal<'_> {
             }
             TableFactor::Table { name, version: Some(_), .. } => {
                 let help = "every source already shows what was known at NOW(): remove the clause";
-                self.numbered(diagnostics::B111, name.span(), format!("`{name}` is read as of another time"), help);
+                self.numbered(diagnostics::B105, name.span(), format!("`{name}` is read as of another time"), help);
             }
             TableFactor::Table { name, sample: Some(_), .. } => {
                 self.numbered(

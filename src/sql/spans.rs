@@ -23,7 +23,7 @@ pub fn relation_span(query: &Query, wanted: &dyn Fn(&str) -> bool) -> Option<Spa
 
 /// The expression that gives the query's output column; `renamed` are the names that `CREATE VIEW v (...)` gives the first
 /// columns. The last one, where several have the name.
-pub fn output_expr<'a>(query: &'a Query, renamed: &[String], column: &str) -> Option<&'a ast::Expr> {
+fn output_expr<'a>(query: &'a Query, renamed: &[String], column: &str) -> Option<&'a ast::Expr> {
     let items = &first_select(query)?.projection;
     let item = match renamed.iter().position(|name| name == column) {
         Some(position) => items.get(position),
@@ -38,6 +38,18 @@ pub fn output_expr<'a>(query: &'a Query, renamed: &[String], column: &str) -> Op
 /// Where [`output_expr`] stands.
 pub fn output_span(query: &Query, renamed: &[String], column: &str) -> Option<Span> {
     output_expr(query, renamed, column).map(Spanned::span)
+}
+
+/// The first output column whose name an earlier one has.
+pub fn repeated_output(query: &Query) -> Option<(String, Span)> {
+    let items = &first_select(query)?.projection;
+    let mut names = Vec::new();
+    items.iter().find_map(|item| {
+        let name = output_name(item)?;
+        let repeated = names.contains(&name).then(|| (name.clone(), item.span()));
+        names.push(name);
+        repeated
+    })
 }
 
 fn first_select(query: &Query) -> Option<&Select> {

@@ -6,5 +6,6 @@ mod determinism;
 mod diagnostics;
 mod engines;
 mod explain_golden;
+mod lints;
 mod meaning;
 mod support;
