@@ -27,8 +27,10 @@ pub(super) struct Read {
     pub(super) below: bool,
     /// An order takes rows from among all: the last one, the first ten.
     pub(super) picked: bool,
-    /// Where its event time is, at the operator that is looked at.
-    time: Option<Column>,
+    /// Where its event time and its partitions are, at the operator that is looked at.
+    times: Vec<Column>,
+    /// Its arrival. Visibility bounds it above, which says nothing of the event time.
+    arrival: Option<Column>,
 }
 
 /// The scans below a plan.
@@ -91,18 +93,29 @@ fn scanned(source: usize, log: &Log, schema: &DFSchema) -> State {
     let hidden = config.future_events == FutureEvents::Hidden;
     let known = config.available_at.is_none() && config.delay_ns >= 0;
     let mut state = State::default();
-    let mut time = None;
+    let mut times = Vec::new();
+    let mut arrival = None;
     for column in schema.columns() {
         // Visibility itself bounds the arrival, and the event time where it follows from that.
         if column.name == config.time {
-            time = Some(column.clone());
+            times.push(column.clone());
             state.bounds.insert(column, Bound { above: hidden || known, below: false });
         } else if Some(&column.name) == config.available_at.as_ref() {
+            arrival = Some(column.clone());
             state.bounds.insert(column, Bound { above: true, below: false });
+        } else if log.table.partition_names().contains(&column.name) {
+            times.push(column);
         }
     }
     let changelog = config.kind == SourceKind::Changelog;
-    state.reads.push(Read { source, above: hidden || known || changelog, below: changelog, picked: false, time });
+    state.reads.push(Read {
+        source,
+        above: hidden || known || changelog,
+        below: changelog,
+        picked: false,
+        times,
+        arrival,
+    });
     state
 }
 
@@ -176,9 +189,9 @@ impl State {
     /// What was learned of columns holds for the reads that they are of.
     fn settle(&mut self) {
         for read in &mut self.reads {
-            let bound = read.time.as_ref().and_then(|t| self.bounds.get(t)).copied().unwrap_or_default();
-            read.above |= bound.above;
-            read.below |= bound.below;
+            let bounds = |column| self.bounds.get(column).copied().unwrap_or_default();
+            read.above |= read.times.iter().any(|time| bounds(time).above);
+            read.below |= read.times.iter().chain(&read.arrival).any(|time| bounds(time).below);
         }
     }
 
@@ -272,20 +285,25 @@ impl State {
     /// Columns under the names that they have above an operator; others are gone.
     fn rename<'a>(&mut self, columns: impl Iterator<Item = (Option<&'a Column>, Column)>) {
         let mut bounds = BTreeMap::new();
-        let mut times: Vec<Option<Column>> = vec![None; self.reads.len()];
+        let mut times: Vec<(Vec<Column>, Option<Column>)> = vec![Default::default(); self.reads.len()];
         for (before, after) in columns {
             let Some(before) = before else { continue };
             if let Some(bound) = self.bounds.get(before) {
                 bounds.insert(after.clone(), *bound);
             }
-            for (read, time) in self.reads.iter().zip(&mut times) {
-                if read.time.as_ref() == Some(before) {
-                    *time = Some(after.clone());
+            for (read, (times, arrival)) in self.reads.iter().zip(&mut times) {
+                if read.times.contains(before) {
+                    times.push(after.clone());
+                }
+                if read.arrival.as_ref() == Some(before) {
+                    *arrival = Some(after.clone());
                 }
             }
         }
         self.bounds = bounds;
-        self.reads.iter_mut().zip(times).for_each(|(read, time)| read.time = time);
+        for (read, (times, arrival)) in self.reads.iter_mut().zip(times) {
+            (read.times, read.arrival) = (times, arrival);
+        }
     }
 }
 

@@ -18,6 +18,9 @@ use crate::lint::columns::{place, plain};
 use crate::lint::uniqueness::{Key, ViewKeys, columns_alone, keys};
 use crate::source::Log;
 
+/// More columns than this are no advice.
+const MOST_ADVISED: usize = 2;
+
 /// An order that chooses among rows.
 struct Choice<'a> {
     /// Rows are chosen within these.
@@ -26,6 +29,8 @@ struct Choice<'a> {
     /// What is taken of the rows; `None` where it is the rows themselves.
     taken: Option<&'a [Expr]>,
     input: &'a LogicalPlan,
+    /// By `ORDER BY … LIMIT`, not by a function.
+    limits: bool,
 }
 
 pub(super) fn lint(subject: &Subject, views: &mut ViewKeys) -> Vec<Finding> {
@@ -49,10 +54,10 @@ pub(super) fn lint(subject: &Subject, views: &mut ViewKeys) -> Vec<Finding> {
 fn choices(node: &LogicalPlan) -> Vec<Choice<'_>> {
     match node {
         LogicalPlan::Sort(sort) if sort.fetch.is_some() => {
-            vec![Choice { within: &[], order: &sort.expr, taken: None, input: &sort.input }]
+            vec![Choice { within: &[], order: &sort.expr, taken: None, input: &sort.input, limits: true }]
         }
         LogicalPlan::Limit(limit) if !is_ordered(&limit.input) => {
-            vec![Choice { within: &[], order: &[], taken: None, input: &limit.input }]
+            vec![Choice { within: &[], order: &[], taken: None, input: &limit.input, limits: true }]
         }
         LogicalPlan::Window(window) => {
             let input = before_windows(&window.input);
@@ -82,7 +87,7 @@ fn of_window<'a>(expr: &'a Expr, input: &'a LogicalPlan) -> Option<Choice<'a>> {
         _ if params.window_frame.units == WindowFrameUnits::Rows && !is_everything(&params.window_frame) => None,
         _ => return None,
     };
-    Some(Choice { within: &params.partition_by, order: &params.order_by, taken, input })
+    Some(Choice { within: &params.partition_by, order: &params.order_by, taken, input, limits: false })
 }
 
 fn is_everything(frame: &WindowFrame) -> bool {
@@ -105,7 +110,7 @@ fn of_aggregate<'a>(expr: &'a Expr, within: &'a [Expr], input: &'a LogicalPlan) 
     if listed && (params.order_by.is_empty() || params.distinct) {
         return None;
     }
-    Some(Choice { within, order: &params.order_by, taken: params.args.get(..1), input })
+    Some(Choice { within, order: &params.order_by, taken: params.args.get(..1), input, limits: false })
 }
 
 /// The relation whose rows tie.
@@ -158,7 +163,7 @@ fn finding(subject: &Subject, choice: &Choice, logs: &[Log], known: &[Key]) -> F
     // The last key is the whole row: it is no advice.
     let ids = known.split_last().map_or(&[][..], |(_, ids)| ids);
     let missing = ids.iter().map(|key| key.difference(&decided).map(|c| c.name.as_str()).collect::<Vec<_>>());
-    let help = match missing.min_by_key(Vec::len) {
+    let help = match missing.min_by_key(Vec::len).filter(|columns| columns.len() <= MOST_ADVISED) {
         Some(columns) => format!("order by `{}` too, as the live system would have to", columns.join("`, `")),
         None if logs.iter().any(|l| l.config.id.is_empty()) => {
             "order by more columns, and declare the `id` of the source, which tells its rows apart".to_string()
@@ -171,38 +176,49 @@ fn finding(subject: &Subject, choice: &Choice, logs: &[Log], known: &[Key]) -> F
 fn where_it_stands(subject: &Subject, choice: &Choice) -> Place {
     let text = &subject.view.sql;
     let ordered: Vec<&Expr> = choice.order.iter().map(|s| &s.expr).collect();
-    place(text, &ordered).or_else(|| text.place(first_choice(&subject.view.statement.query)?)).unwrap_or_else(|| {
+    let ordered_here = !ordered.is_empty() && choice.limits;
+    let found = || text.place(first_choice(&subject.view.statement.query, ordered_here)?);
+    place(text, &ordered).or_else(found).unwrap_or_else(|| {
         let within = columns_alone(choice.within).and_then(|key| key.into_iter().next());
         within.and_then(|c| text.place_of(c.spans().first()?)).unwrap_or_else(|| text.start())
     })
 }
 
-/// The first LIMIT, or the first function that takes a row by its order.
-fn first_choice(query: &Query) -> Option<Span> {
-    struct First(Option<Span>);
+/// The first order with a LIMIT where it is `ordered`; else the first LIMIT without an order, or the first function that takes a row by its order.
+fn first_choice(query: &Query, ordered: bool) -> Option<Span> {
+    struct First {
+        ordered: bool,
+        span: Option<Span>,
+    }
     impl Visitor for First {
         type Break = ();
 
         fn pre_visit_query(&mut self, query: &Query) -> std::ops::ControlFlow<()> {
-            if query.order_by.is_none()
-                && let Some(limit) = &query.limit_clause
-            {
-                self.0.get_or_insert(limit.span());
+            match (&query.limit_clause, &query.order_by) {
+                (Some(_), Some(order)) if self.ordered => {
+                    self.span.get_or_insert(order.span());
+                }
+                (Some(limit), None) if !self.ordered => {
+                    self.span.get_or_insert(limit.span());
+                }
+                _ => {}
             }
             std::ops::ControlFlow::Continue(())
         }
 
         fn pre_visit_expr(&mut self, expr: &ast::Expr) -> std::ops::ControlFlow<()> {
-            if let ast::Expr::Function(call) = expr {
+            if let ast::Expr::Function(call) = expr
+                && !self.ordered
+            {
                 let name = call.name.to_string().to_lowercase();
                 if matches!(name.as_str(), "row_number" | "first_value" | "last_value" | "lag" | "lead" | "ntile") {
-                    self.0.get_or_insert(call.name.span());
+                    self.span.get_or_insert(call.name.span());
                 }
             }
             std::ops::ControlFlow::Continue(())
         }
     }
-    let mut first = First(None);
+    let mut first = First { ordered, span: None };
     let _ = query.visit(&mut first);
-    first.0.filter(|span| span.start.line > 0)
+    first.span.filter(|span| span.start.line > 0)
 }

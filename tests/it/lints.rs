@@ -138,6 +138,23 @@ fn an_unbounded_lookback_is_told_once_per_source_and_never_of_changelogs() {
 }
 
 #[test]
+fn a_bound_on_the_arrival_or_on_a_partition_bounds_the_lookback() {
+    let sum = |condition: &str| {
+        format!("SELECT user_id, sum(n) AS s FROM events WHERE ts <= NOW() AND {condition} GROUP BY user_id")
+    };
+    says(&sum("arrived_at > NOW() - INTERVAL '7 days'"), &[]);
+    says(&sum("kind > '2025-03-01'"), &["B202: events"]);
+    let days = table("user_id:i64 ts:us@UTC n:i64\n 1 2025-03-09T12:00 1");
+    let by_day = |condition: &str| {
+        let sql = format!("SELECT user_id, sum(n) AS s FROM days WHERE {condition} GROUP BY user_id");
+        let files = [("dt=2025-03-09/part-0.parquet", days.clone())];
+        told(&world().source_of_files("days", "time = \"ts\"", &files).view("v", &sql))
+    };
+    assert_eq!(by_day("dt >= CAST(CURRENT_DATE - INTERVAL '7 days' AS VARCHAR)"), [""; 0]);
+    assert_eq!(by_day("n > 0"), ["B202: days"]);
+}
+
+#[test]
 fn a_row_that_is_picked_from_all_history_is_only_a_note() {
     let sql =
         "SELECT DISTINCT ON (user_id) user_id, kind FROM events WHERE ts <= NOW() ORDER BY user_id, ts DESC, event_id";
@@ -251,6 +268,7 @@ fn an_order_with_ties_is_told_at_the_order() {
     );
     says(&format!("SELECT kind AS k FROM events WHERE {WEEK} ORDER BY ts LIMIT 1"), &["B206: ts"]);
     says(&format!("SELECT kind AS k FROM events WHERE {WEEK} LIMIT 1"), &["B206: 1"]);
+    says(&format!("SELECT kind AS k, ts AS t FROM events WHERE {WEEK} ORDER BY ts DESC LIMIT 1"), &["B206: ts"]);
 }
 
 #[test]
