@@ -1,6 +1,7 @@
 //! B205: a count whose group is absent where there is nothing to count, so that the feature is NULL and not 0.
 //!
-//! Not told: counts for keys of a changelog (their rows are there anyway), counts with `when_missing`, views without keys.
+//! Not told: counts for keys of a changelog (their rows are there anyway), counts with `when_missing`, views without keys; nor
+//! where a row can be missing for another reason than that nothing was counted: `HAVING`, an inner join, a limit.
 
 use std::collections::BTreeSet;
 
@@ -80,14 +81,18 @@ fn absent(plan: &LogicalPlan, column: &Column, filled: bool, logs: &[Log]) -> Op
                 JoinType::Full => true,
                 _ => false,
             };
+            let kept = match join.join_type {
+                JoinType::Left => in_left,
+                JoinType::Right => !in_left,
+                _ => false,
+            };
             match absent(input, column, filled, logs)? {
                 Absent::Row if optional => (!filled).then_some(Absent::Value),
-                other => Some(other),
+                found if kept => Some(found),
+                _ => None,
             }
         }
-        LogicalPlan::Filter(_) | LogicalPlan::Sort(_) | LogicalPlan::Limit(_) | LogicalPlan::Distinct(_) => {
-            absent(plan.inputs().first()?, column, filled, logs)
-        }
+        LogicalPlan::Sort(sort) if sort.fetch.is_none() => absent(&sort.input, column, filled, logs),
         _ => None,
     }
 }

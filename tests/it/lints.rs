@@ -249,6 +249,15 @@ fn counts_for_rows_that_are_there_anyway_are_not_told() {
 }
 
 #[test]
+fn counts_that_are_missing_for_another_reason_are_not_told() {
+    says(&week("user_id, count(*) AS c", "GROUP BY user_id HAVING count(*) > 5"), &[]);
+    let joined = format!(
+        "SELECT u.user_id, e.c FROM users AS u JOIN (SELECT user_id, count(*) AS c FROM events WHERE {WEEK} GROUP BY user_id) AS e ON e.user_id = u.user_id"
+    );
+    says(&joined, &[]);
+}
+
+#[test]
 fn an_order_with_ties_is_told_at_the_order() {
     let first = |order: &str| {
         format!(
