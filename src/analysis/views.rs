@@ -73,7 +73,7 @@ fn place_of(statement: &Statement, column: &str) -> Place {
 /// The parser's spans of calls end before `*)` and `)`: the place goes on to where its parentheses close.
 fn with_its_parentheses(mut place: Place) -> Place {
     let letters: Vec<char> = place.text.chars().collect();
-    let start = place.column.saturating_sub(1);
+    let start = place.column.saturating_sub(1).min(letters.len());
     let mut end = (start + place.length).min(letters.len());
     let depth =
         |end: usize| letters[start..end].iter().fold(0_i32, |n, c| n + i32::from(*c == '(') - i32::from(*c == ')'));
