@@ -57,6 +57,7 @@ diagnostics! {
     B123 Error "a key that can't be compared with the label key"
     B124 Error "two rows for one key"
     B125 Error "the data breaks an expression"
+    B160 Error "`RIGHT JOIN` or `FULL JOIN … USING`"
     B201 Warning "no upper bound: future-dated events enter"
     B202 Warning "an unbounded lookback"
     B203 Warning "NOW() is compared with a naive timestamp"

@@ -77,7 +77,7 @@ impl Refusal<'_> {
                 format!("{clause} can't be replayed: DataFusion takes the left side's column for the shared one");
             let help = "join `ON a.k = b.k`, and select `coalesce(a.k, b.k) AS k`";
             let finding = Finding::error(message).at(self.text.place(join.relation.span())).help(help);
-            self.findings.push(finding.code("B160"));
+            self.findings.push(finding.code(diagnostics::B160));
         }
     }
 }
