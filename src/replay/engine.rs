@@ -9,6 +9,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 
 use crate::analysis::{Project, View};
+use crate::diagnostics;
 use crate::error::{Error, Result};
 use crate::finding::Finding;
 use crate::monitor::Monitor;
@@ -216,8 +217,9 @@ fn named_feature(error: Error, view: &View) -> Error {
         if finding.place.is_some() {
             return finding;
         }
+        let finding = finding.code(diagnostics::B125);
         let features = crate::analysis::features_of_aggregate(view, &finding.message);
-        let place = view.sql.start();
+        let place = features.first().map_or_else(|| view.sql.start(), |column| view.place_of(column));
         match features.as_slice() {
             [] => finding.at(place),
             names => {

@@ -5,6 +5,7 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer};
 
+use crate::diagnostics;
 use crate::finding::{Finding, Place};
 use crate::sql::declared::Declared;
 use crate::sql::dialect::{self, Clauses};
@@ -25,7 +26,7 @@ impl SqlText {
         if start.line == 0 {
             return None;
         }
-        let length = if end.line == start.line { end.column.saturating_sub(start.column) } else { 1 };
+        let length = if end.line == start.line { end.column.saturating_sub(start.column) } else { u64::MAX };
         Some(self.place_at(start, length))
     }
 
@@ -35,9 +36,19 @@ impl SqlText {
         Some(place.text.chars().skip(place.column - 1).take(place.length).collect())
     }
 
+    /// The place of a span that DataFusion kept.
+    pub fn place_of(&self, span: datafusion::common::Span) -> Option<Place> {
+        let at = |l: datafusion::common::Location| Location::new(l.line, l.column);
+        self.place(Span::new(at(span.start), at(span.end)))
+    }
+
     fn place_at(&self, at: Location, length: u64) -> Place {
         let number = |n: u64| usize::try_from(n).unwrap_or(1).max(1);
-        Place::of_line(&self.file, &self.text, number(at.line), number(at.column), number(length))
+        let mut place = Place::of_line(&self.file, &self.text, number(at.line), number(at.column), number(length));
+        // What goes on in the next line is underlined to the end of this one.
+        place.length =
+            place.length.min((place.text.trim_end().chars().count() + 1).saturating_sub(place.column)).max(1);
+        place
     }
 
     /// The start of the file, where nothing better is known.
@@ -75,12 +86,19 @@ pub fn parse(mut text: SqlText, volatile: &dyn Fn(&str) -> bool) -> Result<State
         text.text.remove(0);
     }
     let tokens = Tokenizer::new(&Grammar, &text.text).tokenize_with_location().map_err(|e| {
-        vec![Finding::error(format!("SQL is malformed: {}", e.message)).at(text.place_at(e.location, 1))]
+        vec![
+            Finding::error(format!("SQL is malformed: {}", e.message))
+                .code(diagnostics::B101)
+                .at(text.place_at(e.location, 1)),
+        ]
     })?;
     let script::Script { queries: mut tokens, declared } = script::script(&text, significant(tokens))?;
     if tokens.is_empty() {
         return Err(vec![
-            Finding::error("the file holds no query").at(text.start()).help("write one `SELECT` into it"),
+            Finding::error("the file holds no query")
+                .code(diagnostics::B102)
+                .at(text.start())
+                .help("write one `SELECT` into it"),
         ]);
     }
     if let Some(finding) = refuse::unparsed(&text, &tokens) {
@@ -107,7 +125,10 @@ pub fn parse(mut text: SqlText, volatile: &dyn Fn(&str) -> bool) -> Result<State
     let [(start, statement)] = statements.as_slice() else {
         let at = statements.get(1).map(|(span, _)| *span).unwrap_or(last);
         return Err(vec![
-            Finding::error(format!("{} statements where one is wanted", statements.len())).at(text.place(at)).help(one),
+            Finding::error(format!("{} statements where one is wanted", statements.len()))
+                .code(diagnostics::B103)
+                .at(text.place(at))
+                .help(one),
         ]);
     };
     let (name, columns, query) = match statement {
@@ -116,7 +137,10 @@ pub fn parse(mut text: SqlText, volatile: &dyn Fn(&str) -> bool) -> Result<State
             let name = view.name.0.last().and_then(ast::ObjectNamePart::as_ident).map(identifier);
             (name, view.columns.iter().map(|c| identifier(&c.name)).collect(), &view.query)
         }
-        _ => return Err(vec![Finding::error("only a query can be replayed").at(text.place(*start)).help(one)]),
+        _ => {
+            let finding = Finding::error("only a query can be replayed").code(diagnostics::B104);
+            return Err(vec![finding.at(text.place(*start)).help(one)]);
+        }
     };
     let mut query = query.as_ref().clone();
     let mut findings = dialect::call_windows(&text, &mut query);
@@ -175,5 +199,5 @@ fn syntax_error(text: &SqlText, message: &str, last: Span) -> Finding {
         Some((line, column)) => Place::of_line(&text.file, &text.text, line, column, 1),
         None => text.place(last).unwrap_or_else(|| text.start()),
     };
-    Finding::error(format!("SQL is malformed: {said}")).at(place)
+    Finding::error(format!("SQL is malformed: {said}")).code(diagnostics::B101).at(place)
 }

@@ -112,7 +112,7 @@ fn keys_of_different_kinds_are_refused() {
         &[
             "label key `user_id` is Int64 but `user_id` of view `w` is Utf8",
             "they can't be compared",
-            "[views.w]",
+            "w.sql:1:13",
             "CAST",
         ],
     );
@@ -131,7 +131,7 @@ fn cycle_of_views_is_shown() {
         .view("a", "SELECT user_id, x AS y FROM b")
         .view("b", "SELECT user_id, x AS z FROM c")
         .view("c", "SELECT user_id, y AS x FROM a");
-    says(&project, &["views read each other in a cycle: a -> b -> c -> a", "backcast.toml:"]);
+    says(&project, &["views read each other in a cycle: a -> b -> c -> a", "a.sql:1:29", "[B120]"]);
 }
 
 #[test]
