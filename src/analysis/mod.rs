@@ -17,4 +17,4 @@ pub use lineage::features_of_aggregate;
 pub use marker::{SourceMarker, marked_source};
 pub use project::{Inputs, Project};
 pub use snapshots::{MappedColumn, SnapshotTable};
-pub use views::{View, ViewKey};
+pub use views::{View, ViewKey, plan_as_written};

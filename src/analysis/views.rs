@@ -5,22 +5,25 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::DataType;
-use datafusion::common::{DataFusionError, TableReference};
+use datafusion::common::{DataFusionError, SchemaError, TableReference};
 use datafusion::datasource::ViewTable;
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Volatility};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableScan, Volatility};
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement as DfStatement;
-use datafusion::sql::sqlparser::ast::{self, ObjectName, Spanned, VisitMut, VisitorMut, visit_relations};
+use datafusion::sql::sqlparser::ast::{self, ObjectName, VisitMut, VisitorMut};
 
 use crate::analysis::counts::missing_is_zero;
 use crate::analysis::features::{Feature, is_null_of_a_number, scalar_of};
 use crate::analysis::keys::comparable_type;
+use crate::analysis::marker::marked_source;
 use crate::config::{self, Config, Literal};
+use crate::diagnostics;
 use crate::finding::{Finding, Place, nearest};
 use crate::source::{LabelTable, Log, plain_type};
 use crate::sql::{
-    CallForZones, SqlText, Statement, calls_to_placeholder, exact_comparisons, identifier, name_subqueries, one_zero,
-    parse, settle_ties,
+    CallForJson, CallForZones, PostgresWords, Refusal, Refused, SqlText, Statement, calls_to_placeholder, check_uses,
+    closed_windows, exact_comparisons, lengths_as_in_postgres, name_subqueries, nearest_rows, now_unit, one_zero,
+    output_span, parse, relation_span, repeated_output, settle_ties, unnest,
 };
 
 /// A feature view, planned.
@@ -30,6 +33,8 @@ pub struct View {
     /// The name in its `CREATE MATERIALIZED VIEW`, where it is another.
     pub alias: Option<String>,
     pub sql: SqlText,
+    /// The file as one query: what stands where.
+    pub statement: Statement,
     /// Normal form: `NOW()` is a placeholder, no tie is open; sources are markers.
     pub plan: LogicalPlan,
     pub keys: Vec<ViewKey>,
@@ -51,9 +56,38 @@ pub struct ViewKey {
 }
 
 impl View {
+    /// Where the SQL says what `column` is; the start of the file where that can't be told.
+    pub fn place_of(&self, column: &str) -> Place {
+        place_of(&self.statement, column)
+    }
+
     pub fn is_helper(&self) -> bool {
         self.features.is_empty()
     }
+}
+
+fn place_of(statement: &Statement, column: &str) -> Place {
+    let span = output_span(&statement.query, &statement.columns, column);
+    let place = span.and_then(|span| statement.text.place(span));
+    place.map_or_else(|| statement.text.start(), with_its_parentheses)
+}
+
+/// The parser's spans of calls end before `*)` and `)`: the place goes on to where its parentheses close.
+fn with_its_parentheses(mut place: Place) -> Place {
+    let letters: Vec<char> = place.text.chars().collect();
+    let start = place.column.saturating_sub(1).min(letters.len());
+    let mut end = (start + place.length).min(letters.len());
+    let depth =
+        |end: usize| letters[start..end].iter().fold(0_i32, |n, c| n + i32::from(*c == '(') - i32::from(*c == ')'));
+    let opens = letters.get(end) == Some(&'(');
+    if opens || depth(end) > 0 {
+        end += usize::from(opens);
+        while end < letters.len() && depth(end) > 0 {
+            end += 1;
+        }
+    }
+    place.length = end.saturating_sub(start).max(1);
+    place
 }
 
 /// A parsed view, not planned yet.
@@ -90,6 +124,7 @@ pub(super) async fn plan_views(
             Err(found) => findings.extend(found),
         }
     }
+    findings.extend(parsed.iter().flat_map(|view| undeclared(view, logs)));
     if !findings.is_empty() {
         return Err(findings);
     }
@@ -106,7 +141,8 @@ pub(super) async fn plan_views(
             broken.insert(view.config.name.clone());
             continue;
         }
-        match plan_view(view, config, session, labels, read_by_views.contains(view.config.name.as_str())).await {
+        match plan_view(view, config, session, (labels, logs), read_by_views.contains(view.config.name.as_str())).await
+        {
             Ok(view) => views.push(view),
             Err(found) => {
                 broken.insert(view.config.name.clone());
@@ -129,6 +165,18 @@ fn read_view(view: &config::View, config: &Config, session: &SessionContext) -> 
     parse(SqlText { file: shown_path(view), text }, &volatile)
 }
 
+/// What the view's file declares of sources and is not so.
+fn undeclared(view: &Parsed, logs: &[Log]) -> Vec<Finding> {
+    let statement = &view.statement;
+    let of = |name: &str| logs.iter().find(|log| log.config.name == name);
+    statement
+        .declared
+        .iter()
+        .filter_map(|d| of(&d.name).map(|log| d.findings(&statement.text, &log.schema)))
+        .flatten()
+        .collect()
+}
+
 /// The path as a person in the current folder would write it.
 fn shown_path(view: &config::View) -> String {
     let path = &view.sql_path;
@@ -149,6 +197,7 @@ fn names_of(config: &Config, parsed: &[Parsed], findings: &mut Vec<Finding>) -> 
                     "view `{}` creates `{alias}`, which is the name of `{other}`",
                     view.config.name
                 ))
+                .code(diagnostics::B121)
                 .at(view.statement.text.start())
                 .help("rename one of the two"),
             );
@@ -161,8 +210,9 @@ fn names_of(config: &Config, parsed: &[Parsed], findings: &mut Vec<Finding>) -> 
 fn references(view: &Parsed, names: &HashMap<String, String>) -> Result<Vec<String>, Vec<Finding>> {
     let statement = ast::Statement::Query(Box::new(view.statement.query.clone()));
     let wrapped = DfStatement::Statement(Box::new(statement));
-    let (tables, _) = datafusion::sql::resolve::resolve_table_references(&wrapped, true)
-        .map_err(|e| vec![Finding::error(e.strip_backtrace()).at(view.statement.text.start())])?;
+    let (tables, _) = datafusion::sql::resolve::resolve_table_references(&wrapped, true).map_err(|e| {
+        vec![Finding::error(e.strip_backtrace()).code(diagnostics::B117).at(view.statement.text.start())]
+    })?;
     let mut reads = Vec::new();
     let mut findings = Vec::new();
     for table in tables {
@@ -175,17 +225,17 @@ fn references(view: &Parsed, names: &HashMap<String, String>) -> Result<Vec<Stri
     if findings.is_empty() { Ok(reads) } else { Err(findings) }
 }
 
+/// Where a view reads another.
+fn relation_place(reader: &Parsed, read: &config::View) -> Option<Place> {
+    let span = relation_span(&reader.statement.query, &|name| name == read.name)?;
+    reader.statement.text.place(span)
+}
+
 fn unknown_table(view: &Parsed, table: &TableReference, names: &HashMap<String, String>) -> Finding {
-    let mut place = None;
-    let _ = visit_relations(&view.statement.query, |relation: &ObjectName| {
-        let last = relation.0.last().and_then(ast::ObjectNamePart::as_ident).map(identifier);
-        if last.as_deref() == Some(table.table()) {
-            place = view.statement.text.place(relation.span());
-            return ControlFlow::Break(());
-        }
-        ControlFlow::Continue(())
-    });
+    let place = relation_span(&view.statement.query, &|name| name == table.table());
+    let place = place.and_then(|span| view.statement.text.place(span));
     let finding = Finding::error(format!("there is no source or view `{}`", table.table()))
+        .code(diagnostics::B115)
         .at(place.unwrap_or_else(|| view.statement.text.start()));
     let mut known: Vec<&str> = names.keys().map(String::as_str).collect();
     known.sort_unstable();
@@ -220,24 +270,48 @@ fn dependency_order(parsed: &[Parsed], config: &Config) -> Result<Vec<usize>, Fi
     let mut done = Vec::new();
     for index in 0..parsed.len() {
         visit(index, parsed, &mut Vec::new(), &mut done).map_err(|cycle| {
+            let reading = relation_place(&parsed[cycle[0]], parsed[cycle[1]].config)
+                .or_else(|| config.place(&format!("views.{}.sql", parsed[cycle[0]].config.name)));
             let names: Vec<&str> = cycle.iter().map(|&i| parsed[i].config.name.as_str()).collect();
             Finding::error(format!("views read each other in a cycle: {}", names.join(" -> ")))
-                .at(config.place(&format!("views.{}.sql", names[0])))
+                .code(diagnostics::B120)
+                .at(reading)
                 .help("let one of them read the sources instead")
         })?;
     }
     Ok(done)
 }
 
+/// DataFusion says of some columns of one name itself that they are.
+fn unplanned(view: &Parsed, error: &DataFusionError) -> Finding {
+    let text = &view.statement.text;
+    let twice = error.find_root().strip_backtrace().contains("require unique expression names");
+    match repeated_output(&view.statement.query).filter(|_| twice) {
+        Some((name, span)) => {
+            named_twice(&view.config.name, &name).at(text.place(span).unwrap_or_else(|| text.start()))
+        }
+        None => planning_finding(&view.statement, error),
+    }
+}
+
+fn named_twice(view: &str, column: &str) -> Finding {
+    Finding::error(format!("view `{view}` has two columns named `{column}`"))
+        .code(diagnostics::B119)
+        .help("give one of them another name with AS")
+}
+
 async fn plan_view(
     view: &Parsed<'_>,
     config: &Config,
     session: &SessionContext,
-    labels: Option<&LabelTable>,
+    (labels, logs): (Option<&LabelTable>, &[Log]),
     read_by_views: bool,
 ) -> Result<View, Vec<Finding>> {
     let text = &view.statement.text;
-    let plan = plan_query(&view.statement, session).await.map_err(|e| vec![planning_finding(text, &e)])?;
+    let plan = plan_query(&view.statement, session, logs).await.map_err(|refused| match refused {
+        Refused::Because(finding) => vec![*finding],
+        Refused::Plan(e) => vec![unplanned(view, &e)],
+    })?;
     let name = view.config.name.clone();
     let alias = view.statement.name.clone().filter(|alias| *alias != name);
     let mut seen = BTreeSet::new();
@@ -246,11 +320,7 @@ async fn plan_view(
         .fields()
         .iter()
         .filter(|f| !seen.insert(f.name().clone()))
-        .map(|f| {
-            Finding::error(format!("view `{name}` has two columns named `{}`", f.name()))
-                .at(text.start())
-                .help("give one of them another name with AS")
-        })
+        .map(|f| named_twice(&name, f.name()).at(place_of(&view.statement, f.name())))
         .collect();
     if !twice.is_empty() {
         return Err(twice);
@@ -259,7 +329,7 @@ async fn plan_view(
         let table = ViewTable::new(plan.clone(), None);
         session
             .register_table(TableReference::bare(known_as.as_str()), Arc::new(table))
-            .map_err(|e| vec![planning_finding(text, &e)])?;
+            .map_err(|e| vec![planning_finding(&view.statement, &e)])?;
     }
     let mut findings = Vec::new();
     let keys = match labels {
@@ -277,24 +347,43 @@ async fn plan_view(
     }
     if findings.is_empty() {
         let sql = text.clone();
-        Ok(View { name, alias, sql, plan, keys, features, reads: view.reads.clone() })
+        let statement = view.statement.clone();
+        Ok(View { name, alias, sql, statement, plan, keys, features, reads: view.reads.clone() })
     } else {
         Err(findings)
     }
 }
 
-/// Plans the query and puts the plan in normal form.
-async fn plan_query(statement: &Statement, session: &SessionContext) -> Result<LogicalPlan, DataFusionError> {
+/// Plans the query over the tables of `session`, `NOW()` as the placeholder, and nothing else changed: types are not yet
+/// coerced, ties are open.
+///
+/// # Errors
+/// What DataFusion can't plan.
+pub async fn plan_as_written(statement: &Statement, session: &SessionContext) -> Result<LogicalPlan, DataFusionError> {
     let mut query = ast::Statement::Query(Box::new(statement.query.clone()));
     let _ = query.visit(&mut Unqualify);
     let _ = query.visit(&mut CallForZones);
+    let _ = query.visit(&mut CallForJson);
+    let _ = query.visit(&mut PostgresWords);
     let planned = session.state().statement_to_plan(DfStatement::Statement(Box::new(query))).await?;
+    check_uses(&planned)?;
+    let planned = lengths_as_in_postgres(planned)?;
     let plan = if statement.columns.is_empty() { planned } else { renamed(planned, &statement.columns)? };
-    let settled = settle_ties(name_subqueries(calls_to_placeholder(plan)?)?)?;
+    calls_to_placeholder(plan)
+}
+
+/// Plans the query and puts the plan in normal form.
+async fn plan_query(statement: &Statement, session: &SessionContext, logs: &[Log]) -> Result<LogicalPlan, Refused> {
+    let plan = plan_as_written(statement, session).await?;
+    let settled = settle_ties(name_subqueries(plan)?)?;
+    let (text, clauses) = (&statement.text, &statement.clauses);
+    let joined = nearest_rows(settled, text, clauses)?;
+    let log_of = |scan: &TableScan| marked_source(scan).and_then(|index| logs.get(index));
+    let settled = unnest(closed_windows(joined, text, clauses, now_unit(session), &log_of)?)?;
     // Only the analyzed plan has the types that values will have.
     let state = session.state();
     let analyzed = state.analyzer().execute_and_check(settled, state.config_options(), |_, _| {})?;
-    one_zero(exact_comparisons(analyzed)?)
+    Ok(one_zero(exact_comparisons(analyzed)?)?)
 }
 
 /// `CREATE MATERIALIZED VIEW v (a, b) AS ...` names the first columns.
@@ -331,22 +420,28 @@ impl VisitorMut for Unqualify {
 }
 
 /// What DataFusion's planner says, at the place it says it of.
-fn planning_finding(text: &SqlText, error: &DataFusionError) -> Finding {
+fn planning_finding(statement: &Statement, error: &DataFusionError) -> Finding {
+    if let Some(refusal) = Refusal::of(error) {
+        return refusal.finding(statement);
+    }
+    let text = &statement.text;
     let diagnostic = error.diagnostic();
-    let place: Option<Place> = diagnostic.and_then(|d| d.span).and_then(|span| {
-        let number = |n: u64| usize::try_from(n).unwrap_or(1);
-        let (start, end) = (span.start, span.end);
-        let length = if start.line == end.line { end.column.saturating_sub(start.column) } else { 1 };
-        (start.line > 0)
-            .then(|| Place::of_line(&text.file, &text.text, number(start.line), number(start.column), number(length)))
-    });
+    let place = diagnostic.and_then(|d| d.span).and_then(|span| text.place_of(span));
     let message = error.find_root().strip_backtrace();
     let message = ["Error during planning: ", "Schema error: ", "This feature is not implemented: "]
         .iter()
         .fold(message.as_str(), |m, prefix| m.strip_prefix(prefix).unwrap_or(m))
         .trim_end_matches('.')
         .to_string();
-    let finding = Finding::error(format!("the SQL can't be planned: {message}"));
+    let code = match error.find_root() {
+        DataFusionError::SchemaError(e, _)
+            if matches!(e.as_ref(), SchemaError::FieldNotFound { .. } | SchemaError::AmbiguousReference { .. }) =>
+        {
+            diagnostics::B116
+        }
+        _ => diagnostics::B117,
+    };
+    let finding = Finding::error(format!("the SQL can't be planned: {message}")).code(code);
     let finding = finding.at(place.unwrap_or_else(|| text.start()));
     match diagnostic.and_then(|d| d.helps.first()) {
         Some(help) => finding.help(help.message.clone()),
@@ -377,7 +472,10 @@ fn view_keys(
         let Some(field) = schema.fields().iter().find(|f| *f.name() == column) else {
             let names = schema.fields().iter().map(|f| f.name().as_str());
             findings.push(
-                Finding::error(format!("view `{name}` has no column `{column}`")).at(place).nearest(&column, names),
+                Finding::error(format!("view `{name}` has no column `{column}`"))
+                    .code(diagnostics::B122)
+                    .at(place)
+                    .nearest(&column, names),
             );
             continue;
         };
@@ -388,7 +486,8 @@ fn view_keys(
                 Finding::error(format!(
                     "label key `{label_name}` is {ours} but `{column}` of view `{name}` is {theirs}: they can't be compared"
                 ))
-                .at(place.or_else(|| config.place(&format!("views.{name}"))))
+                .code(diagnostics::B123)
+                .at(place_of(&view.statement, &column))
                 .help(format!("cast it in the view: `CAST({column} AS ...)`")),
             ),
         }
@@ -422,6 +521,15 @@ fn features(
     let mut features = Vec::new();
     for (index, field) in fields.iter().enumerate().filter(|(_, f)| !is_key(f.name())) {
         let data_type = plain_type(field.data_type());
+        if matches!(data_type, DataType::Interval(_)) {
+            findings.push(
+                Finding::error(format!("feature `{name}.{}` is an interval, which Parquet can't hold", field.name()))
+                    .code("B158")
+                    .at(view.statement.text.start())
+                    .help("give its seconds: `EXTRACT(EPOCH FROM ...)`"),
+            );
+            continue;
+        }
         let set = view.config.features.iter().find(|f| f.name == *field.name());
         let mut default = |key: &str, literal: Option<&Literal>| {
             let value = scalar_of(literal?, &data_type);

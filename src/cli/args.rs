@@ -86,9 +86,12 @@ pub(super) enum Command {
     /// go together.
     #[command(after_help = "Example: backcast check fixtures/flights/backcast.toml")]
     Check(ConfigArg),
-    /// Show how each view would be replayed: keys, sources, lookbacks, engine and why, plan
+    /// Show how each view would be replayed: keys, sources, lookbacks, engine and why, lints, plan
+    ///
+    /// Or what a number such as B204 means, without any config: the page of a refusal or lint of SQL.
     #[command(after_help = "Examples: backcast explain -c fixtures/flights/backcast.toml
-          backcast explain tail_delays -c fixtures/flights/backcast.toml")]
+          backcast explain tail_delays -c fixtures/flights/backcast.toml
+          backcast explain B204")]
     Explain(ExplainArgs),
     /// Write the dataset: as-of values for every label row
     #[command(after_help = "Example: backcast replay fixtures/flights/backcast.toml --out /tmp/flights")]
@@ -111,7 +114,7 @@ pub(super) struct ConfigArg {
 
 #[derive(Debug, Clone, ClapArgs)]
 pub(super) struct ExplainArgs {
-    /// Explain this view only; or the config file, where it ends in .toml
+    /// Explain this view only; or the config file, where it ends in .toml; or the number of a refusal or lint
     #[arg(value_name = "VIEW")]
     pub view: Option<String>,
     /// The config file, or its folder

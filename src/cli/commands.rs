@@ -10,6 +10,7 @@ use crate::cli::args::{Args, Command, Common, ConfigArg, ExplainArgs, Format};
 use crate::cli::exit;
 use crate::cli::progress::Progress;
 use crate::config::{self, Config};
+use crate::diagnostics;
 use crate::error::{Error, Result};
 use crate::finding::{Finding, Severity};
 use crate::pipeline::{self, Explained, Work};
@@ -113,7 +114,7 @@ async fn check(common: &Common, at: &ConfigArg) -> Result<u8> {
         Err(findings) => (findings, None),
         Ok((config, mut findings)) => match pipeline::open(config).await {
             Ok(opened) => {
-                findings.extend(pipeline::check(&opened));
+                findings.extend(pipeline::check(&opened).await);
                 (findings, Some(opened))
             }
             Err(Error::Input(found)) => {
@@ -128,8 +129,8 @@ async fn check(common: &Common, at: &ConfigArg) -> Result<u8> {
     if common.format == Format::Json {
         print_json(&json!({ "passed": errors == 0, "errors": errors, "warnings": warnings, "findings": findings }));
     } else {
-        for finding in findings.iter().filter(|f| !common.quiet || f.is_error()) {
-            print(&format!("{}\n\n", coloured(finding)));
+        for text in grouped(findings.iter().filter(|f| !common.quiet || f.is_error())) {
+            print(&format!("{text}\n\n"));
         }
         let what = opened.map_or_else(String::new, |o| {
             let project = &o.project;
@@ -157,11 +158,40 @@ fn explained_config(at: &ExplainArgs) -> (Option<String>, PathBuf) {
     }
 }
 
+/// The page of a number, such as `B204`: no config is needed.
+fn explain_number(common: &Common, number: &str) -> Result<u8> {
+    let Some(diagnostic) = diagnostics::find(number) else {
+        let finding = Finding::error(format!("there is no refusal or lint `{number}`"));
+        return Err(Error::input(match diagnostics::nearest(number) {
+            Some(near) => finding.help(format!("the nearest is `{near}`: `backcast explain {near}`")),
+            None => finding,
+        }));
+    };
+    if common.format == Format::Json {
+        print_json(&json!({
+            "code": diagnostic.number,
+            "severity": diagnostic.severity,
+            "title": diagnostic.title,
+            "page": diagnostic.page,
+        }));
+    } else {
+        print(diagnostic.page);
+    }
+    Ok(exit::DONE)
+}
+
 async fn explain(common: &Common, at: &ExplainArgs) -> Result<u8> {
+    if let (Some(number), None, None) = (&at.view, &at.config, &at.config_file)
+        && diagnostics::is_number(number)
+        && !Path::new(number).exists()
+    {
+        return explain_number(common, number);
+    }
     let (view, path) = explained_config(at);
     let (config, _) = load(common, &path)?;
     let opened = pipeline::open(config).await?;
-    let explained = pipeline::explain(&opened, view.as_deref(), common.engine.into())?;
+    let mut explained = pipeline::explain(&opened, view.as_deref(), common.engine.into())?;
+    pipeline::explain_lints(&opened, &mut explained).await;
     if common.format == Format::Json {
         print_json(&json!({ "views": explained, "choices": opened.project.choices() }));
     } else {
@@ -194,6 +224,9 @@ fn explained_text(view: &Explained) -> String {
     for feature in &view.features {
         line("feature", format!("{} {}", feature.column, feature.data_type));
     }
+    for finding in &view.findings {
+        coloured(finding).lines().for_each(|l| text.push_str(&format!("  {l}\n")));
+    }
     if let Some(plan) = &view.plan {
         text.push_str("  plan\n");
         plan.lines().for_each(|l| text.push_str(&format!("    {l}\n")));
@@ -209,8 +242,9 @@ async fn work(common: &Common, at: &ConfigArg, work: Work, progress: &Progress) 
     let outcome = pipeline::run(config, &text, work, options, progress).await?;
     progress.clear();
     if !common.quiet && common.format == Format::Human {
-        for finding in warnings.iter().chain(&outcome.warnings).filter(|f| f.severity == Severity::Warning) {
-            anstream::eprintln!("{}\n", coloured(finding));
+        let warnings = warnings.iter().chain(&outcome.warnings).filter(|f| f.severity == Severity::Warning);
+        for text in grouped(warnings) {
+            anstream::eprintln!("{text}\n");
         }
     }
     show(common, &outcome.report);
@@ -255,6 +289,31 @@ fn told(common: &Common, error: &Error) -> u8 {
         print_json(&json!({ "error": plain(&error.to_string()), "exit": code, "findings": findings }));
     }
     code
+}
+
+/// Findings of one number that are shown whole; the rest are counted.
+const SHOWN_OF_A_KIND: usize = 3;
+
+/// Findings as texts: errors first, then warnings and notes, those of one number together, and of these the first few.
+fn grouped<'a>(findings: impl Iterator<Item = &'a Finding>) -> Vec<String> {
+    let mut findings: Vec<&Finding> = findings.collect();
+    findings.sort_by_key(|f| (f.severity, if f.is_error() { None } else { f.code }));
+    let alike =
+        |a: &&Finding, b: &&Finding| !a.is_error() && a.code.is_some() && a.severity == b.severity && a.code == b.code;
+    let mut texts = Vec::new();
+    for kind in findings.chunk_by(alike) {
+        let shown = if kind.len() == SHOWN_OF_A_KIND + 1 { kind.len() } else { SHOWN_OF_A_KIND };
+        texts.extend(kind.iter().take(shown).map(|f| coloured(f)));
+        if let (Some(first), rest @ 1..) = (kind.first(), kind.len().saturating_sub(shown)) {
+            let mut files: Vec<&str> =
+                kind[shown..].iter().filter_map(|f| Some(f.place.as_ref()?.file.as_str())).collect();
+            files.dedup();
+            let more = Finding { place: None, help: Some("`--format json` lists all".to_string()), ..(*first).clone() };
+            let message = format!("and {rest} more like it, in {}", files.join(", "));
+            texts.push(coloured(&Finding { message, ..more }));
+        }
+    }
+    texts
 }
 
 /// The finding with its first word in colour; what comes from data can't colour anything.

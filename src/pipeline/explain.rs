@@ -5,6 +5,8 @@ use serde::Serialize;
 
 use crate::analysis::View;
 use crate::error::{Error, Result};
+use crate::finding::Finding;
+use crate::lint::lint;
 use crate::pipeline::prepare::Opened;
 use crate::pipeline::reported::choice_report;
 use crate::plan::{Spines, shown};
@@ -21,6 +23,8 @@ pub struct Explained {
     pub reads: Vec<String>,
     pub helper: bool,
     pub features: Vec<ExplainedFeature>,
+    /// What the lints say of it, see [`explain_lints`].
+    pub findings: Vec<Finding>,
     /// The plan that answers for all label times at once; `None` for the reference engine.
     pub plan: Option<String>,
 }
@@ -42,11 +46,18 @@ pub fn explain(opened: &Opened, only: Option<&str>, engine: Engine) -> Result<Ve
     let views: Vec<&View> = project.views.iter().filter(|v| only.is_none_or(|name| name == v.name)).collect();
     if let (Some(name), true) = (only, views.is_empty()) {
         let names = project.views.iter().map(|v| v.name.as_str());
-        return Err(Error::input(
-            crate::finding::Finding::error(format!("there is no view `{name}`")).nearest(name, names),
-        ));
+        return Err(Error::input(Finding::error(format!("there is no view `{name}`")).nearest(name, names)));
     }
     views.into_iter().map(|view| explain_one(opened, view, engine)).collect()
+}
+
+/// Adds to each view what the lints say of its file.
+pub async fn explain_lints(opened: &Opened, views: &mut [Explained]) {
+    let findings = lint(&opened.project, &opened.session, &opened.options).await;
+    for view in views {
+        let own = |f: &&Finding| f.place.as_ref().is_some_and(|p| p.file == view.file);
+        view.findings = findings.iter().filter(own).cloned().collect();
+    }
 }
 
 fn explain_one(opened: &Opened, view: &View, engine: Engine) -> Result<Explained> {
@@ -73,6 +84,7 @@ fn explain_one(opened: &Opened, view: &View, engine: Engine) -> Result<Explained
         reads: view.reads.clone(),
         helper: view.is_helper(),
         features: features.collect(),
+        findings: Vec::new(),
         plan,
     })
 }

@@ -9,6 +9,6 @@ mod reported;
 mod run;
 mod sources;
 
-pub use explain::{Explained, explain};
+pub use explain::{Explained, explain, explain_lints};
 pub use prepare::{Opened, Prepared, check, open, prepare};
 pub use run::{Outcome, Work, run};

@@ -10,8 +10,10 @@ use datafusion::prelude::SessionContext;
 use crate::analysis::{Inputs, Project};
 use crate::config::{Config, Unrecoverable};
 use crate::dataset::{Conform, natural_schema};
+use crate::diagnostics;
 use crate::error::Result;
 use crate::finding::Finding;
+use crate::lint::lint;
 use crate::monitor::Monitor;
 use crate::replay::reference;
 use crate::source::{Labels, Stores};
@@ -73,6 +75,7 @@ async fn plan(inputs: Inputs, options: SessionOptions, session: SessionContext) 
         if let Err(e) = planned {
             findings.push(
                 Finding::error(format!("DataFusion can't run the SQL of view `{}`: {}", view.name, first_line(&e)))
+                    .code(diagnostics::B118)
                     .at(view.sql.start())
                     .help("rewrite the subquery or expression that it names, for instance as a join"),
             );
@@ -98,8 +101,14 @@ fn conform(project: &Project) -> Result<Option<Conform>> {
     Ok(Some(Conform::plan(config, snapshot, &natural, &project.features)?))
 }
 
-/// Findings that are no errors: what has no effect yet, what the dataset leaves out.
-pub fn check(opened: &Opened) -> Vec<Finding> {
+/// Findings that are no errors: lints of the SQL, what has no effect yet, what the dataset leaves out.
+pub async fn check(opened: &Opened) -> Vec<Finding> {
+    let mut findings = lint(&opened.project, &opened.session, &opened.options).await;
+    findings.extend(check_config(opened));
+    findings
+}
+
+fn check_config(opened: &Opened) -> Vec<Finding> {
     let config = &opened.project.inputs.config;
     let mut findings: Vec<Finding> = config
         .not_used_yet()

@@ -84,9 +84,10 @@ pub async fn run(
     let config = &project.inputs.config;
     let out = project.inputs.stores.locate(&resolve_uri(&config.base, &config.output.uri))?;
     let folder = OutputFolder::open(out).await?;
-    let warnings = crate::pipeline::check(&prepared.opened);
+    let warnings = crate::pipeline::check(&prepared.opened).await;
     let mut report = reported::new_report(project);
     report.labels = Some(reported::labels_report(&prepared.labels));
+    report.findings.clone_from(&warnings);
     report.sources = count_sources(project, &prepared.opened.session).await?;
     clock.lap("open");
     let replayed = replay(project, &prepared.labels, &prepared.opened.session, options, monitor).await?;

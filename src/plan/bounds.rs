@@ -3,16 +3,18 @@
 //! A bound `ts > f(NOW())` with a monotone `f` can only hold where `ts > f(first label time)`. Monotone are `NOW()` itself,
 //! `NOW()` plus or minus a constant interval (calendar months too: clamping to a month's end keeps the order), and
 //! `date_trunc` of these. The filter is an addition: the condition itself stays and decides.
+//!
+//! A bound on a window bounds the times in it: `window_end > x` can only hold where `ts > x - size`.
 
-use datafusion::arrow::datatypes::TimeUnit;
-use datafusion::common::{Column, ScalarValue};
+use datafusion::arrow::datatypes::{DataType, IntervalMonthDayNano, TimeUnit};
+use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction};
-use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, LogicalPlanBuilder, Operator};
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, cast};
 
 use crate::plan::relation::{bind_time, mentions_time};
 use crate::source::time::ticks_until;
-use crate::sql::{ROUNDING, is_now};
+use crate::sql::{ROUNDING, WindowCall, is_now, window_call};
 
 /// Pruning bounds are this much wider than the label times: DataFusion 55 cuts digits off a literal when it brings it to the
 /// unit of a coarser column.
@@ -32,6 +34,11 @@ pub(super) fn prune(
     let mut filters = Vec::new();
     for condition in conditions.iter().flat_map(split_conjunction) {
         let Some((row, op, bound)) = sides(condition) else { continue };
+        let of_time = match window_of(row) {
+            Some(window) => time_bound(window, op, bound, plan.schema())?,
+            None => None,
+        };
+        let (row, bound) = &of_time.unwrap_or_else(|| (row.clone(), bound.clone()));
         // Conditions on visibility use $INSTANT and are pruned by at the scan: only $NOW is bound here.
         if !monotone(bound) {
             continue;
@@ -62,6 +69,32 @@ pub(super) fn sides(condition: &Expr) -> Option<(&Expr, Operator, &Expr)> {
     } else {
         None
     }
+}
+
+/// The window that is bounded, also where its unit is changed.
+fn window_of(row: &Expr) -> Option<WindowCall<'_>> {
+    match row {
+        Expr::Cast(cast) if matches!(cast.field.data_type(), DataType::Timestamp(_, _)) => window_call(&cast.expr),
+        other => window_call(other),
+    }
+}
+
+/// The bound on the times in a window that a bound on the window implies: `start <= time < end`, and `end` is `start` plus the size.
+fn time_bound(window: WindowCall, op: Operator, bound: &Expr, schema: &DFSchema) -> DfResult<Option<(Expr, Expr)>> {
+    let size = Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(window.size)), None);
+    let bound = match op {
+        Operator::Gt | Operator::GtEq if window.end => bound.clone() - size,
+        Operator::Lt | Operator::LtEq if !window.end => bound.clone() + size,
+        _ => bound.clone(),
+    };
+    let (own, wanted) = (window.time.get_type(schema)?, bound.get_type(schema)?);
+    let time = match (own == wanted, &wanted) {
+        (true, _) => window.time.clone(),
+        // Not every time is one of nanoseconds.
+        (false, DataType::Timestamp(TimeUnit::Nanosecond, _)) => return Ok(None),
+        (false, _) => cast(window.time.clone(), wanted),
+    };
+    Ok(Some((time, bound)))
 }
 
 /// Whether a later label time never gives an earlier value.
@@ -95,10 +128,17 @@ fn is_interval(expr: &Expr) -> bool {
 pub(super) fn lookback(event_time: &Column, conditions: &[Expr]) -> Option<String> {
     conditions.iter().flat_map(split_conjunction).find_map(|condition| {
         let (row, op, bound) = sides(condition)?;
+        let (row, size) = match window_call(uncast(row)) {
+            Some(window) if window.end => (window.time, window.size),
+            Some(window) => (window.time, IntervalMonthDayNano::ZERO),
+            None => (row, IntervalMonthDayNano::ZERO),
+        };
         if !matches!(op, Operator::Gt | Operator::GtEq) || uncast(row) != &Expr::Column(event_time.clone()) {
             return None;
         }
-        iso_distance(bound)
+        let distance = distance(bound)?;
+        let days = distance.days.checked_add(size.days)?;
+        Some(iso(distance.months, days, distance.nanoseconds.checked_add(size.nanoseconds)?))
     })
 }
 
@@ -109,17 +149,19 @@ fn uncast(expr: &Expr) -> &Expr {
     }
 }
 
-/// What is subtracted from the label time, ISO 8601.
-fn iso_distance(bound: &Expr) -> Option<String> {
+/// What is subtracted from the label time.
+fn distance(bound: &Expr) -> Option<IntervalMonthDayNano> {
     match bound {
-        e if is_now(e) => Some("PT0S".to_string()),
-        Expr::ScalarFunction(f) if ROUNDING.contains(&f.func.name()) => iso_distance(f.args.first()?),
+        e if is_now(e) => Some(IntervalMonthDayNano::ZERO),
+        Expr::ScalarFunction(f) if ROUNDING.contains(&f.func.name()) => distance(f.args.first()?),
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::Minus, right }) if is_now(left) => match right.as_ref() {
-            Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(v)), _) => Some(iso(v.months, v.days, v.nanoseconds)),
+            Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(v)), _) => Some(*v),
             Expr::Literal(ScalarValue::IntervalDayTime(Some(v)), _) => {
-                Some(iso(0, v.days, i64::from(v.milliseconds) * 1_000_000))
+                Some(IntervalMonthDayNano::new(0, v.days, i64::from(v.milliseconds) * 1_000_000))
             }
-            Expr::Literal(ScalarValue::IntervalYearMonth(Some(months)), _) => Some(iso(*months, 0, 0)),
+            Expr::Literal(ScalarValue::IntervalYearMonth(Some(months)), _) => {
+                Some(IntervalMonthDayNano::new(*months, 0, 0))
+            }
             _ => None,
         },
         _ => None,

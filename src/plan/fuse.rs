@@ -281,10 +281,7 @@ mod tests {
     fn an_equality_with_the_label_time_is_two_bounds() {
         let now = crate::sql::now_placeholder(datafusion::arrow::datatypes::TimeUnit::Microsecond);
         let ops = |e: Expr| comparisons(&e).map(|c| c.into_iter().map(|(_, op, _)| op).collect::<Vec<_>>());
-        assert_eq!(
-            ops(col("a").eq(now.clone())),
-            Some(vec![Comparison::LessOrEqual, Comparison::GreaterOrEqual])
-        );
+        assert_eq!(ops(col("a").eq(now.clone())), Some(vec![Comparison::LessOrEqual, Comparison::GreaterOrEqual]));
         assert_eq!(ops(now.clone().gt(col("a"))), Some(vec![Comparison::Less]));
         assert_eq!(ops(col("a").gt(now.clone()).or(col("b").gt(now))), None);
     }

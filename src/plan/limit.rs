@@ -68,7 +68,9 @@ fn first(rewriter: &Rewriter, input: &LogicalPlan, order: &[SortExpr], skip: usi
         bound.push(SortExpr { expr, ..key.clone() });
     }
     let rank = Column::new_unqualified(rewriter.fresh("r"));
-    let number = row_number().partition_by(vec![observer]).order_by(bound).build()?;
+    let number = row_number().partition_by(vec![observer]);
+    // An empty order is none: DataFusion takes an empty list for one, and has no frame for it.
+    let number = if bound.is_empty() { number.build()? } else { number.order_by(bound).build()? };
     rows.plan = with_windows(rows.plan, vec![(number, rank.clone())])?;
     let rank = Expr::Column(rank);
     let literal = |n: usize| lit(ScalarValue::UInt64(u64::try_from(n).ok()));

@@ -9,6 +9,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 
 use crate::analysis::{Project, View};
+use crate::diagnostics;
 use crate::error::{Error, Result};
 use crate::finding::Finding;
 use crate::monitor::Monitor;
@@ -100,12 +101,10 @@ pub fn choose(
         lookbacks,
         plan: None,
     };
-    let rewritten: Result<Rewritten, String> = normalise(&view.plan, &session.state())
-        .map_err(|e| e.strip_backtrace())
-        .and_then(|plan| {
+    let rewritten: Result<Rewritten, String> =
+        normalise(&view.plan, &session.state()).map_err(|e| e.strip_backtrace()).and_then(|plan| {
             let own = matches!(requested, Engine::Auto | Engine::Sweep);
-            let options =
-                RewriteOptions { sweeping: own, reading: if own { reading } else { Reading::Full } };
+            let options = RewriteOptions { sweeping: own, reading: if own { reading } else { Reading::Full } };
             rewrite_view(view, &plan, logs, spines, times, options).map_err(|e| e.to_string())
         });
     match (rewritten, requested) {
@@ -245,8 +244,9 @@ fn named_feature(error: Error, view: &View) -> Error {
         if finding.place.is_some() {
             return finding;
         }
+        let finding = finding.code(diagnostics::B125);
         let features = crate::analysis::features_of_aggregate(view, &finding.message);
-        let place = view.sql.start();
+        let place = features.first().map_or_else(|| view.sql.start(), |column| view.place_of(column));
         match features.as_slice() {
             [] => finding.at(place),
             names => {

@@ -10,6 +10,7 @@ use datafusion::common::internal_err;
 use datafusion::error::Result as DfResult;
 
 use crate::analysis::{Feature, View};
+use crate::diagnostics;
 use crate::error::Error;
 use crate::finding::Finding;
 use crate::source::time::rfc3339;
@@ -85,7 +86,8 @@ pub(super) fn ambiguous(view: &View, labels: &Labels, row: usize, count: usize) 
     let at = rfc3339(labels.times.value(row));
     Error::input(
         Finding::error(format!("view `{}` has {count} rows{whose} at {at}, where one is wanted", view.name))
-            .at(view.sql.start())
+            .code(diagnostics::B124)
+            .at(view.keys.first().map_or_else(|| view.sql.start(), |key| view.place_of(&key.column)))
             .help("group by the key, or keep one row per key"),
     )
 }

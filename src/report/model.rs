@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::text::number;
 use crate::config::Choice;
 use crate::diff::SnapshotDiff;
+use crate::finding::Finding;
 
 /// The version of the format that [`Report`] serialises to.
 pub const FORMAT: u32 = 1;
@@ -30,6 +31,8 @@ pub struct Report {
     /// Added freely: what was read, and what was left out of it.
     pub sources: Vec<SourceCounts>,
     pub notes: Vec<Note>,
+    /// Warnings and notes about the config and the SQL; those about SQL have a `code`.
+    pub findings: Vec<Finding>,
     pub outputs: Vec<OutputReport>,
     pub timings: Vec<Timing>,
     /// What the values depend on, and where each choice came from.
@@ -57,6 +60,7 @@ impl Report {
             self_check: None,
             sources: Vec::new(),
             notes: Vec::new(),
+            findings: Vec::new(),
             outputs: Vec::new(),
             timings: Vec::new(),
             choices: Vec::new(),

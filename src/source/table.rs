@@ -42,6 +42,11 @@ impl fmt::Debug for ParquetTable {
 }
 
 impl ParquetTable {
+    /// The Hive partition columns.
+    pub fn partition_names(&self) -> &[String] {
+        &self.partition_names
+    }
+
     /// Lists the files of `uri` and reads their footers. `plain` decodes dictionaries and views; `hive` adds the
     /// partition columns.
     ///

@@ -1,4 +1,7 @@
-//! DataFusion's `eliminate_cross_join`, kept away from plans that it would change the meaning of.
+//! DataFusion's rules for joins, kept away from plans that they would change the meaning of.
+//!
+//! Both `eliminate_cross_join` and `extract_equijoin_predicate` make an equality a key of a join whose keys already take
+//! NULL for a value (`IS NOT DISTINCT FROM`), and so let NULL equal NULL in it, too. Such joins are left as they are.
 //!
 //! DataFusion 55 takes a tree of inner joins apart and puts it together again input by input. An equality that needs two
 //! inputs on one side, such as `k = coalesce(a.k, b.k)`, is lost on the way where the two are not joined before; and how
@@ -6,10 +9,12 @@
 
 use std::sync::Arc;
 
+use datafusion::common::NullEquality;
 use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
 use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::{Expr, Join, JoinType, LogicalPlan};
 use datafusion::optimizer::eliminate_cross_join::EliminateCrossJoin;
+use datafusion::optimizer::extract_equijoin_predicate::ExtractEquijoinPredicate;
 use datafusion::optimizer::push_down_filter::PushDownFilter;
 use datafusion::optimizer::{ApplyOrder, Optimizer, OptimizerConfig, OptimizerRule};
 
@@ -18,14 +23,38 @@ use crate::sql::having::CarefulFilters;
 /// DataFusion's rules, with this one and [`CarefulFilters`] in the place of its own.
 pub(super) fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let (own, filters) = (EliminateCrossJoin::new(), PushDownFilter::new());
+    let keys = ExtractEquijoinPredicate::new();
     let replaced = |rule: Arc<dyn OptimizerRule + Send + Sync>| -> Arc<dyn OptimizerRule + Send + Sync> {
         match rule.name() {
             name if name == own.name() => Arc::new(CarefulCrossJoins(EliminateCrossJoin::new())),
             name if name == filters.name() => Arc::new(CarefulFilters(PushDownFilter::new())),
+            name if name == keys.name() => Arc::new(CarefulKeys(ExtractEquijoinPredicate::new())),
             _ => rule,
         }
     };
     Optimizer::new().rules.into_iter().map(replaced).collect()
+}
+
+#[derive(Debug)]
+struct CarefulKeys(ExtractEquijoinPredicate);
+
+impl OptimizerRule for CarefulKeys {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        self.0.apply_order()
+    }
+
+    fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> DfResult<Transformed<LogicalPlan>> {
+        match &plan {
+            LogicalPlan::Join(join) if !join.on.is_empty() && join.null_equality == NullEquality::NullEqualsNull => {
+                Ok(Transformed::no(plan))
+            }
+            _ => self.0.rewrite(plan, config),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -61,7 +90,8 @@ fn keeps_its_meaning(top: &Join) -> bool {
         inputs.iter().any(|input| columns.iter().all(|c| input.schema().has_column(c)))
     };
     joins.iter().all(|join| {
-        join.null_equality == top.null_equality && join.on.iter().all(|(left, right)| of_one(left) && of_one(right))
+        join.null_equality == NullEquality::NullEqualsNothing
+            && join.on.iter().all(|(left, right)| of_one(left) && of_one(right))
     })
 }
 

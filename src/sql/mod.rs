@@ -4,25 +4,44 @@
 //! depend on the order of rows.
 
 mod aggregates;
+mod declared;
+mod dialect;
 mod filters;
+mod grammar;
 mod having;
 mod instants;
+mod intervals;
 mod joins;
+mod json;
 mod names;
 mod now;
 mod parse;
 mod planner;
+mod postgres;
+mod refusal;
 mod refuse;
+mod script;
 mod session;
+mod spans;
 mod ties;
+mod unlike;
+mod unnesting;
 mod zeros;
 mod zones;
 
+pub use declared::Declared;
+pub use dialect::{Clauses, Refused, WindowCall, closed_windows, nearest_rows, window_call};
 pub use instants::{ROUNDING, exact, exact_comparisons};
+pub use intervals::lengths_as_in_postgres;
+pub use json::{CallForJson, check_uses};
 pub use names::{name_subqueries, named, with_windows};
-pub use now::{NOW, bind_now, calls_to_placeholder, is_now, mentions_now, now_placeholder};
+pub use now::{NOW, bind_now, calls_to_placeholder, is_now, mentions_now, now_placeholder, now_unit};
 pub use parse::{SqlText, Statement, identifier, parse, parse_expression};
+pub use postgres::PostgresWords;
+pub use refusal::Refusal;
 pub use session::{SessionOptions, new_runtime, new_session};
+pub use spans::{output_span, relation_span, repeated_output};
 pub use ties::settle_ties;
+pub use unnesting::unnest;
 pub use zeros::{one_zero, without_signed_zeros};
 pub use zones::CallForZones;

@@ -7,11 +7,13 @@ use datafusion::arrow::datatypes::{DataType, Field, TimeUnit};
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{ScalarValue, exec_err};
 use datafusion::error::Result as DfResult;
+use datafusion::execution::FunctionRegistry;
 use datafusion::logical_expr::expr::Placeholder;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, LogicalPlan, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, cast,
 };
+use datafusion::prelude::SessionContext;
 
 /// The placeholder for the label time.
 pub const NOW: &str = "$NOW";
@@ -57,6 +59,15 @@ pub(super) fn functions(unit: TimeUnit) -> Vec<ScalarUDF> {
             ScalarUDF::from(NowFunction { part: *part, name, aliases, unit, signature })
         })
         .collect()
+}
+
+/// The unit of the label time in a session.
+pub fn now_unit(session: &SessionContext) -> TimeUnit {
+    let now = session.udf(Part::ALL[0].1).and_then(|now| now.return_type(&[]));
+    match now {
+        Ok(DataType::Timestamp(unit, _)) => unit,
+        _ => TimeUnit::Microsecond,
+    }
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]

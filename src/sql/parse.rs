@@ -1,13 +1,16 @@
 //! The text of a `.sql` file as one query.
 
 use datafusion::sql::sqlparser::ast;
-use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer};
 
+use crate::diagnostics;
 use crate::finding::{Finding, Place};
-use crate::sql::refuse;
+use crate::sql::declared::Declared;
+use crate::sql::dialect::{self, Clauses};
+use crate::sql::grammar::Grammar;
+use crate::sql::{refuse, script};
 
 /// A `.sql` file: its name for messages, and its text.
 #[derive(Debug, Clone)]
@@ -23,13 +26,29 @@ impl SqlText {
         if start.line == 0 {
             return None;
         }
-        let length = if end.line == start.line { end.column.saturating_sub(start.column) } else { 1 };
+        let length = if end.line == start.line { end.column.saturating_sub(start.column) } else { u64::MAX };
         Some(self.place_at(start, length))
+    }
+
+    /// The text of a span that lies on one line.
+    pub(super) fn slice(&self, span: Span) -> Option<String> {
+        let place = self.place(span)?;
+        Some(place.text.chars().skip(place.column - 1).take(place.length).collect())
+    }
+
+    /// The place of a span that DataFusion kept.
+    pub fn place_of(&self, span: datafusion::common::Span) -> Option<Place> {
+        let at = |l: datafusion::common::Location| Location::new(l.line, l.column);
+        self.place(Span::new(at(span.start), at(span.end)))
     }
 
     fn place_at(&self, at: Location, length: u64) -> Place {
         let number = |n: u64| usize::try_from(n).unwrap_or(1).max(1);
-        Place::of_line(&self.file, &self.text, number(at.line), number(at.column), number(length))
+        let mut place = Place::of_line(&self.file, &self.text, number(at.line), number(at.column), number(length));
+        // What goes on in the next line is underlined to the end of this one.
+        place.length =
+            place.length.min((place.text.trim_end().chars().count() + 1).saturating_sub(place.column)).max(1);
+        place
     }
 
     /// The start of the file, where nothing better is known.
@@ -46,13 +65,18 @@ pub struct Statement {
     pub name: Option<String>,
     /// The column names given there, in order.
     pub columns: Vec<String>,
+    /// Tables that the file declares beside its query.
+    pub declared: Vec<Declared>,
     pub query: ast::Query,
+    /// What the query says that is not in its syntax tree.
+    pub clauses: Clauses,
 }
 
 /// How deep expressions and queries may nest.
 const RECURSION_LIMIT: usize = 64;
 
-/// Parses a file that holds one `SELECT`, or one `CREATE MATERIALIZED VIEW ... AS SELECT`, and refuses what can't be
+/// Parses a file that holds one `SELECT`, or one `CREATE MATERIALIZED VIEW ... AS SELECT`, among what else [`script`]
+/// takes, and refuses what can't be
 /// replayed. `volatile` says which functions are not the same for the same input.
 ///
 /// # Errors
@@ -61,21 +85,28 @@ pub fn parse(mut text: SqlText, volatile: &dyn Fn(&str) -> bool) -> Result<State
     if text.text.starts_with('\u{feff}') {
         text.text.remove(0);
     }
-    let tokens = Tokenizer::new(&GenericDialect {}, &text.text).tokenize_with_location().map_err(|e| {
-        vec![Finding::error(format!("SQL is malformed: {}", e.message)).at(text.place_at(e.location, 1))]
+    let tokens = Tokenizer::new(&Grammar, &text.text).tokenize_with_location().map_err(|e| {
+        vec![
+            Finding::error(format!("SQL is malformed: {}", e.message))
+                .code(diagnostics::B101)
+                .at(text.place_at(e.location, 1)),
+        ]
     })?;
-    let tokens = significant(tokens);
+    let script::Script { queries: mut tokens, declared } = script::script(&text, significant(tokens))?;
     if tokens.is_empty() {
         return Err(vec![
-            Finding::error("the file holds no query").at(text.start()).help("write one `SELECT` into it"),
+            Finding::error("the file holds no query")
+                .code(diagnostics::B102)
+                .at(text.start())
+                .help("write one `SELECT` into it"),
         ]);
     }
     if let Some(finding) = refuse::unparsed(&text, &tokens) {
         return Err(vec![finding]);
     }
+    let clauses = dialect::take(&text, &mut tokens).map_err(|finding| vec![finding])?;
     let last = tokens.last().map_or(Span::empty(), |t| t.span);
-    let mut parser =
-        Parser::new(&GenericDialect {}).with_recursion_limit(RECURSION_LIMIT).with_tokens_with_locations(tokens);
+    let mut parser = Parser::new(&Grammar).with_recursion_limit(RECURSION_LIMIT).with_tokens_with_locations(tokens);
     let mut statements = Vec::new();
     let syntax = |error: String| vec![syntax_error(&text, &error, last)];
     loop {
@@ -94,7 +125,10 @@ pub fn parse(mut text: SqlText, volatile: &dyn Fn(&str) -> bool) -> Result<State
     let [(start, statement)] = statements.as_slice() else {
         let at = statements.get(1).map(|(span, _)| *span).unwrap_or(last);
         return Err(vec![
-            Finding::error(format!("{} statements where one is wanted", statements.len())).at(text.place(at)).help(one),
+            Finding::error(format!("{} statements where one is wanted", statements.len()))
+                .code(diagnostics::B103)
+                .at(text.place(at))
+                .help(one),
         ]);
     };
     let (name, columns, query) = match statement {
@@ -103,14 +137,21 @@ pub fn parse(mut text: SqlText, volatile: &dyn Fn(&str) -> bool) -> Result<State
             let name = view.name.0.last().and_then(ast::ObjectNamePart::as_ident).map(identifier);
             (name, view.columns.iter().map(|c| identifier(&c.name)).collect(), &view.query)
         }
-        _ => return Err(vec![Finding::error("only a query can be replayed").at(text.place(*start)).help(one)]),
+        _ => {
+            let finding = Finding::error("only a query can be replayed").code(diagnostics::B104);
+            return Err(vec![finding.at(text.place(*start)).help(one)]);
+        }
     };
-    let findings = refuse::refuse(&text, query, volatile);
+    let mut query = query.as_ref().clone();
+    let mut findings = dialect::call_windows(&text, &mut query);
+    findings.extend(dialect::mark_joins(&text, &mut query, &clauses));
+    if findings.is_empty() {
+        findings = refuse::refuse(&text, &query, volatile);
+    }
     if !findings.is_empty() {
         return Err(findings);
     }
-    let query = query.as_ref().clone();
-    Ok(Statement { text, name, columns, query })
+    Ok(Statement { text, name, columns, declared, query, clauses })
 }
 
 /// Parses one boolean expression, such as a changelog's `deleted`.
@@ -118,10 +159,8 @@ pub fn parse(mut text: SqlText, volatile: &dyn Fn(&str) -> bool) -> Result<State
 /// # Errors
 /// What the parser says.
 pub fn parse_expression(text: &str) -> Result<ast::Expr, String> {
-    let mut parser = Parser::new(&GenericDialect {})
-        .with_recursion_limit(RECURSION_LIMIT)
-        .try_with_sql(text)
-        .map_err(|e| e.to_string())?;
+    let mut parser =
+        Parser::new(&Grammar).with_recursion_limit(RECURSION_LIMIT).try_with_sql(text).map_err(|e| e.to_string())?;
     let expr = parser.parse_expr().map_err(|e| e.to_string())?;
     match parser.peek_token().token {
         Token::EOF => Ok(expr),
@@ -139,12 +178,12 @@ fn significant(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
 }
 
 /// Whether the token is this bare word.
-pub(super) fn is_word(token: &Token, word: &str) -> bool {
+pub(in crate::sql) fn is_word(token: &Token, word: &str) -> bool {
     matches!(token, Token::Word(w) if w.quote_style.is_none() && w.value.eq_ignore_ascii_case(word))
 }
 
 /// Whether the token is this keyword.
-pub(super) fn is_keyword(token: &Token, keyword: Keyword) -> bool {
+pub(in crate::sql) fn is_keyword(token: &Token, keyword: Keyword) -> bool {
     matches!(token, Token::Word(w) if w.keyword == keyword)
 }
 
@@ -160,5 +199,5 @@ fn syntax_error(text: &SqlText, message: &str, last: Span) -> Finding {
         Some((line, column)) => Place::of_line(&text.file, &text.text, line, column, 1),
         None => text.place(last).unwrap_or_else(|| text.start()),
     };
-    Finding::error(format!("SQL is malformed: {said}")).at(place)
+    Finding::error(format!("SQL is malformed: {said}")).code(diagnostics::B101).at(place)
 }

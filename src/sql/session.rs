@@ -4,15 +4,15 @@
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::TimeUnit;
-use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool, UnboundedMemoryPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::{FunctionRegistry, SessionStateBuilder};
+use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::error::{Error, Result};
 use crate::sql::planner::Planner;
-use crate::sql::{aggregates, filters, joins, now, zones};
-
+use crate::sql::{aggregates, dialect, filters, intervals, joins, json, now, zones};
 
 /// What a session is made with.
 #[derive(Debug, Clone)]
@@ -74,7 +74,7 @@ pub fn new_session(options: &SessionOptions, runtime: Arc<RuntimeEnv>) -> Sessio
         *spill = (*spill).min(share);
     }
     let rules = joins::optimizer_rules().into_iter().filter(|rule| !RULES_LEFT_OUT.contains(&rule.name())).collect();
-    let state = SessionStateBuilder::new()
+    let mut state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)
         .with_default_features()
@@ -82,11 +82,19 @@ pub fn new_session(options: &SessionOptions, runtime: Arc<RuntimeEnv>) -> Sessio
         .with_optimizer_rules(rules)
         .with_physical_optimizer_rules(filters::physical_rules())
         .build();
+    let operators: [Arc<dyn ExprPlanner>; 2] = [Arc::new(json::JsonOperators), Arc::new(intervals::TimesInterval)];
+    for operator in operators {
+        state.register_expr_planner(operator).expect("a session's state takes any planner");
+    }
     let session = SessionContext::new_with_state(state);
     for function in now::functions(options.now_unit) {
         session.register_udf(function);
     }
     session.register_udf(zones::function());
+    for function in dialect::functions() {
+        session.register_udf(function);
+    }
+    json::register(&session);
     aggregates::register(&session);
     session
 }

@@ -42,7 +42,7 @@ pub fn settle_ties(plan: LogicalPlan) -> DfResult<LogicalPlan> {
 }
 
 /// All columns of a relation as one value to sort by.
-fn whole_row(schema: &DFSchema) -> Expr {
+pub(super) fn whole_row(schema: &DFSchema) -> Expr {
     order_key(schema.columns().into_iter().map(Expr::Column).collect())
 }
 

@@ -34,25 +34,30 @@ impl VisitorMut for CallForZones {
 
     fn post_visit_expr(&mut self, expr: &mut ast::Expr) -> ControlFlow<()> {
         if let ast::Expr::AtTimeZone { timestamp, time_zone } = expr {
-            let argument = |e: &ast::Expr| ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(e.clone()));
-            let args = vec![argument(timestamp), argument(time_zone)];
-            *expr = ast::Expr::Function(ast::Function {
-                name: ast::ObjectName::from(vec![ast::Ident::new(NAME)]),
-                uses_odbc_syntax: false,
-                parameters: ast::FunctionArguments::None,
-                args: ast::FunctionArguments::List(ast::FunctionArgumentList {
-                    duplicate_treatment: None,
-                    args,
-                    clauses: Vec::new(),
-                }),
-                filter: None,
-                null_treatment: None,
-                over: None,
-                within_group: Vec::new(),
-            });
+            let args = vec![timestamp.as_ref().clone(), time_zone.as_ref().clone()];
+            *expr = call(NAME, args);
         }
         ControlFlow::Continue(())
     }
+}
+
+/// The call of a function.
+pub(super) fn call(name: &str, args: Vec<ast::Expr>) -> ast::Expr {
+    let argument = |e| ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(e));
+    ast::Expr::Function(ast::Function {
+        name: ast::ObjectName::from(vec![ast::Ident::new(name)]),
+        uses_odbc_syntax: false,
+        parameters: ast::FunctionArguments::None,
+        args: ast::FunctionArguments::List(ast::FunctionArgumentList {
+            duplicate_treatment: None,
+            args: args.into_iter().map(argument).collect(),
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]

@@ -94,9 +94,7 @@ impl ExecutionPlan for SweepExec {
 
     fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> DfResult<Arc<dyn ExecutionPlan>> {
         match <[Arc<dyn ExecutionPlan>; 2]>::try_from(children) {
-            Ok([spine, events]) => {
-                Ok(Arc::new(Self::new(spine, events, Arc::clone(&self.spec), self.schema())))
-            }
+            Ok([spine, events]) => Ok(Arc::new(Self::new(spine, events, Arc::clone(&self.spec), self.schema()))),
             Err(_) => internal_err!("a sweep has a spine and events"),
         }
     }
@@ -162,9 +160,7 @@ struct Run {
 }
 
 impl Run {
-    async fn sweep(
-        self,
-    ) -> DfResult<impl futures::Stream<Item = DfResult<RecordBatch>> + Send> {
+    async fn sweep(self) -> DfResult<impl futures::Stream<Item = DfResult<RecordBatch>> + Send> {
         let spine = collect(Arc::clone(&self.spine), Arc::clone(&self.context)).await?;
         let spine = by_observer(&concat_batches(&self.spine.schema(), &spine)?, &self.spec.observer)?;
         self.metrics.spine_rows.add(spine.num_rows());

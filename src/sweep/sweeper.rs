@@ -11,7 +11,9 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch, UInt32Array};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch, UInt32Array,
+};
 use datafusion::arrow::buffer::NullBuffer;
 use datafusion::arrow::compute::{cast, take};
 use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type, SchemaRef};
@@ -336,12 +338,7 @@ fn plan(aggregate: &SweepAggregate, events: &SchemaRef, quantities: &mut Vec<Qua
 
 impl CompiledWindow {
     /// The parts of `outer` in which this window's events count.
-    fn narrowed(
-        &self,
-        outer: &[Run],
-        batch: &RecordBatch,
-        bounds: &HashMap<usize, Int64Array>,
-    ) -> DfResult<Vec<Run>> {
+    fn narrowed(&self, outer: &[Run], batch: &RecordBatch, bounds: &HashMap<usize, Int64Array>) -> DfResult<Vec<Run>> {
         let filter: Option<&BooleanArray> = match self.filter {
             Some(column) => match batch.column(column).as_boolean_opt() {
                 Some(filter) => Some(filter),

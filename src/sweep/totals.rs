@@ -124,9 +124,7 @@ pub(super) fn result(
         Totals::Extremes(best) if data_type.is_floating() => {
             Arc::new(kept.iter().map(|&p| there(p).then(|| float_of_order(best[p]))).collect::<Float64Array>())
         }
-        Totals::Extremes(best) => {
-            Arc::new(kept.iter().map(|&p| there(p).then(|| best[p])).collect::<Int64Array>())
-        }
+        Totals::Extremes(best) => Arc::new(kept.iter().map(|&p| there(p).then(|| best[p])).collect::<Int64Array>()),
     };
     Ok(if array.data_type() == data_type { array } else { cast(&array, data_type)? })
 }

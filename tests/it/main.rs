@@ -3,7 +3,10 @@
 mod bad_input;
 mod cli;
 mod determinism;
+mod diagnostics;
+mod dialect;
 mod engines;
 mod explain_golden;
+mod lints;
 mod meaning;
 mod support;

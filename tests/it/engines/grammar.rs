@@ -5,16 +5,20 @@
 
 use crate::support::Rng;
 
+#[path = "grammar_dialect.rs"]
+mod dialect;
+
 /// A log as a shape sees it: its name and the columns that it has.
-struct Source {
-    name: &'static str,
-    time: &'static str,
-    numbers: &'static [&'static str],
-    text: &'static str,
+pub(super) struct Source {
+    pub name: &'static str,
+    pub time: &'static str,
+    pub numbers: &'static [&'static str],
+    pub text: &'static str,
 }
 
-const EVENTS: Source = Source { name: "events", time: "ts", numbers: &["amount", "qty", "price"], text: "kind" };
-const CLICKS: Source = Source { name: "clicks", time: "ts", numbers: &["dwell"], text: "page" };
+pub(super) const EVENTS: Source =
+    Source { name: "events", time: "ts", numbers: &["amount", "qty", "price"], text: "kind" };
+pub(super) const CLICKS: Source = Source { name: "clicks", time: "ts", numbers: &["dwell"], text: "page" };
 const PROFILES: Source = Source { name: "profiles", time: "updated", numbers: &["score"], text: "tier" };
 
 /// Makes the SQL of one view.
@@ -47,6 +51,14 @@ pub(super) const SHAPES: &[(&str, Shape)] = &[
     ("changelog row", |g| g.profile()),
     ("set operations", |g| g.set_operation()),
     ("unnest", |g| g.unnested()),
+    ("time windows", |g| g.windowed()),
+    ("emit on window close", |g| g.closed()),
+    ("asof join", |g| g.asof()),
+    ("chained asof joins", |g| g.chained_asof()),
+    ("correlated scalar subqueries", |g| g.correlated_in_select()),
+    ("correlated tests", |g| g.correlated_tests()),
+    ("lateral", |g| g.lateral()),
+    ("correlated below an aggregate", |g| g.correlated_below()),
 ];
 
 impl<'a> Grammar<'a> {
@@ -55,7 +67,7 @@ impl<'a> Grammar<'a> {
     }
 
     /// The next column's name.
-    fn column(&mut self) -> String {
+    pub(super) fn column(&mut self) -> String {
         self.columns += 1;
         format!("{}_{}", self.view, self.columns)
     }
@@ -64,7 +76,7 @@ impl<'a> Grammar<'a> {
         [&EVENTS, &EVENTS, &CLICKS, &PROFILES][self.rng.below(4)]
     }
 
-    fn log(&mut self) -> &'static Source {
+    pub(super) fn log(&mut self) -> &'static Source {
         [&EVENTS, &EVENTS, &CLICKS][self.rng.below(3)]
     }
 
@@ -122,7 +134,7 @@ impl<'a> Grammar<'a> {
         }
     }
 
-    fn condition(&mut self, alias: &str, source: &Source) -> String {
+    pub(super) fn condition(&mut self, alias: &str, source: &Source) -> String {
         match self.rng.below(4) {
             0 => self.timeless(alias, source),
             1 => format!("{} AND {}", self.timed(alias, source), self.timeless(alias, source)),

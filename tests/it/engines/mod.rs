@@ -4,8 +4,10 @@
 //! the config, the SQL and the first cell that differs.
 
 mod grammar;
+mod grammar_correlated;
 mod operators;
 mod rules;
+mod unnesting;
 mod world;
 
 use std::fmt::Write as _;

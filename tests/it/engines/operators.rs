@@ -81,6 +81,21 @@ const REWRITTEN: &[(&str, &str)] = &[
         "SELECT coalesce(a.user_id, b.user_id) AS user_id, count(*) AS timed_full_join FROM users a FULL JOIN users b
          ON a.user_id = b.user_id AND a.ts > NOW() - INTERVAL '1 day' GROUP BY coalesce(a.user_id, b.user_id)",
     ),
+    (
+        "hopped",
+        "SELECT user_id, max(n) AS hopped FROM (SELECT user_id, window_end, count(*) AS n
+         FROM HOP(events, ts, INTERVAL '1 hour', INTERVAL '1 day') GROUP BY user_id, window_end) GROUP BY user_id",
+    ),
+    (
+        "closed",
+        "SELECT user_id, sum(x) AS closed FROM TUMBLE(events, ts, INTERVAL '1 day')
+         WHERE window_end > NOW() - INTERVAL '1 day' GROUP BY user_id, window_end EMIT ON WINDOW CLOSE",
+    ),
+    (
+        "as_of",
+        "SELECT e.user_id, count(u.tier) AS as_of FROM events e ASOF LEFT JOIN users u ON u.user_id = e.user_id AND u.ts <= e.ts
+         GROUP BY e.user_id",
+    ),
 ];
 
 pub(super) fn project() -> Project {

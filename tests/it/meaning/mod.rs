@@ -3,6 +3,7 @@
 mod changelogs;
 mod changelogs_all;
 mod comparisons;
+mod dialect;
 mod files;
 mod keys;
 mod numbers;

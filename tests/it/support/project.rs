@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use backcast::config::{self, Config};
 use backcast::dataset::natural;
+use backcast::error::Error;
+use backcast::finding::Finding;
 use backcast::monitor::Silent;
 use backcast::pipeline::{self, Prepared};
 use backcast::replay::{Engine, Replay, ReplayOptions, replay};
@@ -98,7 +100,7 @@ impl Project {
     fn load(&self, set: &[&str]) -> Config {
         let set: Vec<String> = set.iter().map(ToString::to_string).collect();
         let loaded = config::load(&self.path("backcast.toml"), &set);
-        loaded.unwrap_or_else(|findings| panic!("{}", backcast::error::Error::Input(findings))).0
+        loaded.unwrap_or_else(|findings| panic!("{}", Error::Input(findings))).0
     }
 
     /// The dataset by both engines, which have to agree, in the labels' order.
@@ -145,6 +147,32 @@ impl Project {
             let replay = replayed(&prepared, Engine::Auto).await.unwrap();
             assert_eq!(runtime.memory_pool.reserved(), 0, "memory is still held");
             dataset_of(&prepared, &replay)
+        })
+    }
+
+    /// Everything that is found about the project by `check`, and by a replay where `replays`.
+    pub(crate) fn findings(&self, replays: bool) -> Vec<Finding> {
+        let config = match config::load(&self.path("backcast.toml"), &[]) {
+            Ok((config, _)) => config,
+            Err(findings) => return findings,
+        };
+        let found = |error: Error| match error {
+            Error::Input(findings) => findings,
+            other => panic!("{other}"),
+        };
+        run(|| async move {
+            let prepared = match pipeline::prepare(config, &Silent).await {
+                Ok(prepared) => prepared,
+                Err(error) => return found(error),
+            };
+            let mut findings = pipeline::check(&prepared.opened).await;
+            if replays {
+                let opened = &prepared.opened;
+                let options = ReplayOptions::default();
+                let done = replay(&opened.project, &prepared.labels, &opened.session, options, &Silent).await;
+                findings.extend(done.err().map(found).unwrap_or_default());
+            }
+            findings
         })
     }
 
