@@ -7,14 +7,18 @@
 //! ```
 
 use datafusion::logical_expr::utils::{conjunction, split_conjunction};
-use datafusion::logical_expr::{Expr, Filter, LogicalPlanBuilder};
+use datafusion::logical_expr::{Expr, Filter, LogicalPlan, LogicalPlanBuilder};
 
 use crate::plan::fallible::{can_fail, filter_here};
 use crate::plan::relation::{AsOf, Relation, mentions_time};
 use crate::plan::rewriter::{Binding, Outcome, Rewriter};
+use crate::plan::window;
 
 pub(super) fn rewrite(rewriter: &Rewriter, filter: &Filter, binding: &Binding) -> Outcome {
-    let input = rewriter.rewrite(&filter.input, binding)?;
+    let input = match filter.input.as_ref() {
+        LogicalPlan::Window(node) => window::rewrite_filtered(rewriter, node, &filter.predicate, binding)?,
+        input => rewriter.rewrite(input, binding)?,
+    };
     let parts = split_conjunction(&filter.predicate).into_iter().cloned();
     let fails = |e: &Expr| can_fail(e, filter.input.schema());
     match input {

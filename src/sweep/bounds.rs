@@ -52,7 +52,8 @@ impl BoundColumn {
     /// The positions `from..to` of one key at which `event op bound` holds. Only for regular bounds.
     pub(super) fn narrow(&self, op: Comparison, event: i64, (from, to): (u32, u32)) -> (u32, u32) {
         let values = &self.values[from as usize..to as usize];
-        let cut = |before: &dyn Fn(i64) -> bool| from + u32::try_from(values.partition_point(|v| before(*v))).unwrap_or(0);
+        let cut =
+            |before: &dyn Fn(i64) -> bool| from + u32::try_from(values.partition_point(|v| before(*v))).unwrap_or(0);
         match op {
             Comparison::Less => (cut(&|v| v <= event), to),
             Comparison::LessOrEqual => (cut(&|v| v < event), to),
