@@ -8,7 +8,7 @@
 //! ```
 //!
 //! The first holds for functions that skip NULL. In the second a row outside of the window adds 0, so that the sum is NULL only
-//! where there is no such row, and no value inside. A `CASE` without the label time is an argument like any other.
+//! where there is no such row, and no value inside. What can fail stays behind its condition. A `CASE` without the label time is an argument like any other.
 
 use datafusion::common::tree_node::{Transformed, TransformedResult};
 use datafusion::common::{Column, ScalarValue};
@@ -18,6 +18,7 @@ use datafusion::functions_aggregate::count::count_udaf;
 use datafusion::logical_expr::expr::{AggregateFunction, Case, NullTreatment};
 use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, lit, when};
 
+use crate::plan::fallible::can_fail;
 use crate::plan::relation::mentions_time;
 use crate::plan::rewriter::{named, unaliased};
 
@@ -113,7 +114,8 @@ fn filtered(expr: &Expr, aggregate: &Aggregate) -> DfResult<Option<(Expr, Option
     let schema = aggregate.input.schema();
     let plain = params.order_by.is_empty() && params.null_treatment != Some(NullTreatment::IgnoreNulls);
     let same_type = value.get_type(schema)? == params.args[0].get_type(schema)?;
-    if !plain || !same_type || !mentions_time(condition) || mentions_time(value) {
+    let fails = can_fail(condition, schema) || can_fail(value, schema);
+    if fails || !plain || !same_type || !mentions_time(condition) || mentions_time(value) {
         return Ok(None);
     }
     let inside = match &params.filter {

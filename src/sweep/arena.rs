@@ -77,7 +77,7 @@ pub(super) struct Arena {
 /// Rows of one batch after compaction: offsets of strings stay far below 2^31.
 const COMPACTED_ROWS: usize = 64 * 1024;
 /// An arena smaller than this is not worth compacting.
-const SMALLEST_LIMIT: usize = 32 << 20;
+const SMALLEST_LIMIT: usize = if cfg!(test) { 4 << 10 } else { 32 << 20 };
 
 impl Arena {
     pub(super) fn new(columns: Vec<usize>, orders: usize) -> Self {

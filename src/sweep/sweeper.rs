@@ -698,3 +698,7 @@ impl ByShard {
         &self.runs[self.starts[shard]..self.starts[shard + 1]]
     }
 }
+
+#[cfg(test)]
+#[path = "sweeper_tests.rs"]
+mod tests;

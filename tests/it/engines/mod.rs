@@ -6,6 +6,7 @@
 mod grammar;
 mod operators;
 mod rules;
+mod swept;
 mod world;
 
 use std::fmt::Write as _;
