@@ -10,6 +10,8 @@
 //! The first holds for functions that skip NULL. In the second a row outside of the window adds 0, so that the sum is NULL only
 //! where there is no such row, and no value inside. What can fail stays behind its condition. A `CASE` without the label time is an argument like any other.
 
+use std::sync::Arc;
+
 use datafusion::common::tree_node::{Transformed, TransformedResult};
 use datafusion::common::{Column, ScalarValue};
 use datafusion::error::Result as DfResult;
@@ -142,7 +144,7 @@ fn filtered(expr: &Expr, aggregate: &Aggregate) -> DfResult<Option<(Expr, Option
         }
         Some(_) => return Ok(None),
     };
-    let mut call = AggregateFunction { func: func.clone(), params: params.clone() };
+    let mut call = AggregateFunction { func: Arc::clone(func), params: params.clone() };
     call.params.args = vec![value.as_ref().clone()];
     call.params.filter = Some(Box::new(inside));
     Ok(Some((Expr::AggregateFunction(call), zero)))

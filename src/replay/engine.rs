@@ -100,12 +100,10 @@ pub fn choose(
         lookbacks,
         plan: None,
     };
-    let rewritten: Result<Rewritten, String> = normalise(&view.plan, &session.state())
-        .map_err(|e| e.strip_backtrace())
-        .and_then(|plan| {
+    let rewritten: Result<Rewritten, String> =
+        normalise(&view.plan, &session.state()).map_err(|e| e.strip_backtrace()).and_then(|plan| {
             let own = matches!(requested, Engine::Auto | Engine::Sweep);
-            let options =
-                RewriteOptions { sweeping: own, reading: if own { reading } else { Reading::Full } };
+            let options = RewriteOptions { sweeping: own, reading: if own { reading } else { Reading::Full } };
             rewrite_view(view, &plan, logs, spines, times, options).map_err(|e| e.to_string())
         });
     match (rewritten, requested) {

@@ -13,7 +13,6 @@ use crate::error::{Error, Result};
 use crate::sql::planner::Planner;
 use crate::sql::{aggregates, filters, joins, now, zones};
 
-
 /// What a session is made with.
 #[derive(Debug, Clone)]
 pub struct SessionOptions {

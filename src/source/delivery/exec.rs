@@ -75,11 +75,8 @@ impl FirstArrivalExec {
             EmissionType::Incremental,
             Boundedness::Bounded,
         );
-        let shared = Shared {
-            repeated: OnceCell::new(),
-            waiting: Mutex::default(),
-            reading: AtomicUsize::new(partitions),
-        };
+        let shared =
+            Shared { repeated: OnceCell::new(), waiting: Mutex::default(), reading: AtomicUsize::new(partitions) };
         Self {
             ids,
             rows,
