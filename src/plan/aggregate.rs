@@ -14,7 +14,7 @@
 
 use datafusion::common::Column;
 use datafusion::logical_expr::expr::AggregateFunction;
-use datafusion::logical_expr::{Aggregate, Expr, JoinType, LogicalPlan, LogicalPlanBuilder, lit};
+use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, JoinType, LogicalPlan, LogicalPlanBuilder, lit};
 
 use crate::plan::fuse;
 use crate::plan::grouping;
@@ -30,6 +30,9 @@ pub(super) fn rewrite(rewriter: &Rewriter, aggregate: &Aggregate, binding: &Bind
     let groups = aggregate.group_expr.len();
     let outputs: Vec<(Column, Expr)> =
         columns.iter().take(groups).cloned().zip(aggregate.group_expr.iter().map(|e| unaliased(e).clone())).collect();
+    let repeated = aggregate.aggr_expr.iter().zip(&columns[groups..]);
+    let repeated = repeated.filter_map(|(expr, column)| Some((column.clone(), repeats(unaliased(expr), aggregate)?)));
+    let outputs: Vec<(Column, Expr)> = outputs.into_iter().chain(repeated).collect();
     let below = substituted(binding, &outputs).unwrap_or_default();
     let input = rewriter.rewrite(&aggregate.input, &below)?;
     if let Relation::Live(live) = &input
@@ -66,6 +69,17 @@ pub(super) fn rewrite(rewriter: &Rewriter, aggregate: &Aggregate, binding: &Bind
     let name = input.observer.name.clone();
     let plan = LogicalPlan::Aggregate(Aggregate::try_new(input.plan.into(), group_exprs, aggregates)?);
     Ok(Relation::AsOf(rewriter.finish(plan, columns, &name, input.spine)?))
+}
+
+/// The group's expression that an aggregate only repeats: `DISTINCT ON (user_id) user_id` is planned as `first_value(user_id)`.
+fn repeats(expr: &Expr, aggregate: &Aggregate) -> Option<Expr> {
+    let Expr::AggregateFunction(AggregateFunction { func, params }) = expr else { return None };
+    let [argument] = params.args.as_slice() else { return None };
+    let grouped = aggregate.group_expr.iter().any(|g| unaliased(g) == argument);
+    let data_type = argument.get_type(aggregate.input.schema()).ok()?;
+    let known = matches!(func.name(), "first_value" | "last_value" | "min" | "max") && params.filter.is_none();
+    // Equal floats may have different bits.
+    (grouped && known && !data_type.is_floating() && !data_type.is_nested()).then(|| argument.clone())
 }
 
 /// Every timed observer with the rows it sees, at least one: where it sees none, the column that is returned is NULL.

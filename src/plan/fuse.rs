@@ -12,21 +12,25 @@
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field};
-use datafusion::common::{DFSchema, ScalarValue, TableReference};
+use datafusion::common::{Column, DFSchema, ScalarValue, TableReference};
 use datafusion::functions::expr_fn::coalesce;
-use datafusion::logical_expr::expr::AggregateFunction;
+use datafusion::functions_aggregate::first_last::first_value_udaf;
+use datafusion::logical_expr::expr::{AggregateFunction, AggregateFunctionParams, NullTreatment, WindowFunction};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction};
 use datafusion::logical_expr::{
-    Aggregate, BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, cast, lit,
+    Aggregate, BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, SortExpr,
+    Window as WindowPlan, cast, lit,
 };
 
 use crate::plan::bounds::{self, sides};
 use crate::plan::fallible::can_fail;
 use crate::plan::relation::{AsOf, Live, mentions_time};
-use crate::plan::rewriter::{Binding, Outcome, Rewriter, unaliased};
+use crate::plan::rewriter::{Binding, Outcome, Rewriter, named, unaliased};
 use crate::plan::spine::{Spine, SpineKind};
+use crate::source::is_order_key;
 use crate::sweep::{
-    Bound, Comparison, Function, KeyPair, Sweep, SweepAggregate, SweepSpec, Window, is_ordered_integer,
+    Argument, Bound, Call, Comparison, Function, KeyPair, OrderKey, Sweep, SweepAggregate, SweepSpec, Window,
+    is_ordered_integer, is_sortable, literal,
 };
 
 /// Why an aggregate is not swept.
@@ -39,6 +43,61 @@ pub(super) fn fuse(
     live: &Live,
     binding: &Binding,
 ) -> Outcome<Result<AsOf, Reason>> {
+    fuse_rows(rewriter, aggregate, live, binding, aggregate.group_expr.is_empty())
+}
+
+/// The rows that `call`, a `row_number()`, numbers 1, as a sweep:
+///
+/// ```text
+/// Filter: n = 1                                                    =>   n = 1 and the columns of
+///   Window: row_number() PARTITION BY user_id ORDER BY ts DESC AS n       Sweep: first(each column ORDER BY ts DESC)
+/// ```
+pub(super) fn fuse_first(
+    rewriter: &Rewriter,
+    window: &WindowPlan,
+    call: &WindowFunction,
+    live: &Live,
+    binding: &Binding,
+) -> Outcome<Result<AsOf, Reason>> {
+    let columns = window.schema.columns();
+    let own = window.input.schema().columns();
+    let mut groups: Vec<Expr> = Vec::new();
+    for group in &call.params.partition_by {
+        if !groups.contains(group) {
+            groups.push(group.clone());
+        }
+    }
+    let first = |column: &Column| {
+        let args = vec![Expr::Column(column.clone())];
+        let order = call.params.order_by.clone();
+        let call = AggregateFunction::new_udf(first_value_udaf(), args, false, None, order, None);
+        Expr::AggregateFunction(call).alias(rewriter.fresh("v"))
+    };
+    let values: Vec<Expr> = own.iter().map(first).collect();
+    let number = groups.len();
+    let aggregate = Aggregate::try_new(Arc::clone(&window.input), groups, values)?;
+    let mut rows = match fuse_rows(rewriter, &aggregate, live, binding, false)? {
+        Ok(rows) => rows,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let swept = aggregate.schema.columns();
+    let mut exprs: Vec<Expr> =
+        swept[number..].iter().zip(&own).map(|(value, column)| named(Expr::Column(value.clone()), column)).collect();
+    exprs.push(named(lit(1_u64), &columns[own.len()]));
+    exprs.push(rows.observer());
+    rows.plan = LogicalPlanBuilder::from(rows.plan).project(exprs)?.build()?;
+    rows.columns = columns;
+    Ok(Ok(rows))
+}
+
+/// `keeps_empty`: whether an observer that sees nothing has a row.
+fn fuse_rows(
+    rewriter: &Rewriter,
+    aggregate: &Aggregate,
+    live: &Live,
+    binding: &Binding,
+    keeps_empty: bool,
+) -> Outcome<Result<AsOf, Reason>> {
     let kind = if aggregate.group_expr.is_empty() { SpineKind::Timed } else { SpineKind::Keyed };
     if kind == SpineKind::Keyed && binding.is_empty() {
         return Ok(Err("it groups by what no label key is bound to".to_string()));
@@ -47,7 +106,7 @@ pub(super) fn fuse(
     let mut parts = Parts { rewriter, live, kind, events: Vec::new(), spine: Vec::new() };
     let built = parts.spec(aggregate, binding, &observer)?;
     let (spec, fields) = match built {
-        Ok(built) => built,
+        Ok((spec, fields)) => (SweepSpec { keeps_empty, ..spec }, fields),
         Err(reason) => return Ok(Err(reason)),
     };
     let Parts { events, spine: outputs, .. } = parts;
@@ -127,7 +186,7 @@ impl Parts<'_, '_> {
         }
         let mut aggregates = Vec::new();
         for (i, expr) in aggregate.aggr_expr.iter().enumerate() {
-            match self.aggregate(unaliased(expr), &mut windows, observer)? {
+            match self.aggregate(unaliased(expr), &keys, &mut windows, observer)? {
                 Ok(swept) => aggregates.push(swept),
                 Err(reason) => return Ok(Err(reason)),
             }
@@ -175,39 +234,17 @@ impl Parts<'_, '_> {
     fn aggregate(
         &mut self,
         expr: &Expr,
+        keys: &[KeyPair],
         windows: &mut Vec<Window>,
         observer: &str,
     ) -> Outcome<Result<SweepAggregate, Reason>> {
         let refused = || Ok(Err(format!("no sweep knows `{expr}`")));
         let Expr::AggregateFunction(AggregateFunction { func, params }) = expr else { return refused() };
-        let function = match func.name() {
-            "count" => Function::Count,
-            "sum" => Function::Sum,
-            "avg" => Function::Average,
-            "min" => Function::Minimum,
-            "max" => Function::Maximum,
-            _ => return refused(),
-        };
-        let [argument] = params.args.as_slice() else { return refused() };
-        if params.distinct && !matches!(function, Function::Minimum | Function::Maximum) {
-            return refused();
-        }
-        if mentions_time(argument) {
+        let sorted = params.order_by.iter().map(|key| &key.expr);
+        if params.args.iter().chain(sorted).any(mentions_time) {
             return Ok(Err(format!("`{expr}` makes values of the label time")));
         }
-        let data_type = argument.get_type(self.live.plan.schema())?;
-        let known = match function {
-            Function::Count => true,
-            Function::Sum | Function::Average => matches!(data_type, DataType::Int64 | DataType::Float64),
-            Function::Minimum | Function::Maximum => {
-                is_ordered_integer(&data_type) || matches!(data_type, DataType::Float32 | DataType::Float64)
-            }
-        };
-        if !known {
-            return Ok(Err(format!("no sweep knows `{expr}` of {data_type}")));
-        }
-        let always = matches!(argument, Expr::Literal(value, _) if !value.is_null());
-        let argument = if function == Function::Count && always { None } else { Some(self.event(argument.clone())) };
+        let Some((function, argument)) = self.function(func.name(), params, keys)? else { return refused() };
         let window = match &params.filter {
             None => 0,
             Some(filter) => match self.window(std::slice::from_ref(filter.as_ref()), observer)? {
@@ -220,7 +257,134 @@ impl Parts<'_, '_> {
         };
         Ok(Ok(SweepAggregate { function, argument, window, name: expr.schema_name().to_string() }))
     }
+
+    /// The function and the name of its argument; `None` where no sweep knows it.
+    fn function(
+        &mut self,
+        name: &str,
+        params: &AggregateFunctionParams,
+        keys: &[KeyPair],
+    ) -> Outcome<Option<(Function, Option<String>)>> {
+        let ignore_nulls = params.null_treatment == Some(NullTreatment::IgnoreNulls);
+        let distinct = params.distinct && !matches!(name, "min" | "max");
+        if let [argument] = params.args.as_slice()
+            && !distinct
+        {
+            let data_type = argument.get_type(self.live.plan.schema())?;
+            let native = is_ordered_integer(&data_type) || matches!(data_type, DataType::Float32 | DataType::Float64);
+            let function = match (name, &data_type) {
+                ("count", _) => {
+                    let always = matches!(argument, Expr::Literal(value, _) if !value.is_null());
+                    return Ok(Some((Function::Count, (!always).then(|| self.event(argument.clone())))));
+                }
+                ("sum", DataType::Int64 | DataType::UInt64 | DataType::Float64 | DataType::Decimal128(_, _)) => {
+                    Some(Function::Sum)
+                }
+                ("avg", DataType::Int64 | DataType::UInt64 | DataType::Float64) => Some(Function::Average),
+                ("min", _) if native => Some(Function::Minimum),
+                ("max", _) if native => Some(Function::Maximum),
+                ("min" | "max", t) if is_sortable(t) => {
+                    let event = self.event(argument.clone());
+                    let order = vec![OrderKey { event, descending: name == "max", nulls_first: false }];
+                    Some(Function::First { order, ignore_nulls: true })
+                }
+                ("first_value" | "last_value", _) => {
+                    let order = self.whole_order(&params.order_by, name == "last_value", keys);
+                    Some(Function::First { order, ignore_nulls })
+                }
+                _ => None,
+            };
+            if let Some(function) = function {
+                return Ok(Some((function, Some(self.event(argument.clone())))));
+            }
+        }
+        if !CALLED.contains(&name) {
+            return Ok(None);
+        }
+        let mut arguments = Vec::with_capacity(params.args.len());
+        for argument in &params.args {
+            arguments.push(match argument {
+                Expr::Literal(value, _) => {
+                    let (text, data_type) = (value.to_string(), value.data_type().to_string());
+                    if literal(&text, &data_type).ok().as_ref() != Some(value) {
+                        return Ok(None);
+                    }
+                    Argument::Literal { value: text, data_type }
+                }
+                other => Argument::Column(self.event(other.clone())),
+            });
+        }
+        let order = params.order_by.iter().map(|key| OrderKey {
+            event: self.event(key.expr.clone()),
+            descending: !key.asc,
+            nulls_first: key.nulls_first,
+        });
+        let order = order.collect();
+        let function = name.to_string();
+        Ok(Some((Function::Call(Call { function, arguments, order, distinct: params.distinct, ignore_nulls }), None)))
+    }
+
+    /// Sort keys as columns of the event: the key that settles ties is every column in turn. Columns that came before, and
+    /// those that all events of a label key share, decide nothing.
+    fn whole_order(&mut self, order: &[SortExpr], reversed: bool, keys: &[KeyPair]) -> Vec<OrderKey> {
+        let mut whole: Vec<OrderKey> = Vec::new();
+        for SortExpr { expr, asc, nulls_first } in order {
+            let exprs = match expr {
+                Expr::ScalarFunction(f) if is_order_key(&f.func) => {
+                    // Ascending with NULL first; the other way round with NULL last.
+                    f.args.iter().map(|arg| (arg, *asc, *asc)).collect()
+                }
+                other => vec![(other, *asc, *nulls_first)],
+            };
+            for (expr, asc, nulls_first) in exprs {
+                let event = self.event(expr.clone());
+                if whole.iter().all(|k| k.event != event) && keys.iter().all(|k| k.event != event) {
+                    whole.push(OrderKey { event, descending: asc == reversed, nulls_first: nulls_first != reversed });
+                }
+            }
+        }
+        whole
+    }
 }
+
+/// Functions whose result does not depend on the order in which they see rows, or whose order is settled.
+const CALLED: [&str; 35] = [
+    "approx_distinct",
+    "approx_median",
+    "approx_percentile_cont",
+    "approx_percentile_cont_with_weight",
+    "array_agg",
+    "avg",
+    "bit_and",
+    "bit_or",
+    "bit_xor",
+    "bool_and",
+    "bool_or",
+    "corr",
+    "count",
+    "covar_pop",
+    "covar_samp",
+    "max",
+    "median",
+    "min",
+    "nth_value",
+    "percentile_cont",
+    "regr_avgx",
+    "regr_avgy",
+    "regr_count",
+    "regr_intercept",
+    "regr_r2",
+    "regr_slope",
+    "regr_sxx",
+    "regr_sxy",
+    "regr_syy",
+    "stddev",
+    "stddev_pop",
+    "string_agg",
+    "sum",
+    "var",
+    "var_pop",
+];
 
 /// A condition as comparisons of the row with the label time, all of which have to hold.
 fn comparisons(condition: &Expr) -> Option<Vec<(Expr, Comparison, Expr)>> {

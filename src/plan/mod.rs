@@ -27,6 +27,7 @@
 mod aggregate;
 mod alias;
 mod bounds;
+mod conditional;
 mod constant;
 mod display;
 mod fallible;

@@ -14,11 +14,21 @@ use crate::plan::relation::{Live, Relation, mentions_time};
 use crate::plan::rewriter::{Binding, Outcome, Rewriter, named, substituted, unaliased};
 
 pub(super) fn rewrite(rewriter: &Rewriter, projection: &Projection, binding: &Binding) -> Outcome {
+    rewrite_over(rewriter, projection, binding, |below| rewriter.rewrite(&projection.input, below))
+}
+
+/// `input` rewrites what stands below, under its own binding.
+pub(super) fn rewrite_over(
+    rewriter: &Rewriter,
+    projection: &Projection,
+    binding: &Binding,
+    input: impl FnOnce(&Binding) -> Outcome,
+) -> Outcome {
     let columns = projection.schema.columns();
     let outputs: Vec<(Column, Expr)> =
         columns.iter().cloned().zip(projection.expr.iter().map(|e| unaliased(e).clone())).collect();
     let below = substituted(binding, &outputs).unwrap_or_default();
-    let input = rewriter.rewrite(&projection.input, &below)?;
+    let input = input(&below)?;
     project(rewriter, input, &below, outputs)
 }
 

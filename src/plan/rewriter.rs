@@ -31,7 +31,9 @@ use crate::analysis::View;
 use crate::plan::bounds;
 use crate::plan::relation::{AsOf, Live, Read, Relation, bind_time, mentions_time};
 use crate::plan::spine::{Spine, SpineKind, Spines};
-use crate::plan::{aggregate, alias, constant, filter, join, limit, projection, scan, union, unnest, window};
+use crate::plan::{
+    aggregate, alias, conditional, constant, filter, join, limit, projection, scan, union, unnest, window,
+};
 use crate::source::{Log, Reading};
 pub(super) use crate::sql::{named, with_windows};
 
@@ -112,7 +114,7 @@ pub fn normalise(plan: &LogicalPlan, state: &SessionState) -> Result<LogicalPlan
     let analyzed = state.analyzer().execute_and_check(plan.clone(), state.config_options(), |_, _| {})?;
     let rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> =
         state.optimizer().rules.iter().filter(|r| !RULES_LEFT_OUT.contains(&r.name())).map(Arc::clone).collect();
-    Optimizer::with_rules(rules).optimize(analyzed, &state, |_, _| {})
+    conditional::filter_windows(Optimizer::with_rules(rules).optimize(analyzed, &state, |_, _| {})?)
 }
 
 /// Rewrites a normalised view plan for the observers of `spines`.

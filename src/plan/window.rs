@@ -11,23 +11,71 @@
 //! lag(x, 1, $NOW)    =>    CASE WHEN lag(true, 1, false) THEN lag(x, 1) ELSE T END
 //! ```
 //!
+//! Where only the rows numbered 1 are wanted, and the rows below are live, a sweep finds them (see [`super::fuse`]).
+//!
 //! A binding goes below only where every window is partitioned by the bound columns: else rows of other keys count.
 
 use datafusion::common::Column;
 use datafusion::logical_expr::expr::{NullTreatment, WindowFunction};
-use datafusion::logical_expr::{Expr, LogicalPlanBuilder, Window, WindowFunctionDefinition, lit, when};
+use datafusion::logical_expr::utils::split_conjunction;
+use datafusion::logical_expr::{
+    BinaryExpr, Expr, LogicalPlanBuilder, Operator, Window, WindowFunctionDefinition, lit, when,
+};
 
+use crate::plan::fuse;
 use crate::plan::relation::{Relation, mentions_time};
 use crate::plan::rewriter::{Binding, Outcome, Rewriter, Unsupported, columns_of, named, unaliased, with_windows};
 
 pub(super) fn rewrite(rewriter: &Rewriter, window: &Window, binding: &Binding) -> Outcome {
+    rewrite_rows(rewriter, window, binding, false)
+}
+
+/// `predicate` stands above and leaves the rows that a single `row_number()` numbers 1: only those have to be there.
+pub(super) fn rewrite_filtered(rewriter: &Rewriter, window: &Window, predicate: &Expr, binding: &Binding) -> Outcome {
+    rewrite_rows(rewriter, window, binding, rewriter.options.sweeping && leaves_first(window, predicate))
+}
+
+fn leaves_first(window: &Window, predicate: &Expr) -> bool {
+    let own = window.input.schema().fields().len();
+    let ([call], Some(number)) = (window.window_expr.as_slice(), window.schema.columns().into_iter().nth(own)) else {
+        return false;
+    };
+    let Expr::WindowFunction(call) = unaliased(call) else { return false };
+    let plain = call.params.filter.is_none() && call.params.null_treatment.is_none() && !call.params.distinct;
+    let is_number = |e: &Expr| matches!(e, Expr::Column(c) if *c == number);
+    let first = |condition: &Expr| {
+        let Expr::BinaryExpr(BinaryExpr { left, op, right }) = condition else { return false };
+        let (op, bound) = match (left.as_ref(), right.as_ref()) {
+            (n, Expr::Literal(bound, _)) if is_number(n) => (Some(*op), bound),
+            (Expr::Literal(bound, _), n) if is_number(n) => (op.swap(), bound),
+            _ => return false,
+        };
+        matches!(
+            (op, bound.to_string().as_str()),
+            (Some(Operator::Eq | Operator::LtEq), "1") | (Some(Operator::Lt), "2")
+        )
+    };
+    call.fun.name() == "row_number" && plain && split_conjunction(predicate).into_iter().any(first)
+}
+
+fn rewrite_rows(rewriter: &Rewriter, window: &Window, binding: &Binding, first_only: bool) -> Outcome {
     let calls = window.window_expr.iter().map(call).collect::<Outcome<Vec<_>>>()?;
     let partitioned = |expr: &Expr| {
         let columns = columns_of(expr);
         calls.iter().all(|c| columns.iter().all(|column| c.params.partition_by.contains(&Expr::Column(column.clone()))))
     };
     let below: Binding = if binding.iter().all(|(expr, _)| partitioned(expr)) { binding.clone() } else { Vec::new() };
-    let mut input = rewriter.as_of_below(&window.input, &below)?;
+    let input = rewriter.rewrite(&window.input, &below)?;
+    if let (Relation::Live(live), [call], true) = (&input, calls.as_slice(), first_only) {
+        match fuse::fuse_first(rewriter, window, call, live, &below)? {
+            Ok(rows) => {
+                rewriter.swept();
+                return Ok(Relation::AsOf(rows));
+            }
+            Err(reason) => rewriter.not_swept(reason),
+        }
+    }
+    let mut input = rewriter.as_of(input, &below)?;
     let observer = input.observer();
     let columns = window.schema.columns();
     let own = window.input.schema().fields().len();

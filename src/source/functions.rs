@@ -30,6 +30,13 @@ pub fn order_key(exprs: Vec<Expr>) -> Expr {
     ScalarUDF::from(OrderKey { signature: Signature::variadic_any(Volatility::Immutable) }).call(exprs)
 }
 
+/// Whether the function is the one of [`order_key`].
+pub fn is_order_key(function: &ScalarUDF) -> bool {
+    function.name() == ORDER_KEY
+}
+
+const ORDER_KEY: &str = "backcast_order_key";
+
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct LocalToUtc {
     zone: Tz,
@@ -90,7 +97,7 @@ struct OrderKey {
 
 impl ScalarUDFImpl for OrderKey {
     fn name(&self) -> &str {
-        "backcast_order_key"
+        ORDER_KEY
     }
 
     fn signature(&self) -> &Signature {

@@ -17,7 +17,7 @@ mod widen;
 
 pub use delivery::{DeliveryPlanner, TiedCopies};
 pub use files::{DataFile, Files, list};
-pub use functions::{instant_ns, order_key, orderable};
+pub use functions::{instant_ns, is_order_key, order_key, orderable};
 pub use labels::{LabelTable, Labels};
 pub use log::{FROM, Log, LogCounts, Reading, UNTIL, timestamp};
 pub use schema::{FileSchemas, merge, plain_type, read_footers};

@@ -2,7 +2,7 @@
 //! batch per shard.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::arrow::array::{AsArray, RecordBatch};
 use datafusion::arrow::compute::{concat_batches, sort_to_indices, take_record_batch};
@@ -23,6 +23,7 @@ use datafusion::physical_plan::{
 use futures::{StreamExt, TryStreamExt};
 use tokio::task::JoinSet;
 
+use crate::sweep::members::Functions;
 use crate::sweep::spec::SweepSpec;
 use crate::sweep::sweeper::Sweeper;
 
@@ -32,6 +33,8 @@ pub struct SweepExec {
     spine: Arc<dyn ExecutionPlan>,
     events: Arc<dyn ExecutionPlan>,
     spec: Arc<SweepSpec>,
+    /// What the spec calls by name.
+    functions: Arc<Functions>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -43,6 +46,7 @@ impl SweepExec {
         events: Arc<dyn ExecutionPlan>,
         spec: Arc<SweepSpec>,
         schema: SchemaRef,
+        functions: Arc<Functions>,
     ) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(schema),
@@ -50,7 +54,14 @@ impl SweepExec {
             EmissionType::Final,
             Boundedness::Bounded,
         );
-        Self { spine, events, spec, properties: Arc::new(properties), metrics: ExecutionPlanMetricsSet::new() }
+        Self {
+            spine,
+            events,
+            spec,
+            functions,
+            properties: Arc::new(properties),
+            metrics: ExecutionPlanMetricsSet::new(),
+        }
     }
 }
 
@@ -94,7 +105,13 @@ impl ExecutionPlan for SweepExec {
 
     fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> DfResult<Arc<dyn ExecutionPlan>> {
         match <[Arc<dyn ExecutionPlan>; 2]>::try_from(children) {
-            Ok([spine, events]) => Ok(Arc::new(Self::new(spine, events, Arc::clone(&self.spec), self.schema()))),
+            Ok([spine, events]) => Ok(Arc::new(Self::new(
+                spine,
+                events,
+                Arc::clone(&self.spec),
+                self.schema(),
+                Arc::clone(&self.functions),
+            ))),
             Err(_) => internal_err!("a sweep has a spine and events"),
         }
     }
@@ -108,6 +125,7 @@ impl ExecutionPlan for SweepExec {
             spine: Arc::clone(&self.spine),
             events: Arc::clone(&self.events),
             spec: Arc::clone(&self.spec),
+            functions: Arc::clone(&self.functions),
             schema: self.schema(),
             metrics: SweepMetrics::new(&self.metrics),
             context,
@@ -153,6 +171,7 @@ struct Run {
     spine: Arc<dyn ExecutionPlan>,
     events: Arc<dyn ExecutionPlan>,
     spec: Arc<SweepSpec>,
+    functions: Arc<Functions>,
     schema: SchemaRef,
     metrics: SweepMetrics,
     context: Arc<TaskContext>,
@@ -165,18 +184,23 @@ impl Run {
         let spine = by_observer(&concat_batches(&self.spine.schema(), &spine)?, &self.spec.observer)?;
         self.metrics.spine_rows.add(spine.num_rows());
         self.reservation.try_grow(spine.get_array_memory_size())?;
-        let sweeper =
-            Arc::new(Sweeper::new(self.spec.as_ref().clone(), spine, &self.events.schema(), Arc::clone(&self.schema))?);
-        self.reservation.try_resize(sweeper.size())?;
+        let (spec, output) = (self.spec.as_ref().clone(), Arc::clone(&self.schema));
+        let sweeper = Arc::new(Sweeper::new(spec, spine, &self.events.schema(), output, &self.functions)?);
+        let size = sweeper.size();
+        self.reservation.try_resize(size)?;
+        let reservation = Arc::new(Mutex::new(self.reservation));
         let mut tasks: JoinSet<DfResult<()>> = JoinSet::new();
         for partition in 0..self.events.output_partitioning().partition_count() {
             let mut events = self.events.execute(partition, Arc::clone(&self.context))?;
-            let (sweeper, metrics) = (Arc::clone(&sweeper), self.metrics.clone());
+            let (sweeper, metrics, reservation) =
+                (Arc::clone(&sweeper), self.metrics.clone(), Arc::clone(&reservation));
             tasks.spawn(async move {
                 while let Some(batch) = events.next().await.transpose()? {
                     let _timer = metrics.apply_time.timer();
                     metrics.event_rows.add(batch.num_rows());
                     metrics.counted_rows.add(sweeper.apply(&batch)?);
+                    let reserved = reservation.lock().unwrap_or_else(PoisonError::into_inner);
+                    reserved.try_resize(size + sweeper.extra_size())?;
                 }
                 Ok(())
             });
@@ -184,8 +208,7 @@ impl Run {
         while let Some(done) = tasks.join_next().await {
             done.map_err(|e| exec_datafusion_err!("a sweep's task ended: {e}"))??;
         }
-        self.reservation.try_grow(sweeper.extra_size())?;
-        let (metrics, reservation) = (self.metrics, self.reservation);
+        let metrics = self.metrics;
         let rows = futures::stream::iter(0..sweeper.shards()).map(move |shard| {
             // Held until the last shard is given out.
             let _ = &reservation;

@@ -11,6 +11,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{ExtensionPlanner, PhysicalPlanner};
 
 use crate::sweep::exec::SweepExec;
+use crate::sweep::members::functions_of;
 use crate::sweep::node::Sweep;
 
 /// Plans [`Sweep`].
@@ -25,7 +26,7 @@ impl ExtensionPlanner for SweepPlanner {
         node: &dyn UserDefinedLogicalNode,
         _logical_inputs: &[&LogicalPlan],
         physical_inputs: &[Arc<dyn ExecutionPlan>],
-        _state: &dyn Session,
+        state: &dyn Session,
         _context: &PhysicalPlanningContext,
     ) -> DfResult<Option<Arc<dyn ExecutionPlan>>> {
         let (Some(sweep), [spine, events]) = (node.as_any().downcast_ref::<Sweep>(), physical_inputs) else {
@@ -33,6 +34,7 @@ impl ExtensionPlanner for SweepPlanner {
         };
         let schema = Arc::clone(node.schema().inner());
         let spec = Arc::new(sweep.spec.clone());
-        Ok(Some(Arc::new(SweepExec::new(Arc::clone(spine), Arc::clone(events), spec, schema))))
+        let functions = Arc::new(functions_of(&spec, |name| state.aggregate_functions().get(name).cloned()));
+        Ok(Some(Arc::new(SweepExec::new(Arc::clone(spine), Arc::clone(events), spec, schema, functions))))
     }
 }

@@ -67,7 +67,7 @@ impl Comparison {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SweepAggregate {
     pub function: Function,
-    /// A column of the event; `None`: every event counts, whatever it holds.
+    /// A column of the event; `None`: every event counts, whatever it holds, or the function is a call that has its own.
     pub argument: Option<String>,
     /// Position in [`SweepSpec::windows`].
     pub window: usize,
@@ -75,7 +75,7 @@ pub struct SweepAggregate {
     pub name: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Function {
     Count,
@@ -83,6 +83,41 @@ pub enum Function {
     Average,
     Minimum,
     Maximum,
+    /// The argument of the event that comes first.
+    First {
+        order: Vec<OrderKey>,
+        /// Whether events without an argument count.
+        ignore_nulls: bool,
+    },
+    /// Any other function, over the events themselves.
+    Call(Call),
+}
+
+/// A column of the event to sort by.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct OrderKey {
+    pub event: String,
+    pub descending: bool,
+    pub nulls_first: bool,
+}
+
+/// A call of an aggregate function that the session knows by name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Call {
+    pub function: String,
+    pub arguments: Vec<Argument>,
+    pub order: Vec<OrderKey>,
+    pub distinct: bool,
+    pub ignore_nulls: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Argument {
+    /// A column of the event.
+    Column(String),
+    /// A constant, and its Arrow type, as text.
+    Literal { value: String, data_type: String },
 }
 
 impl fmt::Display for SweepSpec {
@@ -118,13 +153,48 @@ impl fmt::Display for Bound {
 
 impl fmt::Display for SweepAggregate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let function = match self.function {
-            Function::Count => "count",
-            Function::Sum => "sum",
-            Function::Average => "avg",
-            Function::Minimum => "min",
-            Function::Maximum => "max",
-        };
-        write!(f, "{function}({}) in w{}", self.argument.as_deref().unwrap_or("*"), self.window)
+        let argument = self.argument.as_deref().unwrap_or("*");
+        match &self.function {
+            Function::Count => write!(f, "count({argument})")?,
+            Function::Sum => write!(f, "sum({argument})")?,
+            Function::Average => write!(f, "avg({argument})")?,
+            Function::Minimum => write!(f, "min({argument})")?,
+            Function::Maximum => write!(f, "max({argument})")?,
+            Function::First { order, ignore_nulls } => {
+                let nulls = if *ignore_nulls { " IGNORE NULLS" } else { "" };
+                write!(f, "first({argument}{nulls} ORDER BY {})", listed(order))?;
+            }
+            Function::Call(call) => write!(f, "{call}")?,
+        }
+        write!(f, " in w{}", self.window)
     }
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let distinct = if self.distinct { "DISTINCT " } else { "" };
+        let order = if self.order.is_empty() { String::new() } else { format!(" ORDER BY {}", listed(&self.order)) };
+        let nulls = if self.ignore_nulls { " IGNORE NULLS" } else { "" };
+        write!(f, "{}({distinct}{}{nulls}{order})", self.function, listed(&self.arguments))
+    }
+}
+
+impl fmt::Display for Argument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Column(name) => f.write_str(name),
+            Self::Literal { value, .. } => f.write_str(value),
+        }
+    }
+}
+
+impl fmt::Display for OrderKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let direction = if self.descending { "DESC" } else { "ASC" };
+        write!(f, "{} {direction} NULLS {}", self.event, if self.nulls_first { "FIRST" } else { "LAST" })
+    }
+}
+
+fn listed(items: &[impl fmt::Display]) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

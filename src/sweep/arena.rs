@@ -1,0 +1,159 @@
+//! Events that are kept as rows: parts of the batches they came in, referred to by number.
+//!
+//! A latest value needs the whole event that is latest by now, other functions need every event that counts. Rows are not
+//! encoded: a reference costs eight bytes, and what nothing refers to any more goes when the arena is compacted.
+
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+
+use datafusion::arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array, new_null_array};
+use datafusion::arrow::compute::{interleave, take};
+use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::row::Rows;
+use datafusion::error::Result as DfResult;
+
+/// A row of a batch that an [`Arena`] holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct RowRef {
+    pub batch: u32,
+    pub row: u32,
+}
+
+impl RowRef {
+    pub(super) const NONE: Self = Self { batch: u32::MAX, row: u32::MAX };
+
+    pub(super) fn is_none(self) -> bool {
+        self == Self::NONE
+    }
+}
+
+/// Rows that came in one batch, and what ties have needed of them so far (by order).
+#[derive(Debug)]
+pub(super) struct Held {
+    pub columns: Vec<ArrayRef>,
+    pub encoded: Vec<OnceLock<Rows>>,
+    pub ties: Vec<AtomicU32>,
+    bytes: usize,
+    /// All that the arena holds.
+    total: Arc<AtomicUsize>,
+}
+
+impl Held {
+    fn new(columns: Vec<ArrayRef>, orders: usize, total: &Arc<AtomicUsize>) -> Self {
+        let size = |a: &ArrayRef| a.to_data().get_slice_memory_size().unwrap_or_else(|_| a.get_array_memory_size());
+        let bytes = columns.iter().map(size).sum();
+        Self {
+            columns,
+            encoded: (0..orders).map(|_| OnceLock::new()).collect(),
+            ties: (0..orders).map(|_| AtomicU32::new(0)).collect(),
+            bytes,
+            total: Arc::clone(total),
+        }
+    }
+
+    /// Keeps what a tie needed.
+    pub(super) fn encode(&self, order: usize, rows: Rows) {
+        let bytes = rows.size();
+        // Another thread may have been faster.
+        if self.encoded[order].set(rows).is_ok() {
+            self.total.fetch_add(bytes, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Batches by number.
+#[derive(Debug)]
+pub(super) struct Arena {
+    /// Which columns of the events are held.
+    columns: Vec<usize>,
+    /// How many orders compare rows.
+    orders: usize,
+    batches: RwLock<Vec<Arc<Held>>>,
+    bytes: Arc<AtomicUsize>,
+    /// Once so many bytes are held, what is of no use any more should go.
+    limit: AtomicUsize,
+}
+
+/// Rows of one batch after compaction: offsets of strings stay far below 2^31.
+const COMPACTED_ROWS: usize = 64 * 1024;
+/// An arena smaller than this is not worth compacting.
+const SMALLEST_LIMIT: usize = if cfg!(test) { 4 << 10 } else { 32 << 20 };
+
+impl Arena {
+    pub(super) fn new(columns: Vec<usize>, orders: usize) -> Self {
+        Self {
+            columns,
+            orders,
+            batches: RwLock::default(),
+            bytes: Arc::default(),
+            limit: AtomicUsize::new(SMALLEST_LIMIT),
+        }
+    }
+
+    /// Where the arena holds a column of the events.
+    pub(super) fn position(&self, column: usize) -> usize {
+        self.columns.iter().position(|c| *c == column).expect("an arena holds the columns that its users name")
+    }
+
+    pub(super) fn columns(&self) -> &[usize] {
+        &self.columns
+    }
+
+    /// Holds these rows of the batch (none named: all), and gives their batch's number.
+    pub(super) fn put(&self, batch: &RecordBatch, rows: Option<&UInt32Array>) -> DfResult<u32> {
+        let columns = self.columns.iter().map(|&c| match rows {
+            Some(rows) => Ok(take(batch.column(c), rows, None)?),
+            None => Ok(Arc::clone(batch.column(c))),
+        });
+        let held = Held::new(columns.collect::<DfResult<Vec<_>>>()?, self.orders, &self.bytes);
+        self.bytes.fetch_add(held.bytes, Ordering::Relaxed);
+        let mut batches = self.batches.write().unwrap_or_else(PoisonError::into_inner);
+        batches.push(Arc::new(held));
+        Ok(u32::try_from(batches.len() - 1).unwrap_or(u32::MAX))
+    }
+
+    pub(super) fn get(&self, batch: u32) -> Arc<Held> {
+        Arc::clone(&self.batches.read().unwrap_or_else(PoisonError::into_inner)[batch as usize])
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn wants_compaction(&self) -> bool {
+        self.bytes() > self.limit.load(Ordering::Relaxed)
+    }
+
+    /// Values of one held column (a position in the arena); NULL for [`RowRef::NONE`].
+    pub(super) fn gather(&self, column: usize, data_type: &DataType, rows: &[RowRef]) -> DfResult<ArrayRef> {
+        let batches = self.batches.read().unwrap_or_else(PoisonError::into_inner);
+        let none = new_null_array(data_type, 1);
+        let arrays: Vec<&dyn Array> =
+            std::iter::once(none.as_ref()).chain(batches.iter().map(|b| b.columns[column].as_ref())).collect();
+        let at = |r: &RowRef| if r.is_none() { (0, 0) } else { (r.batch as usize + 1, r.row as usize) };
+        Ok(interleave(&arrays, &rows.iter().map(at).collect::<Vec<_>>())?)
+    }
+
+    /// Keeps only `live` (sorted, none twice): the row at position `i` is from now on what [`Arena::compacted`] says of `i`.
+    pub(super) fn keep(&self, live: &[RowRef]) -> DfResult<()> {
+        let mut kept = Vec::new();
+        for rows in live.chunks(COMPACTED_ROWS) {
+            let columns = (0..self.columns.len()).map(|c| {
+                let data_type = self.get(0).columns[c].data_type().clone();
+                self.gather(c, &data_type, rows)
+            });
+            kept.push(Arc::new(Held::new(columns.collect::<DfResult<Vec<_>>>()?, self.orders, &self.bytes)));
+        }
+        let bytes = kept.iter().map(|b| b.bytes).sum();
+        *self.batches.write().unwrap_or_else(PoisonError::into_inner) = kept;
+        self.bytes.store(bytes, Ordering::Relaxed);
+        self.limit.store((3 * bytes).max(SMALLEST_LIMIT), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Where the live row at this position is after [`Arena::keep`].
+    pub(super) fn compacted(position: usize) -> RowRef {
+        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        RowRef { batch: number(position / COMPACTED_ROWS), row: number(position % COMPACTED_ROWS) }
+    }
+}
