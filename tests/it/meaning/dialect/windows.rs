@@ -232,7 +232,7 @@ fn a_bound_on_a_window_bounds_how_far_back_events_are_read() {
         backcast::pipeline::explain(&opened, None, backcast::replay::Engine::Auto).unwrap()
     });
     for (explained, (sql, expected)) in explained.iter().zip(&cases) {
-        assert_eq!(explained.view.engine, "rewrite", "{sql}: {}", explained.view.reason);
+        assert_ne!(explained.view.engine, "reference", "{sql}: {}", explained.view.reason);
         let lookbacks: Vec<_> = explained.view.sources.iter().map(|s| s.lookback.as_deref()).collect();
         assert_eq!(lookbacks, [Some(*expected)], "{sql}");
     }
