@@ -18,7 +18,8 @@ impl Grammar<'_> {
             all.push(match self.rng.below(6) {
                 0 => format!("{alias}.{} <= p.updated", source.time),
                 1 => format!("{alias}.{} > p.updated", source.time),
-                2 => format!("{alias}.{number} > p.score"),
+                // A decimal does not take every score.
+                2 => format!("CAST({alias}.{number} AS DOUBLE) > p.score"),
                 3 => format!("({alias}.{} <> p.tier OR p.tier IS NULL)", source.text),
                 4 => format!("{alias}.{number} < p.user_id * 10"),
                 _ => self.condition(alias, source),
