@@ -18,7 +18,7 @@ use datafusion::logical_expr::{Aggregate, Expr, JoinType, LogicalPlan, LogicalPl
 
 use crate::plan::grouping;
 use crate::plan::relation::{AsOf, Live, Relation};
-use crate::plan::rewriter::{Binding, Outcome, Rewriter, Unsupported, named, substituted, unaliased};
+use crate::plan::rewriter::{Binding, Outcome, Rewriter, Unsupported, named, substituted_partly, unaliased};
 use crate::plan::spine::{Spine, SpineKind};
 
 pub(super) fn rewrite(rewriter: &Rewriter, aggregate: &Aggregate, binding: &Binding) -> Outcome {
@@ -29,7 +29,7 @@ pub(super) fn rewrite(rewriter: &Rewriter, aggregate: &Aggregate, binding: &Bind
     let groups = aggregate.group_expr.len();
     let outputs: Vec<(Column, Expr)> =
         columns.iter().take(groups).cloned().zip(aggregate.group_expr.iter().map(|e| unaliased(e).clone())).collect();
-    let below = substituted(binding, &outputs).unwrap_or_default();
+    let (below, rest) = substituted_partly(binding, &outputs);
     let input = rewriter.rewrite(&aggregate.input, &below)?;
     let (input, there) = if groups == 0 {
         let (kept, there) = keep_observers(rewriter, input)?;
@@ -53,7 +53,8 @@ pub(super) fn rewrite(rewriter: &Rewriter, aggregate: &Aggregate, binding: &Bind
     }
     let name = input.observer.name.clone();
     let plan = LogicalPlan::Aggregate(Aggregate::try_new(input.plan.into(), group_exprs, aggregates)?);
-    Ok(Relation::AsOf(rewriter.finish(plan, columns, &name, input.spine)?))
+    let grouped = rewriter.finish(plan, columns, &name, input.spine)?;
+    rewriter.narrow(Relation::AsOf(grouped), &rest)
 }
 
 /// Every timed observer with the rows it sees, at least one: where it sees none, the column that is returned is NULL.

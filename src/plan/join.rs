@@ -15,15 +15,17 @@
 //! conditions: DataFusion's own takes no further ones.
 //!
 //! A binding goes to the side whose columns it names, and over an equality to the other. What can't go below is applied
-//! to the joined rows, which is always right: it is a filter on them.
+//! to the joined rows, which is always right: it is a filter on them. A side that gets no binding is asked for the keys of the
+//! other, where that one is bound (`derived.rs`).
 
 use datafusion::common::{Column, DFSchema, NullEquality};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction};
-use datafusion::logical_expr::{Expr, Join, JoinType, LogicalPlanBuilder, Operator, binary_expr, when};
+use datafusion::logical_expr::{Expr, Join, JoinType, LogicalPlan, LogicalPlanBuilder, Operator, binary_expr, when};
 
 use crate::plan::relation::{AsOf, Live, Relation, mentions_time};
 use crate::plan::rewriter::{Binding, Outcome, Rewriter, Unsupported, columns_of, named};
 use crate::plan::spine::SpineKind;
+use crate::plan::{derived, keys};
 
 pub(super) fn rewrite(rewriter: &Rewriter, join: &Join, binding: &Binding) -> Outcome {
     let narrowed = Join { join_type: narrowed(join, binding), ..join.clone() };
@@ -88,9 +90,19 @@ fn left_over(binding: &Binding, done: &[&Binding]) -> Binding {
 
 fn inner(rewriter: &Rewriter, join: &Join, binding: &Binding) -> Outcome {
     let columns = join.schema.columns();
+    let binding = &keys::settled(join, binding);
     let (lb, rb) = (side_binding(join, binding, Side::Left), side_binding(join, binding, Side::Right));
-    let left = rewriter.rewrite(&join.left, &lb)?;
-    let right = rewriter.rewrite(&join.right, &rb)?;
+    let (left, right) = match leading(join, &lb, &rb) {
+        Some(Side::Left) => {
+            let (left, right) = asking(rewriter, join, Side::Left, &lb)?;
+            (Relation::AsOf(left), right)
+        }
+        Some(Side::Right) => {
+            let (right, left) = asking(rewriter, join, Side::Right, &rb)?;
+            (left, Relation::AsOf(right))
+        }
+        None => (rewriter.rewrite(&join.left, &lb)?, rewriter.rewrite(&join.right, &rb)?),
+    };
     let (left, right) = match (left, right) {
         (Relation::Live(left), Relation::Live(right)) => {
             return Ok(Relation::Live(both_live(join, left, right, columns)?));
@@ -136,6 +148,38 @@ fn inner(rewriter: &Rewriter, join: &Join, binding: &Binding) -> Outcome {
     Ok(Relation::AsOf(joined))
 }
 
+/// The side of an inner join whose rows tell which keys the other side is asked for: one that is bound, or is a few rows at each
+/// T, while the other side is neither bound nor live.
+fn leading(join: &Join, lb: &Binding, rb: &Binding) -> Option<Side> {
+    let asked = |own: &Binding, other: &LogicalPlan| own.is_empty() && !derived::stays_live(other);
+    if !lb.is_empty() && asked(rb, &join.right) {
+        return Some(Side::Left);
+    }
+    if !rb.is_empty() && asked(lb, &join.left) {
+        return Some(Side::Right);
+    }
+    if !lb.is_empty() || !rb.is_empty() {
+        return None;
+    }
+    if derived::is_few(&join.left) && !derived::is_few(&join.right) && asked(rb, &join.right) {
+        return Some(Side::Left);
+    }
+    (derived::is_few(&join.right) && !derived::is_few(&join.left) && asked(lb, &join.left)).then_some(Side::Right)
+}
+
+/// The leading side as of its observers, and the other side for the keys that those rows ask for.
+fn asking(rewriter: &Rewriter, join: &Join, lead: Side, own: &Binding) -> Outcome<(AsOf, Relation)> {
+    let (leads, other) = match lead {
+        Side::Left => (&join.left, &join.right),
+        Side::Right => (&join.right, &join.left),
+    };
+    let rows = rewriter.as_of_below(leads, own)?;
+    let worth = rewriter.is_bound(&rows, own) || derived::is_few(leads);
+    let asked = if worth { rewriter.ask(&rows, &derived::pairs(join, lead == Side::Left))? } else { Binding::new() };
+    let other = rewriter.rewrite(other, &asked)?;
+    Ok((rows, other))
+}
+
 fn both_live(join: &Join, left: Live, right: Live, columns: Vec<Column>) -> Outcome<Live> {
     let (timed, timeless): (Vec<Expr>, Vec<Expr>) = conditions(join).into_iter().partition(mentions_time);
     let plan = join_on(left.plan, right.plan, JoinType::Inner, timeless)?;
@@ -147,6 +191,7 @@ fn both_live(join: &Join, left: Live, right: Live, columns: Vec<Column>) -> Outc
 /// A join in which one side keeps its rows and looks for rows of the other.
 fn looking(rewriter: &Rewriter, join: &Join, binding: &Binding, side: Side) -> Outcome {
     let columns = join.schema.columns();
+    let binding = &keys::settled(join, binding);
     let (own, other_binding) = match side {
         Side::Left => (side_binding(join, binding, Side::Left), side_binding(join, binding, Side::Right)),
         Side::Right => (side_binding(join, binding, Side::Right), side_binding(join, binding, Side::Left)),
@@ -161,8 +206,15 @@ fn looking(rewriter: &Rewriter, join: &Join, binding: &Binding, side: Side) -> O
     };
     let rows = rewriter.as_of_below(kept, &own)?;
     let keyed = rows.spine == SpineKind::Keyed;
-    let none = Binding::new();
-    let found = rewriter.rewrite(found, if keyed { &other_binding } else { &none })?;
+    let bound = rewriter.is_bound(&rows, &own);
+    let other_binding = if !bound {
+        Binding::new()
+    } else if other_binding.is_empty() && !derived::stays_live(found) {
+        rewriter.ask(&rows, &derived::pairs(join, side == Side::Left))?
+    } else {
+        other_binding
+    };
+    let found = rewriter.rewrite(found, &other_binding)?;
     let (on, found) = match found {
         Relation::Live(found) => {
             rewriter.note(&found.reads, &found.conditions);
@@ -303,12 +355,7 @@ fn meeting_conditions(
     std::iter::once(Ok(together)).chain(own).collect()
 }
 
-fn join_on(
-    left: datafusion::logical_expr::LogicalPlan,
-    right: datafusion::logical_expr::LogicalPlan,
-    join_type: JoinType,
-    on: Vec<Expr>,
-) -> Outcome<datafusion::logical_expr::LogicalPlan> {
+fn join_on(left: LogicalPlan, right: LogicalPlan, join_type: JoinType, on: Vec<Expr>) -> Outcome<LogicalPlan> {
     let builder = LogicalPlanBuilder::from(left);
     Ok(match (join_type, conjunction(on.clone())) {
         (JoinType::Inner, None) => builder.cross_join(right)?.build()?,

@@ -18,7 +18,8 @@
 //! ```
 //!
 //! *Binding*: the view's key columns have to equal the observer's keys. Each rule hands this wish down as deep as it may;
-//! what can't be handed down is evaluated for every T once (the *timed* spine) and bound above.
+//! what can't be handed down is evaluated for every T once (the *timed* spine) and bound above. Where the keys of one side of a
+//! join come only from the other, that side asks for them (*derived* spines).
 //!
 //! The input is the view's normal form after DataFusion's own optimizer, so subqueries are joins by now and `DISTINCT` is
 //! an aggregate. One rule per operator, one file per rule. What no rule takes is refused with a reason, and the view goes
@@ -28,11 +29,13 @@ mod aggregate;
 mod alias;
 mod bounds;
 mod constant;
+mod derived;
 mod display;
 mod fallible;
 mod filter;
 mod grouping;
 mod join;
+mod keys;
 mod limit;
 mod projection;
 mod relation;

@@ -29,6 +29,7 @@ use datafusion::optimizer::{Optimizer, OptimizerRule};
 
 use crate::analysis::View;
 use crate::plan::bounds;
+use crate::plan::derived::Derived;
 use crate::plan::relation::{AsOf, Live, Read, Relation, bind_time, mentions_time};
 use crate::plan::spine::{Spine, SpineKind, Spines};
 use crate::plan::{aggregate, alias, constant, filter, join, limit, projection, scan, union, unnest, window};
@@ -77,6 +78,7 @@ pub(super) struct Rewriter<'a> {
     pub times: Option<(i64, i64)>,
     names: Cell<usize>,
     lookbacks: RefCell<Vec<Lookback>>,
+    pub derived: RefCell<Vec<Derived>>,
 }
 
 /// DataFusion's rules that would put work with `NOW()` below an operator that could do without.
@@ -109,7 +111,14 @@ pub fn rewrite_view(
     spines: &Spines,
     times: Option<(i64, i64)>,
 ) -> Outcome<Rewritten> {
-    let rewriter = Rewriter { logs, spines, times, names: Cell::new(0), lookbacks: RefCell::new(Vec::new()) };
+    let rewriter = Rewriter {
+        logs,
+        spines,
+        times,
+        names: Cell::new(0),
+        lookbacks: RefCell::new(Vec::new()),
+        derived: RefCell::new(Vec::new()),
+    };
     let schema = normalised.schema();
     let column = |name: &str| -> Outcome<Expr> {
         let index = schema
@@ -134,7 +143,7 @@ impl Rewriter<'_> {
     pub(super) fn rewrite(&self, plan: &LogicalPlan, binding: &Binding) -> Outcome {
         refuse_subqueries(plan)?;
         match plan {
-            LogicalPlan::TableScan(node) => scan::rewrite(self, node),
+            LogicalPlan::TableScan(node) => scan::rewrite(self, node, binding),
             LogicalPlan::Filter(node) => filter::rewrite(self, node, binding),
             LogicalPlan::Projection(node) => projection::rewrite(self, node, binding),
             LogicalPlan::SubqueryAlias(node) => alias::rewrite(self, node, binding),
@@ -178,10 +187,7 @@ impl Rewriter<'_> {
     pub(super) fn as_of(&self, relation: Relation, binding: &Binding) -> Outcome<AsOf> {
         match relation {
             Relation::AsOf(as_of) => Ok(as_of),
-            Relation::Live(live) => {
-                let kind = if binding.is_empty() { SpineKind::Timed } else { SpineKind::Keyed };
-                self.stab(live, kind, binding, JoinType::Inner)
-            }
+            Relation::Live(live) => self.stab(live, self.kind_of(binding), binding, JoinType::Inner),
         }
     }
 
@@ -195,12 +201,23 @@ impl Rewriter<'_> {
         self.as_of(self.rewrite(plan, binding)?, binding)
     }
 
-    /// As-of, keyed, and satisfying the binding.
+    /// As-of and satisfying the binding: keyed where it is to the labels' keys.
     pub(super) fn bind(&self, relation: Relation, binding: &Binding) -> Outcome<AsOf> {
+        if self.is_derived(binding) {
+            return self.as_of(relation, binding);
+        }
         match relation {
             Relation::Live(live) => self.stab(live, SpineKind::Keyed, binding, JoinType::Inner),
             Relation::AsOf(as_of) if as_of.spine == SpineKind::Keyed => Ok(as_of),
-            Relation::AsOf(timed) => self.key(timed, binding),
+            Relation::AsOf(timed) => self.with_keys(timed, binding),
+        }
+    }
+
+    /// What was bound to one part of a binding, bound to the rest of it too, where it is keyed by now.
+    pub(super) fn narrow(&self, relation: Relation, rest: &Binding) -> Outcome {
+        match relation {
+            Relation::AsOf(rows) if rows.spine == SpineKind::Keyed => Ok(Relation::AsOf(self.restrict(rows, rest)?)),
+            other => Ok(other),
         }
     }
 
@@ -217,7 +234,7 @@ impl Rewriter<'_> {
     }
 
     /// Rows at every T become rows of the observers whose keys they have.
-    fn key(&self, timed: AsOf, binding: &Binding) -> Outcome<AsOf> {
+    fn with_keys(&self, timed: AsOf, binding: &Binding) -> Outcome<AsOf> {
         let number = timed.observer();
         self.join_keys(timed, binding, |spine, observer| spine.time_number_of(observer).eq(number))
     }
@@ -236,6 +253,7 @@ impl Rewriter<'_> {
     /// `JoinType::Left` keeps observers without any row.
     pub(super) fn stab(&self, live: Live, kind: SpineKind, binding: &Binding, join: JoinType) -> Outcome<AsOf> {
         self.note(&live.reads, &live.conditions);
+        let binding = &self.comparable(binding, &live.plan)?;
         let spine = self.spine(kind);
         let observer = self.fresh("s");
         let (mut outputs, mut on) = self.key_conditions(binding, &live.plan)?;
@@ -248,7 +266,7 @@ impl Rewriter<'_> {
         for (expr, name) in computed {
             outputs.push(self.at(expr, kind, &own)?.alias(name));
         }
-        let left = spine.plan(&self.fresh("spine"), &observer, outputs)?;
+        let left = self.observers(kind, binding, &observer, outputs)?;
         let pruned = match self.times {
             Some(times) => bounds::prune(live.plan, &live.conditions, times, spine.observers.now_unit)?,
             None => live.plan,
@@ -282,10 +300,10 @@ impl Rewriter<'_> {
         let mut on = Vec::new();
         for (expr, key) in binding {
             let name = self.fresh("k");
-            let wanted = self.spines.keyed.observers.keys[*key].data_type().clone();
+            let (wanted, column) = self.key(*key);
             let have = expr.get_type(rows.schema())?;
             let expr = if have == wanted { expr.clone() } else { cast(expr.clone(), wanted) };
-            outputs.push(Spine::key_column(*key).alias(&name));
+            outputs.push(column.alias(&name));
             on.push(Expr::Column(Column::new_unqualified(name)).eq(expr));
         }
         Ok((outputs, on))
@@ -371,6 +389,18 @@ pub(super) fn substituted(binding: &Binding, outputs: &[(Column, Expr)]) -> Opti
             about_rows.then_some((replaced, *key))
         })
         .collect()
+}
+
+/// The part of the binding that can be said of an operator's input, and the rest of it as it was.
+pub(super) fn substituted_partly(binding: &Binding, outputs: &[(Column, Expr)]) -> (Binding, Binding) {
+    let (mut below, mut rest) = (Binding::new(), Binding::new());
+    for wish in binding {
+        match substituted(&vec![wish.clone()], outputs) {
+            Some(one) => below.extend(one),
+            None => rest.push(wish.clone()),
+        }
+    }
+    (below, rest)
 }
 
 /// The columns that an expression names.

@@ -9,10 +9,10 @@ use datafusion::logical_expr::{Expr, LogicalPlanBuilder, TableScan, lit};
 
 use crate::analysis::marked_source;
 use crate::plan::relation::{Live, Read, Relation, instant_placeholder};
-use crate::plan::rewriter::{Outcome, Rewriter, Unsupported};
+use crate::plan::rewriter::{Binding, Outcome, Rewriter, Unsupported};
 use crate::source::{FROM, UNTIL};
 
-pub(super) fn rewrite(rewriter: &Rewriter, scan: &TableScan) -> Outcome {
+pub(super) fn rewrite(rewriter: &Rewriter, scan: &TableScan, _binding: &Binding) -> Outcome {
     let source = marked_source(scan)
         .ok_or_else(|| Unsupported::Operator(format!("`{}` is no declared source", scan.table_name)))?;
     if !scan.filters.is_empty() {

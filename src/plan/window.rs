@@ -11,7 +11,8 @@
 //! lag(x, 1, $NOW)    =>    CASE WHEN lag(true, 1, false) THEN lag(x, 1) ELSE T END
 //! ```
 //!
-//! A binding goes below only where every window is partitioned by the bound columns: else rows of other keys count.
+//! A key goes below only where every window is partitioned by its columns: else rows of other keys count. The other keys are
+//! compared above.
 
 use datafusion::common::Column;
 use datafusion::logical_expr::expr::{NullTreatment, WindowFunction};
@@ -26,7 +27,7 @@ pub(super) fn rewrite(rewriter: &Rewriter, window: &Window, binding: &Binding) -
         let columns = columns_of(expr);
         calls.iter().all(|c| columns.iter().all(|column| c.params.partition_by.contains(&Expr::Column(column.clone()))))
     };
-    let below: Binding = if binding.iter().all(|(expr, _)| partitioned(expr)) { binding.clone() } else { Vec::new() };
+    let (below, rest): (Binding, Binding) = binding.iter().cloned().partition(|(expr, _)| partitioned(expr));
     let mut input = rewriter.as_of_below(&window.input, &below)?;
     let observer = input.observer();
     let columns = window.schema.columns();
@@ -67,7 +68,8 @@ pub(super) fn rewrite(rewriter: &Rewriter, window: &Window, binding: &Binding) -
         input.plan = LogicalPlanBuilder::from(input.plan).project(outputs)?.build()?;
     }
     let name = input.observer.name.clone();
-    Ok(Relation::AsOf(rewriter.finish(input.plan, columns, &name, input.spine)?))
+    let windowed = rewriter.finish(input.plan, columns, &name, input.spine)?;
+    rewriter.narrow(Relation::AsOf(windowed), &rest)
 }
 
 fn call(expr: &Expr) -> Outcome<WindowFunction> {
