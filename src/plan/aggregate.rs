@@ -16,10 +16,10 @@ use datafusion::common::Column;
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::{Aggregate, Expr, JoinType, LogicalPlan, LogicalPlanBuilder, lit};
 
-use crate::plan::grouping;
 use crate::plan::relation::{AsOf, Live, Relation};
 use crate::plan::rewriter::{Binding, Outcome, Rewriter, Unsupported, named, substituted_partly, unaliased};
 use crate::plan::spine::{Spine, SpineKind};
+use crate::plan::{grouping, keys};
 
 pub(super) fn rewrite(rewriter: &Rewriter, aggregate: &Aggregate, binding: &Binding) -> Outcome {
     if let [Expr::GroupingSet(sets)] = aggregate.group_expr.as_slice() {
@@ -27,9 +27,7 @@ pub(super) fn rewrite(rewriter: &Rewriter, aggregate: &Aggregate, binding: &Bind
     }
     let columns = aggregate.schema.columns();
     let groups = aggregate.group_expr.len();
-    let outputs: Vec<(Column, Expr)> =
-        columns.iter().take(groups).cloned().zip(aggregate.group_expr.iter().map(|e| unaliased(e).clone())).collect();
-    let (below, rest) = substituted_partly(binding, &outputs);
+    let (below, rest) = substituted_partly(binding, &keys::of_groups(aggregate));
     let input = rewriter.rewrite(&aggregate.input, &below)?;
     let (input, there) = if groups == 0 {
         let (kept, there) = keep_observers(rewriter, input)?;

@@ -125,14 +125,12 @@ fn inner(rewriter: &Rewriter, join: &Join, binding: &Binding) -> Outcome {
     let joined = match (left, right) {
         (Relation::AsOf(rows), Relation::Live(found)) => {
             let on = look_up_conditions(rewriter, join, &rows, &found)?;
-            let plan = join_on(rows.plan, found.plan, JoinType::Inner, on)?;
-            rewriter.note(&found.reads, &found.conditions);
+            let plan = join_on(rows.plan, looked_up(rewriter, join, found)?, JoinType::Inner, on)?;
             rewriter.finish(plan, columns, &rows.observer.name, rows.spine)?
         }
         (Relation::Live(found), Relation::AsOf(rows)) => {
             let on = look_up_conditions(rewriter, join, &rows, &found)?;
-            let plan = join_on(found.plan, rows.plan, JoinType::Inner, on)?;
-            rewriter.note(&found.reads, &found.conditions);
+            let plan = join_on(looked_up(rewriter, join, found)?, rows.plan, JoinType::Inner, on)?;
             rewriter.finish(plan, columns, &rows.observer.name, rows.spine)?
         }
         (Relation::AsOf(left), Relation::AsOf(right)) => {
@@ -217,8 +215,7 @@ fn looking(rewriter: &Rewriter, join: &Join, binding: &Binding, side: Side) -> O
     let found = rewriter.rewrite(found, &other_binding)?;
     let (on, found) = match found {
         Relation::Live(found) => {
-            rewriter.note(&found.reads, &found.conditions);
-            (look_up_conditions(rewriter, join, &rows, &found)?, found.plan)
+            (look_up_conditions(rewriter, join, &rows, &found)?, looked_up(rewriter, join, found)?)
         }
         Relation::AsOf(found) => {
             if !keyed && found.spine == SpineKind::Keyed {
@@ -334,6 +331,13 @@ fn narrowed(join: &Join, binding: &Binding) -> JoinType {
 fn look_up_conditions(rewriter: &Rewriter, join: &Join, rows: &AsOf, found: &Live) -> Outcome<Vec<Expr>> {
     let all = conditions(join).into_iter().chain(found.conditions.iter().cloned());
     all.map(|condition| rewriter.at(condition, rows.spine, &rows.observer())).collect()
+}
+
+/// Live rows that are looked up, without those that no label time finds: they fail a condition of their own, or of the join.
+fn looked_up(rewriter: &Rewriter, join: &Join, found: Live) -> Outcome<LogicalPlan> {
+    rewriter.note(&found.reads, &found.conditions);
+    let own = conditions(join);
+    rewriter.pruned(found.plan, found.conditions.iter().chain(&own))
 }
 
 /// The join's conditions, and that both rows are at one observer, or at one T where one side is timed.

@@ -1,3 +1,7 @@
+//! Keys under other names: what an operator's output says of the key columns below it.
+//!
+//! `DISTINCT ON (k)` gives its key as `first_value(k)` of groups by `k`: that is the group's own.
+//!
 //! Keys that a join brings together: `COALESCE(a.k, b.k)`, as `USING` makes it, is one side's own key.
 //!
 //! | join | where `a.k = b.k` joins | because |
@@ -11,9 +15,26 @@
 
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{Column, NullEquality};
-use datafusion::logical_expr::{Expr, ExprSchemable, Join, JoinType};
+use datafusion::logical_expr::expr::AggregateFunction;
+use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, Join, JoinType};
 
-use crate::plan::rewriter::Binding;
+use crate::plan::rewriter::{Binding, unaliased};
+
+/// What is one value in each group of an aggregate: its group expressions, and the first, last, smallest or largest of these.
+pub(super) fn of_groups(aggregate: &Aggregate) -> Vec<(Column, Expr)> {
+    let groups: Vec<Expr> = aggregate.group_expr.iter().map(|e| unaliased(e).clone()).collect();
+    let schema = aggregate.input.schema();
+    let exact = |e: &Expr| e.get_type(schema).is_ok_and(|t| !t.is_floating() && !t.is_nested());
+    let same = |expr: &Expr| -> Option<Expr> {
+        let Expr::AggregateFunction(AggregateFunction { func, params }) = unaliased(expr) else { return None };
+        let picks = matches!(func.name(), "first_value" | "last_value" | "min" | "max");
+        let arg = params.args.first().filter(|arg| picks && params.filter.is_none() && groups.contains(arg) && exact(arg))?;
+        Some(arg.clone())
+    };
+    let of_aggregates = aggregate.aggr_expr.iter().map(same);
+    let all = groups.iter().cloned().map(Some).chain(of_aggregates);
+    aggregate.schema.columns().into_iter().zip(all).filter_map(|(column, expr)| Some((column, expr?))).collect()
+}
 
 /// The binding with keys of both sides written as one side's.
 pub(super) fn settled(join: &Join, binding: &Binding) -> Binding {

@@ -27,6 +27,7 @@
 
 mod aggregate;
 mod alias;
+mod asked;
 mod bounds;
 mod constant;
 mod derived;

@@ -254,7 +254,6 @@ impl Rewriter<'_> {
     pub(super) fn stab(&self, live: Live, kind: SpineKind, binding: &Binding, join: JoinType) -> Outcome<AsOf> {
         self.note(&live.reads, &live.conditions);
         let binding = &self.comparable(binding, &live.plan)?;
-        let spine = self.spine(kind);
         let observer = self.fresh("s");
         let (mut outputs, mut on) = self.key_conditions(binding, &live.plan)?;
         // What depends on the label time alone is computed once per observer, not once per pair.
@@ -267,16 +266,25 @@ impl Rewriter<'_> {
             outputs.push(self.at(expr, kind, &own)?.alias(name));
         }
         let left = self.observers(kind, binding, &observer, outputs)?;
-        let pruned = match self.times {
-            Some(times) => bounds::prune(live.plan, &live.conditions, times, spine.observers.now_unit)?,
-            None => live.plan,
-        };
+        let pruned = self.pruned(live.plan, &live.conditions)?;
         let joined = if on.is_empty() && join == JoinType::Inner {
             LogicalPlanBuilder::from(left).cross_join(pruned)?.build()?
         } else {
             LogicalPlanBuilder::from(left).join_on(pruned, join, on)?.build()?
         };
         self.finish(joined, live.columns, &observer, kind)
+    }
+
+    /// Rows without those that fail one of the conditions at every label time.
+    pub(super) fn pruned<'a>(
+        &self,
+        plan: LogicalPlan,
+        conditions: impl IntoIterator<Item = &'a Expr>,
+    ) -> Outcome<LogicalPlan> {
+        Ok(match self.times {
+            Some(times) => bounds::prune(plan, conditions, times, self.spines.timed.observers.now_unit)?,
+            None => plan,
+        })
     }
 
     /// Keeps the operator's own columns and the observer.
