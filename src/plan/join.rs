@@ -105,7 +105,7 @@ fn inner(rewriter: &Rewriter, join: &Join, binding: &Binding) -> Outcome {
     };
     let (left, right) = match (left, right) {
         (Relation::Live(left), Relation::Live(right)) => {
-            return Ok(Relation::Live(both_live(join, left, right, columns)?));
+            return Ok(Relation::Live(both_live(rewriter, join, left, right, columns)?));
         }
         sides => sides,
     };
@@ -178,8 +178,9 @@ fn asking(rewriter: &Rewriter, join: &Join, lead: Side, own: &Binding) -> Outcom
     Ok((rows, other))
 }
 
-fn both_live(join: &Join, left: Live, right: Live, columns: Vec<Column>) -> Outcome<Live> {
+fn both_live(rewriter: &Rewriter, join: &Join, left: Live, right: Live, columns: Vec<Column>) -> Outcome<Live> {
     let (timed, timeless): (Vec<Expr>, Vec<Expr>) = conditions(join).into_iter().partition(mentions_time);
+    rewriter.note_product(&left, &right, &timeless);
     let plan = join_on(left.plan, right.plan, JoinType::Inner, timeless)?;
     let conditions = left.conditions.into_iter().chain(right.conditions).chain(timed).collect();
     let reads = left.reads.into_iter().chain(right.reads).collect();
@@ -335,8 +336,8 @@ fn look_up_conditions(rewriter: &Rewriter, join: &Join, rows: &AsOf, found: &Liv
 
 /// Live rows that are looked up, without those that no label time finds: they fail a condition of their own, or of the join.
 fn looked_up(rewriter: &Rewriter, join: &Join, found: Live) -> Outcome<LogicalPlan> {
-    rewriter.note(&found.reads, &found.conditions);
     let own = conditions(join);
+    rewriter.note_look_up(&found, &own);
     rewriter.pruned(found.plan, found.conditions.iter().chain(&own))
 }
 

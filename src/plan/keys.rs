@@ -28,7 +28,8 @@ pub(super) fn of_groups(aggregate: &Aggregate) -> Vec<(Column, Expr)> {
     let same = |expr: &Expr| -> Option<Expr> {
         let Expr::AggregateFunction(AggregateFunction { func, params }) = unaliased(expr) else { return None };
         let picks = matches!(func.name(), "first_value" | "last_value" | "min" | "max");
-        let arg = params.args.first().filter(|arg| picks && params.filter.is_none() && groups.contains(arg) && exact(arg))?;
+        let arg =
+            params.args.first().filter(|arg| picks && params.filter.is_none() && groups.contains(arg) && exact(arg))?;
         Some(arg.clone())
     };
     let of_aggregates = aggregate.aggr_expr.iter().map(same);

@@ -39,6 +39,7 @@ mod join;
 mod keys;
 mod limit;
 mod projection;
+mod readings;
 mod relation;
 mod rewriter;
 mod scan;
@@ -48,6 +49,7 @@ mod unnest;
 mod window;
 
 pub use display::shown;
+pub use readings::{Bound, Explosion, Reading};
 pub use relation::{AsOf, Live, Read, Relation};
 pub use rewriter::{Lookback, Rewritten, Unsupported, normalise, rewrite_view};
 pub use spine::{Observers, Spine, SpineKind, Spines};

@@ -30,7 +30,8 @@ use datafusion::optimizer::{Optimizer, OptimizerRule};
 use crate::analysis::View;
 use crate::plan::bounds;
 use crate::plan::derived::Derived;
-use crate::plan::relation::{AsOf, Live, Read, Relation, bind_time, mentions_time};
+use crate::plan::readings::{Bound, Explosion, Reading};
+use crate::plan::relation::{AsOf, Live, Relation, bind_time, mentions_time};
 use crate::plan::spine::{Spine, SpineKind, Spines};
 use crate::plan::{aggregate, alias, constant, filter, join, limit, projection, scan, union, unnest, window};
 use crate::source::Log;
@@ -59,6 +60,9 @@ pub struct Rewritten {
     /// The observer's number (keyed), then the view's features in order. Not optimised.
     pub plan: LogicalPlan,
     pub lookbacks: Vec<Lookback>,
+    /// Each different one once.
+    pub readings: Vec<Reading>,
+    pub explosions: Vec<Explosion>,
 }
 
 /// How far before T the view reads in a source.
@@ -78,6 +82,8 @@ pub(super) struct Rewriter<'a> {
     pub times: Option<(i64, i64)>,
     names: Cell<usize>,
     lookbacks: RefCell<Vec<Lookback>>,
+    readings: RefCell<Vec<Reading>>,
+    pub explosions: RefCell<Vec<Explosion>>,
     pub derived: RefCell<Vec<Derived>>,
 }
 
@@ -117,6 +123,8 @@ pub fn rewrite_view(
         times,
         names: Cell::new(0),
         lookbacks: RefCell::new(Vec::new()),
+        readings: RefCell::new(Vec::new()),
+        explosions: RefCell::new(Vec::new()),
         derived: RefCell::new(Vec::new()),
     };
     let schema = normalised.schema();
@@ -135,7 +143,12 @@ pub fn rewrite_view(
     let bound = rewriter.bind(relation, &binding)?;
     let observer = bound.observer().alias("__backcast_observer");
     let plan = LogicalPlanBuilder::from(bound.plan).project(std::iter::once(observer).chain(features))?.build()?;
-    Ok(Rewritten { plan, lookbacks: rewriter.lookbacks.into_inner() })
+    Ok(Rewritten {
+        plan,
+        lookbacks: rewriter.lookbacks.into_inner(),
+        readings: rewriter.readings.into_inner(),
+        explosions: rewriter.explosions.into_inner(),
+    })
 }
 
 impl Rewriter<'_> {
@@ -252,8 +265,8 @@ impl Rewriter<'_> {
     /// Takes a live relation to observers: a join with the spine in which conditions see each observer's time.
     /// `JoinType::Left` keeps observers without any row.
     pub(super) fn stab(&self, live: Live, kind: SpineKind, binding: &Binding, join: JoinType) -> Outcome<AsOf> {
-        self.note(&live.reads, &live.conditions);
         let binding = &self.comparable(binding, &live.plan)?;
+        self.note_stab(&live, binding);
         let observer = self.fresh("s");
         let (mut outputs, mut on) = self.key_conditions(binding, &live.plan)?;
         // What depends on the label time alone is computed once per observer, not once per pair.
@@ -338,14 +351,19 @@ impl Rewriter<'_> {
         Ok(hoisted.data()?)
     }
 
-    /// Remembers how far back the conditions let these sources be read.
-    pub(super) fn note(&self, reads: &[Read], conditions: &[Expr]) {
+    /// Remembers how these sources are read, and how far back.
+    pub(super) fn note(&self, live: &Live, bound: &Bound) {
         let mut lookbacks = self.lookbacks.borrow_mut();
-        for read in reads {
-            let duration = read.event_time.as_ref().and_then(|time| bounds::lookback(time, conditions));
+        let mut readings = self.readings.borrow_mut();
+        for read in &live.reads {
+            let duration = read.event_time.as_ref().and_then(|time| bounds::lookback(time, &live.conditions));
             let lookback = Lookback { source: read.source, duration };
+            let reading = Reading { source: read.source, bound: bound.clone(), lookback: lookback.duration.clone() };
             if !lookbacks.contains(&lookback) {
                 lookbacks.push(lookback);
+            }
+            if !readings.contains(&reading) {
+                readings.push(reading);
             }
         }
     }

@@ -13,7 +13,7 @@ use crate::diagnostics;
 use crate::error::{Error, Result};
 use crate::finding::Finding;
 use crate::monitor::Monitor;
-use crate::plan::{Lookback, Rewritten, Spines, normalise, rewrite_view};
+use crate::plan::{Explosion, Lookback, Reading, Rewritten, Spines, normalise, rewrite_view};
 use crate::replay::observers::LabelObservers;
 use crate::replay::values::ViewValues;
 use crate::replay::{reference, set};
@@ -46,6 +46,9 @@ pub struct EngineChoice {
     pub engine: Engine,
     pub reason: String,
     pub lookbacks: Vec<Lookback>,
+    /// Of the rewrite engine's plan.
+    pub readings: Vec<Reading>,
+    pub explosions: Vec<Explosion>,
     /// The plan of the rewrite engine; not optimised.
     pub plan: Option<LogicalPlan>,
 }
@@ -98,6 +101,8 @@ pub fn choose(
         engine: Engine::Reference,
         reason,
         lookbacks,
+        readings: Vec::new(),
+        explosions: Vec::new(),
         plan: None,
     };
     if requested == Engine::Sweep {
@@ -115,6 +120,8 @@ pub fn choose(
             engine: Engine::Rewrite,
             reason: "every operator has a rewrite".to_string(),
             lookbacks: done.lookbacks,
+            readings: done.readings,
+            explosions: done.explosions,
             plan: Some(done.plan),
         }),
     }

@@ -42,7 +42,7 @@ pub const UNTIL: &str = "__backcast_until";
 /// The name of a source's raw table inside its own plan.
 const RAW: &str = "__raw";
 /// A local time is off its UTC reading by less than this.
-const WIDEST_OFFSET_NS: i64 = 36 * 3_600_000_000_000;
+pub(super) const WIDEST_OFFSET_NS: i64 = 36 * 3_600_000_000_000;
 
 /// One source, opened: its files listed, its columns checked.
 #[derive(Debug, Clone)]
