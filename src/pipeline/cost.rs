@@ -6,10 +6,9 @@
 //!
 //! | number | what is compared | estimate |
 //! | --- | --- | --- |
-//! | B220 | all rows at every label time: the view's keys could not be handed down | label rows x rows |
-//! | B221 | all rows at every label time: the view has no keys | label rows x rows |
-//! | B222 | rows that a join looks up by no equality | label rows x rows |
-//! | B223 | two logs joined by no equality | rows x rows |
+//! | B220 | all rows at every label time: the view has no keys, or they could not be handed down | label rows x rows |
+//! | B221 | rows that a join looks up by no equality | label rows x rows |
+//! | B222 | two logs joined by no equality | rows x rows |
 
 use std::sync::Arc;
 
@@ -22,8 +21,10 @@ use datafusion::logical_expr::expr_rewriter::unnormalize_cols;
 use serde::Serialize;
 
 use crate::analysis::{Project, View};
+use crate::diagnostics;
 use crate::error::{Error, Result};
 use crate::finding::Finding;
+use crate::lint::is_allowed;
 use crate::pipeline::prepare::Opened;
 use crate::plan::{Bound, Explosion, Spines};
 use crate::replay::{Engine, EngineChoice, choose};
@@ -154,7 +155,7 @@ fn explosions(project: &Project, view: &View, choice: &EngineChoice, scans: &[Sc
     for explosion in &choice.explosions {
         let (code, left, right, what, help) = match explosion {
             Explosion::AllKeys(of) if view.keys.is_empty() => (
-                "B221",
+                diagnostics::B220,
                 (labels, "label rows"),
                 rows(of),
                 format!(
@@ -165,14 +166,14 @@ fn explosions(project: &Project, view: &View, choice: &EngineChoice, scans: &[Sc
                 "give it a lower bound (`ts > NOW() - INTERVAL '1 day'`) so that fewer files are read, or use fewer label times",
             ),
             Explosion::AllKeys(of) => (
-                "B220",
+                diagnostics::B220,
                 (labels, "label rows"),
                 rows(of),
                 format!("view `{}` evaluates {} for all keys at every label time", view.name, shown(of)),
                 "group or partition by the key's column itself, or join by equality with what has it",
             ),
             Explosion::Unequal(of) => (
-                "B222",
+                diagnostics::B221,
                 (labels, "label rows"),
                 rows(of),
                 format!(
@@ -183,7 +184,7 @@ fn explosions(project: &Project, view: &View, choice: &EngineChoice, scans: &[Sc
                 "add an equality to the join's condition, such as the key's or the day's",
             ),
             Explosion::Product(a, b) => (
-                "B223",
+                diagnostics::B222,
                 (rows(a), "rows"),
                 rows(b),
                 format!("view `{}` joins {} with {} by no equality", view.name, shown(a), shown(b)),
@@ -192,7 +193,7 @@ fn explosions(project: &Project, view: &View, choice: &EngineChoice, scans: &[Sc
         };
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
         let estimate = left.0 as f64 * right as f64;
-        if estimate >= MANY {
+        if estimate >= MANY && !is_allowed(&view.sql, code) {
             let message = format!("{what}: up to {} {} x {right} rows = {estimate:.0e}", left.0, left.1);
             findings.push(Finding::warning(message).code(code).at(view.sql.start()).help(help));
         }
