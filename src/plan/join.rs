@@ -264,6 +264,12 @@ fn full(rewriter: &Rewriter, join: &Join, binding: &Binding) -> Outcome {
     }
     let left = rewriter.as_of_below(&join.left, &lb)?;
     let right = rewriter.as_of_below(&join.right, &rb)?;
+    // A row without a match has the number of its own side's observer: both sides have to count alike.
+    let (left, right) = if left.spine == right.spine {
+        (left, right)
+    } else {
+        (rewriter.bind(Relation::AsOf(left), &lb)?, rewriter.bind(Relation::AsOf(right), &rb)?)
+    };
     let spine = left.spine;
     // Conditions are only asked of two rows that meet, which have one observer.
     let on = meeting_conditions(rewriter, join, &left, &right, &left.observer(), spine)?;

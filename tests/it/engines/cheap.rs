@@ -159,6 +159,21 @@ fn of_two_keys_one_is_bound_where_the_other_can_not_be() {
     assert_eq!(shown(&dataset, "of_windows"), ["3", "3", "NULL"]);
 }
 
+#[test]
+fn sides_of_a_full_join_meet_also_where_only_one_can_be_bound() {
+    let last = "(SELECT \"user\", max(amount) AS x FROM orders GROUP BY \"user\") a";
+    let few = "(SELECT \"user\", amount AS y FROM orders ORDER BY ts DESC LIMIT 1) b";
+    let project = orders()
+        .view("left_bound", &format!("SELECT coalesce(a.\"user\", b.\"user\") AS \"user\", coalesce(a.x, 0) + 2 * coalesce(b.y, 0) AS left_bound
+             FROM {last} FULL JOIN {few} ON a.\"user\" = b.\"user\""))
+        .view("right_bound", &format!("SELECT coalesce(a.\"user\", b.\"user\") AS \"user\", coalesce(a.x, 0) + 2 * coalesce(b.y, 0) AS right_bound
+             FROM {few} FULL JOIN {last} ON a.\"user\" = b.\"user\""));
+    let dataset = project.dataset();
+    // The newest order is user 3's on the 10th, user 9's on the 11th.
+    assert_eq!(shown(&dataset, "left_bound"), ["1", "100", "15", "NULL", "10000"]);
+    assert_eq!(shown(&dataset, "right_bound"), shown(&dataset, "left_bound"));
+}
+
 /// A log of one file a day for ten days; the partition's value is a day off. Labels on the last three days.
 fn daily(config: &str) -> Project {
     let labels = table(
