@@ -67,6 +67,9 @@ diagnostics! {
     B207 Warning "a ratio of integers drops its fraction"
     B208 Warning "`NOT IN` over a column that may be NULL"
     B209 Warning "an `allow` that allows nothing"
+    B220 Warning "all rows at every label time"
+    B221 Warning "rows are looked up by no equality"
+    B222 Warning "two logs are joined by no equality"
 }
 
 /// The diagnostic of a number, in any case.

@@ -13,7 +13,7 @@ use crate::config::{self, Config};
 use crate::diagnostics;
 use crate::error::{Error, Result};
 use crate::finding::{Finding, Severity};
-use crate::pipeline::{self, Explained, Work};
+use crate::pipeline::{self, Explained, ReadReport, ScanReport, Work};
 use crate::replay::ReplayOptions;
 use crate::report::{self, Report, Style};
 
@@ -224,6 +224,12 @@ fn explained_text(view: &Explained) -> String {
     for feature in &view.features {
         line("feature", format!("{} {}", feature.column, feature.data_type));
     }
+    for read in &view.bindings {
+        line("bound", format!("{}: {}", read.source, bound_text(read)));
+    }
+    for scan in &view.scans {
+        line("scan", format!("{}: {}", scan.source, scan_text(scan)));
+    }
     for finding in &view.findings {
         coloured(finding).lines().for_each(|l| text.push_str(&format!("  {l}\n")));
     }
@@ -233,6 +239,28 @@ fn explained_text(view: &Explained) -> String {
     }
     text.push('\n');
     text
+}
+
+fn bound_text(read: &ReadReport) -> String {
+    let by = read.by.join(", ");
+    match read.bound {
+        "keys" => format!("label keys = {by}"),
+        "asked" => format!("keys asked for by the other side of a join = {by}"),
+        "looked_up" => "looked up by the other side of a join".to_string(),
+        _ => "all rows at every label time".to_string(),
+    }
+}
+
+fn scan_text(scan: &ScanReport) -> String {
+    let of = |n: u64, all: u64, what: &str| {
+        if n == all { format!("{all} {what}") } else { format!("{n} of {all} {what}") }
+    };
+    [
+        of(scan.files, scan.files_of, "files"),
+        of(scan.row_groups, scan.row_groups_of, "row groups"),
+        of(scan.rows, scan.rows_of, "rows"),
+    ]
+    .join(", ")
 }
 
 async fn work(common: &Common, at: &ConfigArg, work: Work, progress: &Progress) -> Result<u8> {

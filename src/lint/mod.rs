@@ -34,7 +34,7 @@ use crate::analysis::{Project, SourceMarker, View, plan_as_written};
 use crate::finding::Finding;
 use crate::lint::allow::Allowed;
 use crate::plan::normalise;
-use crate::sql::{SessionOptions, new_session};
+use crate::sql::{SessionOptions, SqlText, new_session};
 
 /// A view as the lints look at it.
 struct Subject<'a> {
@@ -71,6 +71,11 @@ pub async fn lint(project: &Project, session: &SessionContext, options: &Session
         findings.extend(found);
     }
     findings
+}
+
+/// Whether a view's file says that it knows of this lint.
+pub fn is_allowed(text: &SqlText, code: &str) -> bool {
+    Allowed::read(text).has(code)
 }
 
 async fn subject<'a>(

@@ -1,18 +1,17 @@
 //! What would be done with each view, without doing it.
 
-use datafusion::arrow::datatypes::DataType;
 use serde::Serialize;
 
 use crate::analysis::View;
 use crate::error::{Error, Result};
 use crate::finding::Finding;
 use crate::lint::lint;
+use crate::pipeline::cost::{self, ReadReport, ScanReport};
 use crate::pipeline::prepare::Opened;
 use crate::pipeline::reported::choice_report;
-use crate::plan::{Spines, shown};
-use crate::replay::{Engine, choose};
+use crate::plan::shown;
+use crate::replay::Engine;
 use crate::report::ViewReport;
-use crate::source::Reading;
 
 /// One view, explained. Order of views is the order in which they depend on each other.
 #[derive(Debug, Clone, Serialize)]
@@ -23,7 +22,11 @@ pub struct Explained {
     pub reads: Vec<String>,
     pub helper: bool,
     pub features: Vec<ExplainedFeature>,
-    /// What the lints say of it, see [`explain_lints`].
+    /// How each reading of a source is bound; none for the reference engine.
+    pub bindings: Vec<ReadReport>,
+    /// How much of its sources the plan has to scan.
+    pub scans: Vec<ScanReport>,
+    /// Where it explodes; and what the lints say of it, see [`explain_lints`].
     pub findings: Vec<Finding>,
     /// The plan that answers for all label times at once; `None` for the reference engine.
     pub plan: Option<String>,
@@ -56,35 +59,27 @@ pub async fn explain_lints(opened: &Opened, views: &mut [Explained]) {
     let findings = lint(&opened.project, &opened.session, &opened.options).await;
     for view in views {
         let own = |f: &&Finding| f.place.as_ref().is_some_and(|p| p.file == view.file);
-        view.findings = findings.iter().filter(own).cloned().collect();
+        view.findings.extend(findings.iter().filter(own).cloned());
     }
 }
 
 fn explain_one(opened: &Opened, view: &View, engine: Engine) -> Result<Explained> {
     let project = &opened.project;
-    let failed = |e| Error::engine(format!("explain view `{}`", view.name), e);
-    let keys: Vec<DataType> = view.keys.iter().map(|k| k.data_type.clone()).collect();
-    let spines = Spines::empty(&keys, opened.options.now_unit).map_err(failed)?;
-    let choice = choose(view, &project.inputs.logs, &spines, None, &opened.session, engine, Reading::Lean)?;
-    let plan = match &choice.plan {
-        Some(plan) => {
-            let optimized = opened.session.state().optimize(plan).map_err(failed)?;
-            Some(shown(&optimized))
-        }
-        None => None,
-    };
+    let planned = cost::planned(opened, view, engine)?;
     let features = view.features.iter().map(|f| ExplainedFeature {
         feature: f.full_name(),
         column: f.name.clone(),
         data_type: f.data_type.to_string(),
     });
     Ok(Explained {
-        view: choice_report(project, view, &choice),
+        view: choice_report(project, view, &planned.choice),
         file: view.sql.file.clone(),
         reads: view.reads.clone(),
         helper: view.is_helper(),
         features: features.collect(),
-        findings: Vec::new(),
-        plan,
+        bindings: planned.reads,
+        scans: planned.scans,
+        findings: planned.warnings,
+        plan: planned.plan.as_ref().map(shown),
     })
 }

@@ -15,6 +15,7 @@ use crate::error::Result;
 use crate::finding::Finding;
 use crate::lint::lint;
 use crate::monitor::Monitor;
+use crate::pipeline::cost;
 use crate::replay::reference;
 use crate::source::{Labels, Stores};
 use crate::sql::{SessionOptions, new_runtime, new_session};
@@ -144,6 +145,7 @@ fn check_config(opened: &Opened) -> Vec<Finding> {
                 )),
         );
     }
+    findings.extend(cost::warnings(opened));
     for snapshot in &opened.project.snapshots {
         if snapshot.columns.is_empty() {
             findings.push(

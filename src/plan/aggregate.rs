@@ -14,13 +14,12 @@
 
 use datafusion::common::Column;
 use datafusion::logical_expr::expr::AggregateFunction;
-use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, JoinType, LogicalPlan, LogicalPlanBuilder, lit};
+use datafusion::logical_expr::{Aggregate, Expr, JoinType, LogicalPlan, LogicalPlanBuilder, lit};
 
-use crate::plan::fuse;
-use crate::plan::grouping;
 use crate::plan::relation::{AsOf, Live, Relation};
-use crate::plan::rewriter::{Binding, Outcome, Rewriter, Unsupported, named, substituted, unaliased};
+use crate::plan::rewriter::{Binding, Outcome, Rewriter, Unsupported, named, substituted_partly, unaliased};
 use crate::plan::spine::{Spine, SpineKind};
+use crate::plan::{fuse, grouping, keys};
 
 pub(super) fn rewrite(rewriter: &Rewriter, aggregate: &Aggregate, binding: &Binding) -> Outcome {
     if let [Expr::GroupingSet(sets)] = aggregate.group_expr.as_slice() {
@@ -28,12 +27,7 @@ pub(super) fn rewrite(rewriter: &Rewriter, aggregate: &Aggregate, binding: &Bind
     }
     let columns = aggregate.schema.columns();
     let groups = aggregate.group_expr.len();
-    let outputs: Vec<(Column, Expr)> =
-        columns.iter().take(groups).cloned().zip(aggregate.group_expr.iter().map(|e| unaliased(e).clone())).collect();
-    let repeated = aggregate.aggr_expr.iter().zip(&columns[groups..]);
-    let repeated = repeated.filter_map(|(expr, column)| Some((column.clone(), repeats(unaliased(expr), aggregate)?)));
-    let outputs: Vec<(Column, Expr)> = outputs.into_iter().chain(repeated).collect();
-    let below = substituted(binding, &outputs).unwrap_or_default();
+    let (below, rest) = substituted_partly(binding, &keys::of_groups(aggregate));
     let input = rewriter.rewrite(&aggregate.input, &below)?;
     if let Relation::Live(live) = &input
         && rewriter.options.sweeping
@@ -41,7 +35,7 @@ pub(super) fn rewrite(rewriter: &Rewriter, aggregate: &Aggregate, binding: &Bind
         match fuse::fuse(rewriter, aggregate, live, &below)? {
             Ok(swept) => {
                 rewriter.swept();
-                return Ok(Relation::AsOf(swept));
+                return rewriter.narrow(Relation::AsOf(swept), &rest);
             }
             Err(reason) => rewriter.not_swept(reason),
         }
@@ -68,18 +62,8 @@ pub(super) fn rewrite(rewriter: &Rewriter, aggregate: &Aggregate, binding: &Bind
     }
     let name = input.observer.name.clone();
     let plan = LogicalPlan::Aggregate(Aggregate::try_new(input.plan.into(), group_exprs, aggregates)?);
-    Ok(Relation::AsOf(rewriter.finish(plan, columns, &name, input.spine)?))
-}
-
-/// The group's expression that an aggregate only repeats: `DISTINCT ON (user_id) user_id` is planned as `first_value(user_id)`.
-fn repeats(expr: &Expr, aggregate: &Aggregate) -> Option<Expr> {
-    let Expr::AggregateFunction(AggregateFunction { func, params }) = expr else { return None };
-    let [argument] = params.args.as_slice() else { return None };
-    let grouped = aggregate.group_expr.iter().any(|g| unaliased(g) == argument);
-    let data_type = argument.get_type(aggregate.input.schema()).ok()?;
-    let known = matches!(func.name(), "first_value" | "last_value" | "min" | "max") && params.filter.is_none();
-    // Equal floats may have different bits.
-    (grouped && known && !data_type.is_floating() && !data_type.is_nested()).then(|| argument.clone())
+    let grouped = rewriter.finish(plan, columns, &name, input.spine)?;
+    rewriter.narrow(Relation::AsOf(grouped), &rest)
 }
 
 /// Every timed observer with the rows it sees, at least one: where it sees none, the column that is returned is NULL.

@@ -10,7 +10,9 @@ use datafusion::arrow::datatypes::{DataType, IntervalMonthDayNano, TimeUnit};
 use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction};
-use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, cast};
+use datafusion::logical_expr::{
+    BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, binary_expr, cast,
+};
 
 use crate::plan::relation::{bind_time, mentions_time};
 use crate::source::time::ticks_until;
@@ -20,10 +22,11 @@ use crate::sql::{ROUNDING, WindowCall, is_now, window_call};
 /// unit of a coarser column.
 const MARGIN_NS: i64 = 1_000_000_000;
 
-/// Adds filters that no row within reach of a label time fails. `times`: first and last label time, nanoseconds.
-pub(super) fn prune(
+/// Adds filters that no row within reach of a label time fails. Conditions may name columns that `plan` does not have: they say
+/// nothing of it. `times`: first and last label time, nanoseconds.
+pub(super) fn prune<'a>(
     plan: LogicalPlan,
-    conditions: &[Expr],
+    conditions: impl IntoIterator<Item = &'a Expr>,
     times: (i64, i64),
     unit: TimeUnit,
 ) -> DfResult<LogicalPlan> {
@@ -32,29 +35,104 @@ pub(super) fn prune(
         Expr::Literal(crate::source::timestamp(unit, ticks, Some("UTC".into())), None)
     };
     let mut filters = Vec::new();
-    for condition in conditions.iter().flat_map(split_conjunction) {
+    for condition in conditions.into_iter().flat_map(split_conjunction) {
         let Some((row, op, bound)) = sides(condition) else { continue };
-        let of_time = match window_of(row) {
-            Some(window) => time_bound(window, op, bound, plan.schema())?,
-            None => None,
-        };
-        let (row, bound) = &of_time.unwrap_or_else(|| (row.clone(), bound.clone()));
         // Conditions on visibility use $INSTANT and are pruned by at the scan: only $NOW is bound here.
-        if !monotone(bound) {
+        if !monotone(bound) || !row.column_refs().into_iter().all(|c| plan.schema().has_column(c)) {
             continue;
         }
-        let extreme = match op {
-            Operator::Gt | Operator::GtEq => at(times.0.saturating_sub(MARGIN_NS)),
-            Operator::Lt | Operator::LtEq => at(times.1.saturating_add(MARGIN_NS)),
-            _ => continue,
+        let ops: &[Operator] = match op {
+            Operator::Eq => &[Operator::GtEq, Operator::LtEq],
+            Operator::Gt | Operator::GtEq | Operator::Lt | Operator::LtEq => &[op],
+            _ => &[],
         };
-        let fixed = bind_time(bound.clone(), &extreme, &extreme)?;
-        filters.push(Expr::BinaryExpr(BinaryExpr::new(Box::new(row.clone()), op, Box::new(fixed))));
+        for &op in ops {
+            let of_time = match window_of(row) {
+                Some(window) => time_bound(window, op, bound, plan.schema())?,
+                None => None,
+            };
+            let (row, bound) = of_time.unwrap_or_else(|| (row.clone(), bound.clone()));
+            let implied = implied(&row, op, &bound, plan.schema());
+            let margin = MARGIN_NS.saturating_add(implied.margin_ns);
+            let extreme = match implied.op {
+                Operator::Gt | Operator::GtEq => at(times.0.saturating_sub(margin)),
+                _ => at(times.1.saturating_add(margin)),
+            };
+            let fixed = bind_time(implied.bound, &extreme, &extreme)?;
+            filters.push(binary_expr(implied.row, implied.op, fixed));
+        }
     }
     match conjunction(filters) {
         Some(filter) => LogicalPlanBuilder::from(plan).filter(filter)?.build(),
         None => Ok(plan),
     }
+}
+
+/// What follows from a condition: `row op bound` where `op` is an inequality, at label times wider by the margin.
+struct Implied {
+    row: Expr,
+    op: Operator,
+    bound: Expr,
+    margin_ns: i64,
+}
+
+const DAY_NS: i64 = 86_400_000_000_000;
+
+/// An inequality that follows from the inequality `row op bound`, on a bare column where there is a way to one: that is what files
+/// are pruned by.
+///
+/// * `ts + i > b`: `ts > b - i`; days may be lost on the way where `i` has months.
+/// * `date_trunc(_, ts) >= b` and `CAST(ts AS DATE) >= b`: `ts >= b`, as neither is ever later than `ts`. (Before 1970 a cast
+///   goes forward: hence the day.)
+fn implied(row: &Expr, op: Operator, bound: &Expr, schema: &DFSchema) -> Implied {
+    let lower = matches!(op, Operator::Gt | Operator::GtEq);
+    let timestamp = |e: &Expr| e.get_type(schema).ok().filter(|t| matches!(t, DataType::Timestamp(_, Some(_))));
+    let wider = |implied: Implied, days: i64| Implied { margin_ns: implied.margin_ns + days * DAY_NS, ..implied };
+    match row {
+        Expr::ScalarFunction(f) if lower && f.func.name() == "date_trunc" => {
+            if let [Expr::Literal(_, _), ts] = f.args.as_slice() {
+                return wider(implied(ts, Operator::GtEq, bound, schema), 1);
+            }
+        }
+        Expr::Cast(to) if lower && to.field.data_type() == &DataType::Date32 => {
+            if let Some(instant) = timestamp(&to.expr) {
+                return wider(implied(&to.expr, Operator::GtEq, &cast(bound.clone(), instant), schema), 1);
+            }
+        }
+        _ => {
+            if let Some((ts, moved, months)) = moved(row, bound)
+                && timestamp(ts).is_some()
+                && timestamp(bound).is_some()
+            {
+                return wider(implied(ts, op, &moved, schema), if months { CALENDAR_DAYS } else { 0 });
+            }
+        }
+    }
+    Implied { row: row.clone(), op, bound: bound.clone(), margin_ns: 0 }
+}
+
+/// Months forward and as many months back end within so many days of where they began.
+const CALENDAR_DAYS: i64 = 10;
+
+/// `ts + i` against a bound as `ts` against the bound without `i`, and whether `i` has months.
+fn moved<'a>(row: &'a Expr, bound: &Expr) -> Option<(&'a Expr, Expr, bool)> {
+    let Expr::BinaryExpr(BinaryExpr { left, op, right }) = row else { return None };
+    let back = match op {
+        Operator::Plus => Operator::Minus,
+        Operator::Minus => Operator::Plus,
+        _ => return None,
+    };
+    let (ts, interval) = match (is_interval(left), is_interval(right)) {
+        (false, true) => (left, right),
+        (true, false) if *op == Operator::Plus => (right, left),
+        _ => return None,
+    };
+    let months = match interval.as_ref() {
+        Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(v)), _) => v.months != 0,
+        Expr::Literal(ScalarValue::IntervalDayTime(_), _) => false,
+        _ => true,
+    };
+    Some((ts, binary_expr(bound.clone(), back, interval.as_ref().clone()), months))
 }
 
 /// `row op bound`, the row's side first, where one side is of the row alone and the other of the label time alone.
@@ -105,6 +183,9 @@ fn monotone(bound: &Expr) -> bool {
             monotone(left) && is_interval(right)
         }
         Expr::ScalarFunction(f) if ROUNDING.contains(&f.func.name()) => f.args.iter().all(monotone),
+        Expr::Cast(to) => {
+            matches!(to.field.data_type(), DataType::Date32 | DataType::Timestamp(_, Some(_))) && monotone(&to.expr)
+        }
         Expr::ScalarFunction(f) if f.func.name() == "date_trunc" => {
             matches!(f.args.as_slice(), [Expr::Literal(_, _), inner] if monotone(inner))
         }
@@ -128,6 +209,10 @@ fn is_interval(expr: &Expr) -> bool {
 pub(super) fn lookback(event_time: &Column, conditions: &[Expr]) -> Option<String> {
     conditions.iter().flat_map(split_conjunction).find_map(|condition| {
         let (row, op, bound) = sides(condition)?;
+        let (row, bound) = match moved(row, bound) {
+            Some((row, bound, false)) => (row, bound),
+            _ => (row, bound.clone()),
+        };
         let (row, size) = match window_call(uncast(row)) {
             Some(window) if window.end => (window.time, window.size),
             Some(window) => (window.time, IntervalMonthDayNano::ZERO),
@@ -136,7 +221,7 @@ pub(super) fn lookback(event_time: &Column, conditions: &[Expr]) -> Option<Strin
         if !matches!(op, Operator::Gt | Operator::GtEq) || uncast(row) != &Expr::Column(event_time.clone()) {
             return None;
         }
-        let distance = distance(bound)?;
+        let distance = distance(&bound)?;
         let days = distance.days.checked_add(size.days)?;
         Some(iso(distance.months, days, distance.nanoseconds.checked_add(size.nanoseconds)?))
     })

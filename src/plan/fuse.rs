@@ -22,7 +22,7 @@ use datafusion::logical_expr::{
     Window as WindowPlan, cast, lit,
 };
 
-use crate::plan::bounds::{self, sides};
+use crate::plan::bounds::sides;
 use crate::plan::fallible::can_fail;
 use crate::plan::relation::{AsOf, Live, mentions_time};
 use crate::plan::rewriter::{Binding, Outcome, Rewriter, named, unaliased};
@@ -98,8 +98,10 @@ fn fuse_rows(
     binding: &Binding,
     keeps_empty: bool,
 ) -> Outcome<Result<AsOf, Reason>> {
-    let kind = if aggregate.group_expr.is_empty() { SpineKind::Timed } else { SpineKind::Keyed };
-    if kind == SpineKind::Keyed && binding.is_empty() {
+    let global = aggregate.group_expr.is_empty();
+    let binding = &if global { Binding::new() } else { rewriter.comparable(binding, &live.plan)? };
+    let kind = rewriter.kind_of(binding);
+    if !global && binding.is_empty() {
         return Ok(Err("it groups by what no label key is bound to".to_string()));
     }
     let observer = rewriter.fresh("s");
@@ -114,20 +116,15 @@ fn fuse_rows(
     if let Some((expr, _)) = events.iter().find(|(expr, _)| can_fail(expr, live.plan.schema())) {
         return Ok(Err(format!("`{expr}` may fail on a row that no label sees")));
     }
-    let spine = rewriter.spine(kind).plan(&rewriter.fresh("spine"), &observer, outputs)?;
-    let pruned = match rewriter.times {
-        Some(times) => {
-            bounds::prune(live.plan.clone(), &live.conditions, times, rewriter.spine(kind).observers.now_unit)?
-        }
-        None => live.plan.clone(),
-    };
+    let spine = rewriter.observers(kind, binding, &observer, outputs)?;
+    let pruned = rewriter.pruned(live.plan.clone(), &live.conditions)?;
     let events = events.into_iter().map(|(expr, name)| expr.alias(name));
     let events = LogicalPlanBuilder::from(pruned).project(events.collect::<Vec<_>>())?.build()?;
     if let Some(reason) = uncomparable(&spec, &spine, &events) {
         return Ok(Err(reason));
     }
     let schema = Arc::new(DFSchema::new_with_metadata(fields, Default::default())?);
-    rewriter.note(&live.reads, &live.conditions);
+    rewriter.note_swept(live, binding);
     let plan = Sweep::plan(spine, events, spec, schema);
     Ok(Ok(rewriter.finish(plan, aggregate.schema.columns(), &observer, kind)?))
 }
@@ -154,7 +151,7 @@ impl Parts<'_, '_> {
         let mut keys = Vec::new();
         let mut key_columns = Vec::new();
         for (expr, key) in binding {
-            let wanted = self.rewriter.spines.keyed.observers.keys[*key].data_type().clone();
+            let (wanted, column) = self.rewriter.key(*key);
             // Equal floats may have different bits.
             if wanted.is_floating() || wanted.is_nested() {
                 return Ok(Err(format!("its key `{expr}` is {wanted}")));
@@ -162,7 +159,7 @@ impl Parts<'_, '_> {
             let have = expr.get_type(self.live.plan.schema())?;
             let expr = if have == wanted { expr.clone() } else { cast(expr.clone(), wanted) };
             let spine = self.rewriter.fresh("k");
-            self.spine.push(Spine::key_column(*key).alias(&spine));
+            self.spine.push(column.alias(&spine));
             key_columns.push(spine.clone());
             keys.push(KeyPair { event: self.event(expr), spine });
         }

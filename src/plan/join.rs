@@ -15,15 +15,17 @@
 //! conditions: DataFusion's own takes no further ones.
 //!
 //! A binding goes to the side whose columns it names, and over an equality to the other. What can't go below is applied
-//! to the joined rows, which is always right: it is a filter on them.
+//! to the joined rows, which is always right: it is a filter on them. A side that gets no binding is asked for the keys of the
+//! other, where that one is bound (`derived.rs`).
 
 use datafusion::common::{Column, DFSchema, NullEquality};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction};
-use datafusion::logical_expr::{Expr, Join, JoinType, LogicalPlanBuilder, Operator, binary_expr, when};
+use datafusion::logical_expr::{Expr, Join, JoinType, LogicalPlan, LogicalPlanBuilder, Operator, binary_expr, when};
 
 use crate::plan::relation::{AsOf, Live, Relation, mentions_time};
 use crate::plan::rewriter::{Binding, Outcome, Rewriter, Unsupported, columns_of, named};
 use crate::plan::spine::SpineKind;
+use crate::plan::{derived, keys};
 
 pub(super) fn rewrite(rewriter: &Rewriter, join: &Join, binding: &Binding) -> Outcome {
     let narrowed = Join { join_type: narrowed(join, binding), ..join.clone() };
@@ -88,12 +90,22 @@ fn left_over(binding: &Binding, done: &[&Binding]) -> Binding {
 
 fn inner(rewriter: &Rewriter, join: &Join, binding: &Binding) -> Outcome {
     let columns = join.schema.columns();
+    let binding = &keys::settled(join, binding);
     let (lb, rb) = (side_binding(join, binding, Side::Left), side_binding(join, binding, Side::Right));
-    let left = rewriter.rewrite(&join.left, &lb)?;
-    let right = rewriter.rewrite(&join.right, &rb)?;
+    let (left, right) = match leading(join, &lb, &rb) {
+        Some(Side::Left) => {
+            let (left, right) = asking(rewriter, join, Side::Left, &lb)?;
+            (Relation::AsOf(left), right)
+        }
+        Some(Side::Right) => {
+            let (right, left) = asking(rewriter, join, Side::Right, &rb)?;
+            (left, Relation::AsOf(right))
+        }
+        None => (rewriter.rewrite(&join.left, &lb)?, rewriter.rewrite(&join.right, &rb)?),
+    };
     let (left, right) = match (left, right) {
         (Relation::Live(left), Relation::Live(right)) => {
-            return Ok(Relation::Live(both_live(join, left, right, columns)?));
+            return Ok(Relation::Live(both_live(rewriter, join, left, right, columns)?));
         }
         sides => sides,
     };
@@ -113,14 +125,12 @@ fn inner(rewriter: &Rewriter, join: &Join, binding: &Binding) -> Outcome {
     let joined = match (left, right) {
         (Relation::AsOf(rows), Relation::Live(found)) => {
             let on = look_up_conditions(rewriter, join, &rows, &found)?;
-            let plan = join_on(rows.plan, found.plan, JoinType::Inner, on)?;
-            rewriter.note(&found.reads, &found.conditions);
+            let plan = join_on(rows.plan, looked_up(rewriter, join, found)?, JoinType::Inner, on)?;
             rewriter.finish(plan, columns, &rows.observer.name, rows.spine)?
         }
         (Relation::Live(found), Relation::AsOf(rows)) => {
             let on = look_up_conditions(rewriter, join, &rows, &found)?;
-            let plan = join_on(found.plan, rows.plan, JoinType::Inner, on)?;
-            rewriter.note(&found.reads, &found.conditions);
+            let plan = join_on(looked_up(rewriter, join, found)?, rows.plan, JoinType::Inner, on)?;
             rewriter.finish(plan, columns, &rows.observer.name, rows.spine)?
         }
         (Relation::AsOf(left), Relation::AsOf(right)) => {
@@ -136,8 +146,41 @@ fn inner(rewriter: &Rewriter, join: &Join, binding: &Binding) -> Outcome {
     Ok(Relation::AsOf(joined))
 }
 
-fn both_live(join: &Join, left: Live, right: Live, columns: Vec<Column>) -> Outcome<Live> {
+/// The side of an inner join whose rows tell which keys the other side is asked for: one that is bound, or is a few rows at each
+/// T, while the other side is neither bound nor live.
+fn leading(join: &Join, lb: &Binding, rb: &Binding) -> Option<Side> {
+    let asked = |own: &Binding, other: &LogicalPlan| own.is_empty() && !derived::stays_live(other);
+    if !lb.is_empty() && asked(rb, &join.right) {
+        return Some(Side::Left);
+    }
+    if !rb.is_empty() && asked(lb, &join.left) {
+        return Some(Side::Right);
+    }
+    if !lb.is_empty() || !rb.is_empty() {
+        return None;
+    }
+    if derived::is_few(&join.left) && !derived::is_few(&join.right) && asked(rb, &join.right) {
+        return Some(Side::Left);
+    }
+    (derived::is_few(&join.right) && !derived::is_few(&join.left) && asked(lb, &join.left)).then_some(Side::Right)
+}
+
+/// The leading side as of its observers, and the other side for the keys that those rows ask for.
+fn asking(rewriter: &Rewriter, join: &Join, lead: Side, own: &Binding) -> Outcome<(AsOf, Relation)> {
+    let (leads, other) = match lead {
+        Side::Left => (&join.left, &join.right),
+        Side::Right => (&join.right, &join.left),
+    };
+    let rows = rewriter.as_of_below(leads, own)?;
+    let worth = rewriter.is_bound(&rows, own) || derived::is_few(leads);
+    let asked = if worth { rewriter.ask(&rows, &derived::pairs(join, lead == Side::Left))? } else { Binding::new() };
+    let other = rewriter.rewrite(other, &asked)?;
+    Ok((rows, other))
+}
+
+fn both_live(rewriter: &Rewriter, join: &Join, left: Live, right: Live, columns: Vec<Column>) -> Outcome<Live> {
     let (timed, timeless): (Vec<Expr>, Vec<Expr>) = conditions(join).into_iter().partition(mentions_time);
+    rewriter.note_product(&left, &right, &timeless);
     let plan = join_on(left.plan, right.plan, JoinType::Inner, timeless)?;
     let conditions = left.conditions.into_iter().chain(right.conditions).chain(timed).collect();
     let reads = left.reads.into_iter().chain(right.reads).collect();
@@ -147,6 +190,7 @@ fn both_live(join: &Join, left: Live, right: Live, columns: Vec<Column>) -> Outc
 /// A join in which one side keeps its rows and looks for rows of the other.
 fn looking(rewriter: &Rewriter, join: &Join, binding: &Binding, side: Side) -> Outcome {
     let columns = join.schema.columns();
+    let binding = &keys::settled(join, binding);
     let (own, other_binding) = match side {
         Side::Left => (side_binding(join, binding, Side::Left), side_binding(join, binding, Side::Right)),
         Side::Right => (side_binding(join, binding, Side::Right), side_binding(join, binding, Side::Left)),
@@ -161,12 +205,18 @@ fn looking(rewriter: &Rewriter, join: &Join, binding: &Binding, side: Side) -> O
     };
     let rows = rewriter.as_of_below(kept, &own)?;
     let keyed = rows.spine == SpineKind::Keyed;
-    let none = Binding::new();
-    let found = rewriter.rewrite(found, if keyed { &other_binding } else { &none })?;
+    let bound = rewriter.is_bound(&rows, &own);
+    let other_binding = if !bound {
+        Binding::new()
+    } else if other_binding.is_empty() && !derived::stays_live(found) {
+        rewriter.ask(&rows, &derived::pairs(join, side == Side::Left))?
+    } else {
+        other_binding
+    };
+    let found = rewriter.rewrite(found, &other_binding)?;
     let (on, found) = match found {
         Relation::Live(found) => {
-            rewriter.note(&found.reads, &found.conditions);
-            (look_up_conditions(rewriter, join, &rows, &found)?, found.plan)
+            (look_up_conditions(rewriter, join, &rows, &found)?, looked_up(rewriter, join, found)?)
         }
         Relation::AsOf(found) => {
             if !keyed && found.spine == SpineKind::Keyed {
@@ -214,6 +264,12 @@ fn full(rewriter: &Rewriter, join: &Join, binding: &Binding) -> Outcome {
     }
     let left = rewriter.as_of_below(&join.left, &lb)?;
     let right = rewriter.as_of_below(&join.right, &rb)?;
+    // A row without a match has the number of its own side's observer: both sides have to count alike.
+    let (left, right) = if left.spine == right.spine {
+        (left, right)
+    } else {
+        (rewriter.bind(Relation::AsOf(left), &lb)?, rewriter.bind(Relation::AsOf(right), &rb)?)
+    };
     let spine = left.spine;
     // Conditions are only asked of two rows that meet, which have one observer.
     let on = meeting_conditions(rewriter, join, &left, &right, &left.observer(), spine)?;
@@ -284,6 +340,13 @@ fn look_up_conditions(rewriter: &Rewriter, join: &Join, rows: &AsOf, found: &Liv
     all.map(|condition| rewriter.at(condition, rows.spine, &rows.observer())).collect()
 }
 
+/// Live rows that are looked up, without those that no label time finds: they fail a condition of their own, or of the join.
+fn looked_up(rewriter: &Rewriter, join: &Join, found: Live) -> Outcome<LogicalPlan> {
+    let own = conditions(join);
+    rewriter.note_look_up(&found, &own);
+    rewriter.pruned(found.plan, found.conditions.iter().chain(&own))
+}
+
 /// The join's conditions, and that both rows are at one observer, or at one T where one side is timed.
 fn meeting_conditions(
     rewriter: &Rewriter,
@@ -303,12 +366,7 @@ fn meeting_conditions(
     std::iter::once(Ok(together)).chain(own).collect()
 }
 
-fn join_on(
-    left: datafusion::logical_expr::LogicalPlan,
-    right: datafusion::logical_expr::LogicalPlan,
-    join_type: JoinType,
-    on: Vec<Expr>,
-) -> Outcome<datafusion::logical_expr::LogicalPlan> {
+fn join_on(left: LogicalPlan, right: LogicalPlan, join_type: JoinType, on: Vec<Expr>) -> Outcome<LogicalPlan> {
     let builder = LogicalPlanBuilder::from(left);
     Ok(match (join_type, conjunction(on.clone())) {
         (JoinType::Inner, None) => builder.cross_join(right)?.build()?,

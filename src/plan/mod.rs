@@ -18,7 +18,8 @@
 //! ```
 //!
 //! *Binding*: the view's key columns have to equal the observer's keys. Each rule hands this wish down as deep as it may;
-//! what can't be handed down is evaluated for every T once (the *timed* spine) and bound above.
+//! what can't be handed down is evaluated for every T once (the *timed* spine) and bound above. Where the keys of one side of a
+//! join come only from the other, that side asks for them (*derived* spines).
 //!
 //! The input is the view's normal form after DataFusion's own optimizer, so subqueries are joins by now and `DISTINCT` is
 //! an aggregate. One rule per operator, one file per rule. What no rule takes is refused with a reason, and the view goes
@@ -26,17 +27,21 @@
 
 mod aggregate;
 mod alias;
+mod asked;
 mod bounds;
 mod conditional;
 mod constant;
+mod derived;
 mod display;
 mod fallible;
 mod filter;
 mod fuse;
 mod grouping;
 mod join;
+mod keys;
 mod limit;
 mod projection;
+mod readings;
 mod relation;
 mod rewriter;
 mod scan;
@@ -46,6 +51,7 @@ mod unnest;
 mod window;
 
 pub use display::shown;
+pub use readings::{Bound, Explosion, Reading};
 pub use relation::{AsOf, Live, Read, Relation};
 pub use rewriter::{Lookback, RewriteOptions, Rewritten, Unsupported, normalise, rewrite_view};
 pub use spine::{Observers, Spine, SpineKind, Spines};

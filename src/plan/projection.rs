@@ -11,7 +11,7 @@ use datafusion::logical_expr::{Expr, LogicalPlanBuilder, Projection};
 
 use crate::plan::fallible::can_fail;
 use crate::plan::relation::{Live, Relation, mentions_time};
-use crate::plan::rewriter::{Binding, Outcome, Rewriter, named, substituted, unaliased};
+use crate::plan::rewriter::{Binding, Outcome, Rewriter, named, substituted_partly, unaliased};
 
 pub(super) fn rewrite(rewriter: &Rewriter, projection: &Projection, binding: &Binding) -> Outcome {
     rewrite_over(rewriter, projection, binding, |below| rewriter.rewrite(&projection.input, below))
@@ -27,9 +27,10 @@ pub(super) fn rewrite_over(
     let columns = projection.schema.columns();
     let outputs: Vec<(Column, Expr)> =
         columns.iter().cloned().zip(projection.expr.iter().map(|e| unaliased(e).clone())).collect();
-    let below = substituted(binding, &outputs).unwrap_or_default();
+    let (below, rest) = substituted_partly(binding, &outputs);
     let input = input(&below)?;
-    project(rewriter, input, &below, outputs)
+    let projected = project(rewriter, input, &below, outputs)?;
+    rewriter.narrow(projected, &rest)
 }
 
 /// Projects a relation of either world onto `outputs`: names, and expressions over its columns.

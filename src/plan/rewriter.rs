@@ -29,12 +29,14 @@ use datafusion::optimizer::{Optimizer, OptimizerRule};
 
 use crate::analysis::View;
 use crate::plan::bounds;
-use crate::plan::relation::{AsOf, Live, Read, Relation, bind_time, mentions_time};
+use crate::plan::derived::Derived;
+use crate::plan::readings::{Bound, Explosion, Reading};
+use crate::plan::relation::{AsOf, Live, Relation, bind_time, mentions_time};
 use crate::plan::spine::{Spine, SpineKind, Spines};
 use crate::plan::{
     aggregate, alias, conditional, constant, filter, join, limit, projection, scan, union, unnest, window,
 };
-use crate::source::{Log, Reading};
+use crate::source::{Log, Redelivery};
 pub(super) use crate::sql::{named, with_windows};
 
 /// Why a plan can't be rewritten.
@@ -64,6 +66,9 @@ pub struct Rewritten {
     pub sweeps: usize,
     /// For every place where rows are stabbed, why no sweep does it.
     pub stabs: Vec<String>,
+    /// Each different one once.
+    pub readings: Vec<Reading>,
+    pub explosions: Vec<Explosion>,
 }
 
 /// How far before T the view reads in a source.
@@ -80,7 +85,7 @@ pub struct Lookback {
 pub struct RewriteOptions {
     /// Whether aggregates may be swept.
     pub sweeping: bool,
-    pub reading: Reading,
+    pub redelivery: Redelivery,
 }
 
 /// One rewrite under way.
@@ -96,6 +101,9 @@ pub(super) struct Rewriter<'a> {
     /// Why the aggregate that is next to be stabbed is not swept.
     unswept: RefCell<Option<String>>,
     lookbacks: RefCell<Vec<Lookback>>,
+    readings: RefCell<Vec<Reading>>,
+    pub explosions: RefCell<Vec<Explosion>>,
+    pub derived: RefCell<Vec<Derived>>,
 }
 
 /// DataFusion's rules that would put work with `NOW()` below an operator that could do without.
@@ -139,6 +147,9 @@ pub fn rewrite_view(
         stabs: RefCell::new(Vec::new()),
         unswept: RefCell::new(None),
         lookbacks: RefCell::new(Vec::new()),
+        readings: RefCell::new(Vec::new()),
+        explosions: RefCell::new(Vec::new()),
+        derived: RefCell::new(Vec::new()),
     };
     let schema = normalised.schema();
     let column = |name: &str| -> Outcome<Expr> {
@@ -161,6 +172,8 @@ pub fn rewrite_view(
         lookbacks: rewriter.lookbacks.into_inner(),
         sweeps: rewriter.sweeps.get(),
         stabs: rewriter.stabs.into_inner(),
+        readings: rewriter.readings.into_inner(),
+        explosions: rewriter.explosions.into_inner(),
     })
 }
 
@@ -169,7 +182,7 @@ impl Rewriter<'_> {
     pub(super) fn rewrite(&self, plan: &LogicalPlan, binding: &Binding) -> Outcome {
         refuse_subqueries(plan)?;
         match plan {
-            LogicalPlan::TableScan(node) => scan::rewrite(self, node),
+            LogicalPlan::TableScan(node) => scan::rewrite(self, node, binding),
             LogicalPlan::Filter(node) => filter::rewrite(self, node, binding),
             LogicalPlan::Projection(node) => projection::rewrite(self, node, binding),
             LogicalPlan::SubqueryAlias(node) => alias::rewrite(self, node, binding),
@@ -223,10 +236,7 @@ impl Rewriter<'_> {
     pub(super) fn as_of(&self, relation: Relation, binding: &Binding) -> Outcome<AsOf> {
         match relation {
             Relation::AsOf(as_of) => Ok(as_of),
-            Relation::Live(live) => {
-                let kind = if binding.is_empty() { SpineKind::Timed } else { SpineKind::Keyed };
-                self.stab(live, kind, binding, JoinType::Inner)
-            }
+            Relation::Live(live) => self.stab(live, self.kind_of(binding), binding, JoinType::Inner),
         }
     }
 
@@ -240,12 +250,23 @@ impl Rewriter<'_> {
         self.as_of(self.rewrite(plan, binding)?, binding)
     }
 
-    /// As-of, keyed, and satisfying the binding.
+    /// As-of and satisfying the binding: keyed where it is to the labels' keys.
     pub(super) fn bind(&self, relation: Relation, binding: &Binding) -> Outcome<AsOf> {
+        if self.is_derived(binding) {
+            return self.as_of(relation, binding);
+        }
         match relation {
             Relation::Live(live) => self.stab(live, SpineKind::Keyed, binding, JoinType::Inner),
             Relation::AsOf(as_of) if as_of.spine == SpineKind::Keyed => Ok(as_of),
-            Relation::AsOf(timed) => self.key(timed, binding),
+            Relation::AsOf(timed) => self.with_keys(timed, binding),
+        }
+    }
+
+    /// What was bound to one part of a binding, bound to the rest of it too, where it is keyed by now.
+    pub(super) fn narrow(&self, relation: Relation, rest: &Binding) -> Outcome {
+        match relation {
+            Relation::AsOf(rows) if rows.spine == SpineKind::Keyed => Ok(Relation::AsOf(self.restrict(rows, rest)?)),
+            other => Ok(other),
         }
     }
 
@@ -262,7 +283,7 @@ impl Rewriter<'_> {
     }
 
     /// Rows at every T become rows of the observers whose keys they have.
-    fn key(&self, timed: AsOf, binding: &Binding) -> Outcome<AsOf> {
+    fn with_keys(&self, timed: AsOf, binding: &Binding) -> Outcome<AsOf> {
         let number = timed.observer();
         self.join_keys(timed, binding, |spine, observer| spine.time_number_of(observer).eq(number))
     }
@@ -280,10 +301,10 @@ impl Rewriter<'_> {
     /// Takes a live relation to observers: a join with the spine in which conditions see each observer's time.
     /// `JoinType::Left` keeps observers without any row.
     pub(super) fn stab(&self, live: Live, kind: SpineKind, binding: &Binding, join: JoinType) -> Outcome<AsOf> {
-        self.note(&live.reads, &live.conditions);
+        let binding = &self.comparable(binding, &live.plan)?;
+        self.note_stab(&live, binding);
         let reason = self.unswept.take().unwrap_or_else(|| "an operator needs the rows themselves".to_string());
         self.stabs.borrow_mut().push(reason);
-        let spine = self.spine(kind);
         let observer = self.fresh("s");
         let (mut outputs, mut on) = self.key_conditions(binding, &live.plan)?;
         // What depends on the label time alone is computed once per observer, not once per pair.
@@ -295,17 +316,26 @@ impl Rewriter<'_> {
         for (expr, name) in computed {
             outputs.push(self.at(expr, kind, &own)?.alias(name));
         }
-        let left = spine.plan(&self.fresh("spine"), &observer, outputs)?;
-        let pruned = match self.times {
-            Some(times) => bounds::prune(live.plan, &live.conditions, times, spine.observers.now_unit)?,
-            None => live.plan,
-        };
+        let left = self.observers(kind, binding, &observer, outputs)?;
+        let pruned = self.pruned(live.plan, &live.conditions)?;
         let joined = if on.is_empty() && join == JoinType::Inner {
             LogicalPlanBuilder::from(left).cross_join(pruned)?.build()?
         } else {
             LogicalPlanBuilder::from(left).join_on(pruned, join, on)?.build()?
         };
         self.finish(joined, live.columns, &observer, kind)
+    }
+
+    /// Rows without those that fail one of the conditions at every label time.
+    pub(super) fn pruned<'a>(
+        &self,
+        plan: LogicalPlan,
+        conditions: impl IntoIterator<Item = &'a Expr>,
+    ) -> Outcome<LogicalPlan> {
+        Ok(match self.times {
+            Some(times) => bounds::prune(plan, conditions, times, self.spines.timed.observers.now_unit)?,
+            None => plan,
+        })
     }
 
     /// Keeps the operator's own columns and the observer.
@@ -329,10 +359,10 @@ impl Rewriter<'_> {
         let mut on = Vec::new();
         for (expr, key) in binding {
             let name = self.fresh("k");
-            let wanted = self.spines.keyed.observers.keys[*key].data_type().clone();
+            let (wanted, column) = self.key(*key);
             let have = expr.get_type(rows.schema())?;
             let expr = if have == wanted { expr.clone() } else { cast(expr.clone(), wanted) };
-            outputs.push(Spine::key_column(*key).alias(&name));
+            outputs.push(column.alias(&name));
             on.push(Expr::Column(Column::new_unqualified(name)).eq(expr));
         }
         Ok((outputs, on))
@@ -359,14 +389,19 @@ impl Rewriter<'_> {
         Ok(hoisted.data()?)
     }
 
-    /// Remembers how far back the conditions let these sources be read.
-    pub(super) fn note(&self, reads: &[Read], conditions: &[Expr]) {
+    /// Remembers how these sources are read, and how far back.
+    pub(super) fn note(&self, live: &Live, bound: &Bound) {
         let mut lookbacks = self.lookbacks.borrow_mut();
-        for read in reads {
-            let duration = read.event_time.as_ref().and_then(|time| bounds::lookback(time, conditions));
+        let mut readings = self.readings.borrow_mut();
+        for read in &live.reads {
+            let duration = read.event_time.as_ref().and_then(|time| bounds::lookback(time, &live.conditions));
             let lookback = Lookback { source: read.source, duration };
+            let reading = Reading { source: read.source, bound: bound.clone(), lookback: lookback.duration.clone() };
             if !lookbacks.contains(&lookback) {
                 lookbacks.push(lookback);
+            }
+            if !readings.contains(&reading) {
+                readings.push(reading);
             }
         }
     }
@@ -418,6 +453,18 @@ pub(super) fn substituted(binding: &Binding, outputs: &[(Column, Expr)]) -> Opti
             about_rows.then_some((replaced, *key))
         })
         .collect()
+}
+
+/// The part of the binding that can be said of an operator's input, and the rest of it as it was.
+pub(super) fn substituted_partly(binding: &Binding, outputs: &[(Column, Expr)]) -> (Binding, Binding) {
+    let (mut below, mut rest) = (Binding::new(), Binding::new());
+    for wish in binding {
+        match substituted(&vec![wish.clone()], outputs) {
+            Some(one) => below.extend(one),
+            None => rest.push(wish.clone()),
+        }
+    }
+    (below, rest)
 }
 
 /// The columns that an expression names.

@@ -8,11 +8,12 @@ use datafusion::common::{Column, TableReference};
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, TableScan, lit};
 
 use crate::analysis::marked_source;
+use crate::plan::asked;
 use crate::plan::relation::{Live, Read, Relation, instant_placeholder};
-use crate::plan::rewriter::{Outcome, Rewriter, Unsupported};
+use crate::plan::rewriter::{Binding, Outcome, Rewriter, Unsupported};
 use crate::source::{FROM, UNTIL};
 
-pub(super) fn rewrite(rewriter: &Rewriter, scan: &TableScan) -> Outcome {
+pub(super) fn rewrite(rewriter: &Rewriter, scan: &TableScan, binding: &Binding) -> Outcome {
     let source = marked_source(scan)
         .ok_or_else(|| Unsupported::Operator(format!("`{}` is no declared source", scan.table_name)))?;
     if !scan.filters.is_empty() {
@@ -29,7 +30,7 @@ pub(super) fn rewrite(rewriter: &Rewriter, scan: &TableScan) -> Outcome {
         wanted.push(time);
     }
     let name: &TableReference = &scan.table_name;
-    let plan = log.live(name, &wanted, rewriter.times.map(|t| t.1), rewriter.options.reading)?;
+    let plan = log.live(name, &wanted, rewriter.times.map(|t| t.1), rewriter.options.redelivery)?;
     let (from, until) = (rewriter.fresh("from"), rewriter.fresh("until"));
     let mut kept: Vec<Expr> = columns.iter().cloned().map(Expr::Column).collect();
     kept.push(Expr::Column(Column::new_unqualified(FROM)).alias(&from));
@@ -45,7 +46,8 @@ pub(super) fn rewrite(rewriter: &Rewriter, scan: &TableScan) -> Outcome {
         // No row that no label can see goes any further.
         plan = plan.filter(Expr::Column(Column::new_unqualified(FROM)).lt_eq(lit(latest)))?;
     }
-    let plan = plan.project(kept)?.build()?;
+    let plan = asked::only_asked(rewriter, plan.build()?, binding)?;
+    let plan = LogicalPlanBuilder::from(plan).project(kept)?.build()?;
     let event_time = asked.then(|| Column::new(Some(name.clone()), log.config.time.clone()));
     let reads = vec![Read { source, event_time }];
     Ok(Relation::Live(Live { plan, columns, conditions, reads }))

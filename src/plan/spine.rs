@@ -79,7 +79,7 @@ impl Spine {
         let mut fields = vec![Field::new(OBSERVER, DataType::Int64, false)];
         let mut columns = vec![numbers];
         for (i, key) in observers.keys.iter().enumerate() {
-            fields.push(Field::new(key_name(i), key.data_type().clone(), false));
+            fields.push(Field::new(Self::key_name(i), key.data_type().clone(), false));
             columns.push(Arc::clone(key));
         }
         let schema = Arc::new(Schema::new(fields));
@@ -105,7 +105,12 @@ impl Spine {
 
     /// Key number `index` inside [`Spine::plan`].
     pub fn key_column(index: usize) -> Expr {
-        col(key_name(index))
+        col(Self::key_name(index))
+    }
+
+    /// The name of [`Spine::key_column`].
+    pub fn key_name(index: usize) -> String {
+        format!("key{index}")
     }
 
     /// The observer's own column inside [`Spine::plan`].
@@ -135,10 +140,6 @@ impl Spine {
         let signature = Signature::any(1, Volatility::Immutable);
         ScalarUDF::from(OfObserver { answer, observers: Arc::clone(&self.observers), signature }).call(vec![observer])
     }
-}
-
-fn key_name(index: usize) -> String {
-    format!("key{index}")
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

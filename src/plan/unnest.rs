@@ -8,17 +8,17 @@ use crate::plan::rewriter::{Binding, Outcome, Rewriter, columns_of};
 
 pub(super) fn rewrite(rewriter: &Rewriter, unnest: &Unnest, binding: &Binding) -> Outcome {
     let columns = unnest.schema.columns();
-    let untouched = |expr| {
+    let untouched = |expr: &Expr| {
         let known = |c| unnest.input.schema().has_column(&c) && !unnest.exec_columns.contains(&c);
         columns_of(expr).into_iter().all(known)
     };
     // The key of an item is known below only where it is no item itself.
-    let below: Binding = if binding.iter().all(|(expr, _)| untouched(expr)) { binding.clone() } else { Binding::new() };
+    let (below, rest): (Binding, Binding) = binding.iter().cloned().partition(|(expr, _)| untouched(expr));
     let items = |plan: LogicalPlan| -> Outcome<LogicalPlan> {
         let builder = LogicalPlanBuilder::from(plan);
         Ok(builder.unnest_columns_with_options(unnest.exec_columns.clone(), unnest.options.clone())?.build()?)
     };
-    Ok(match rewriter.rewrite(&unnest.input, &below)? {
+    let unnested = match rewriter.rewrite(&unnest.input, &below)? {
         Relation::Live(mut live) => {
             if live.conditions.iter().flat_map(columns_of).any(|c| unnest.exec_columns.contains(&c)) {
                 // The conditions are about the list, not about its items: they keep a copy of it.
@@ -35,5 +35,6 @@ pub(super) fn rewrite(rewriter: &Rewriter, unnest: &Unnest, binding: &Binding) -
             rows.columns = columns;
             Relation::AsOf(rows)
         }
-    })
+    };
+    rewriter.narrow(unnested, &rest)
 }

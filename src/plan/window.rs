@@ -13,7 +13,8 @@
 //!
 //! Where only the rows numbered 1 are wanted, and the rows below are live, a sweep finds them (see [`super::fuse`]).
 //!
-//! A binding goes below only where every window is partitioned by the bound columns: else rows of other keys count.
+//! A key goes below only where every window is partitioned by its columns: else rows of other keys count. The other keys are
+//! compared above.
 
 use datafusion::common::Column;
 use datafusion::logical_expr::expr::{NullTreatment, WindowFunction};
@@ -64,13 +65,13 @@ fn rewrite_rows(rewriter: &Rewriter, window: &Window, binding: &Binding, first_o
         let columns = columns_of(expr);
         calls.iter().all(|c| columns.iter().all(|column| c.params.partition_by.contains(&Expr::Column(column.clone()))))
     };
-    let below: Binding = if binding.iter().all(|(expr, _)| partitioned(expr)) { binding.clone() } else { Vec::new() };
+    let (below, rest): (Binding, Binding) = binding.iter().cloned().partition(|(expr, _)| partitioned(expr));
     let input = rewriter.rewrite(&window.input, &below)?;
     if let (Relation::Live(live), [call], true) = (&input, calls.as_slice(), first_only) {
         match fuse::fuse_first(rewriter, window, call, live, &below)? {
             Ok(rows) => {
                 rewriter.swept();
-                return Ok(Relation::AsOf(rows));
+                return rewriter.narrow(Relation::AsOf(rows), &rest);
             }
             Err(reason) => rewriter.not_swept(reason),
         }
@@ -115,7 +116,8 @@ fn rewrite_rows(rewriter: &Rewriter, window: &Window, binding: &Binding, first_o
         input.plan = LogicalPlanBuilder::from(input.plan).project(outputs)?.build()?;
     }
     let name = input.observer.name.clone();
-    Ok(Relation::AsOf(rewriter.finish(input.plan, columns, &name, input.spine)?))
+    let windowed = rewriter.finish(input.plan, columns, &name, input.spine)?;
+    rewriter.narrow(Relation::AsOf(windowed), &rest)
 }
 
 fn call(expr: &Expr) -> Outcome<WindowFunction> {

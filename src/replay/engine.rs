@@ -13,11 +13,11 @@ use crate::diagnostics;
 use crate::error::{Error, Result};
 use crate::finding::Finding;
 use crate::monitor::Monitor;
-use crate::plan::{Lookback, RewriteOptions, Rewritten, Spines, normalise, rewrite_view};
+use crate::plan::{Explosion, Lookback, Reading, RewriteOptions, Rewritten, Spines, normalise, rewrite_view};
 use crate::replay::observers::LabelObservers;
 use crate::replay::values::ViewValues;
 use crate::replay::{reference, set};
-use crate::source::{Labels, Log, Reading, TiedCopies};
+use crate::source::{Labels, Log, Redelivery, TiedCopies};
 
 /// The engines, and `Auto`: the fastest that takes the view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -46,6 +46,9 @@ pub struct EngineChoice {
     pub engine: Engine,
     pub reason: String,
     pub lookbacks: Vec<Lookback>,
+    /// Of the rewrite engine's plan.
+    pub readings: Vec<Reading>,
+    pub explosions: Vec<Explosion>,
     /// The plan of the rewrite engine; not optimised.
     pub plan: Option<LogicalPlan>,
 }
@@ -86,7 +89,7 @@ pub fn choose(
     times: Option<(i64, i64)>,
     session: &SessionContext,
     requested: Engine,
-    reading: Reading,
+    redelivery: Redelivery,
 ) -> Result<EngineChoice> {
     let refused = |reason: &str| {
         Error::input(
@@ -99,12 +102,15 @@ pub fn choose(
         engine: Engine::Reference,
         reason,
         lookbacks,
+        readings: Vec::new(),
+        explosions: Vec::new(),
         plan: None,
     };
     let rewritten: Result<Rewritten, String> =
         normalise(&view.plan, &session.state()).map_err(|e| e.strip_backtrace()).and_then(|plan| {
             let own = matches!(requested, Engine::Auto | Engine::Sweep);
-            let options = RewriteOptions { sweeping: own, reading: if own { reading } else { Reading::Full } };
+            let options =
+                RewriteOptions { sweeping: own, redelivery: if own { redelivery } else { Redelivery::ByAllColumns } };
             rewrite_view(view, &plan, logs, spines, times, options).map_err(|e| e.to_string())
         });
     match (rewritten, requested) {
@@ -117,6 +123,8 @@ pub fn choose(
             engine: Engine::Sweep,
             reason: "every aggregate over a source is swept".to_string(),
             lookbacks: done.lookbacks,
+            readings: done.readings,
+            explosions: done.explosions,
             plan: Some(done.plan),
         }),
         (Ok(done), _) => Ok(EngineChoice {
@@ -126,6 +134,8 @@ pub fn choose(
                 _ => format!("every operator has a rewrite; no sweep: {}", unswept(&done)),
             },
             lookbacks: done.lookbacks,
+            readings: done.readings,
+            explosions: done.explosions,
             plan: Some(done.plan),
         }),
     }
@@ -161,14 +171,14 @@ pub async fn replay(
         let failed = |e| Error::engine(format!("replay view `{}`", view.name), e);
         let observers = LabelObservers::new(labels, &view.keys, unit).map_err(failed)?;
         let spines = &observers.spines;
-        let mut choice = choose(view, logs, spines, times, session, options.engine, Reading::Lean)?;
+        let mut choice = choose(view, logs, spines, times, session, options.engine, Redelivery::ByTime)?;
         let mut done = match &choice.plan {
             Some(plan) => Some(set::run(view, plan.clone(), &observers, labels, session, monitor).await),
             None => None,
         };
         monitor.end();
         if matches!(&done, Some(Err(Error::Engine { source, .. })) if TiedCopies::is(source)) {
-            choice = choose(view, logs, spines, times, session, options.engine, Reading::Full)?;
+            choice = choose(view, logs, spines, times, session, options.engine, Redelivery::ByAllColumns)?;
             if let Some(plan) = &choice.plan {
                 done = Some(set::run(view, plan.clone(), &observers, labels, session, monitor).await);
             }

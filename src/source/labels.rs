@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::finding::Finding;
 use crate::source::functions::orderable;
+use crate::source::log::WIDEST_OFFSET_NS;
 use crate::source::schema::plain_type;
 use crate::source::table::{ParquetTable, column};
 use crate::source::time::{instants_ns, plain_instants};
@@ -94,6 +95,15 @@ impl LabelTable {
             DataType::Timestamp(unit, _) => DataType::Timestamp(unit, Some("UTC".into())),
             other => other,
         }
+    }
+
+    /// The first and the last label time, nanoseconds, by the footers; wider where local times are in a zone.
+    pub fn time_range(&self) -> Option<(i64, i64)> {
+        let (first, last) = self.table.time_range(&self.time)?;
+        let schema = self.schema();
+        let naive = matches!(schema.field_with_name(&self.time).ok()?.data_type(), DataType::Timestamp(_, None));
+        let margin = if naive && self.timezone != Tz::UTC { WIDEST_OFFSET_NS } else { 0 };
+        Some((first.saturating_sub(margin), last.saturating_add(margin)))
     }
 
     /// Reads and sorts all label rows.

@@ -44,15 +44,15 @@ pub const UNTIL: &str = "__backcast_until";
 /// The name of a source's raw table inside its own plan.
 const RAW: &str = "__raw";
 /// A local time is off its UTC reading by less than this.
-const WIDEST_OFFSET_NS: i64 = 36 * 3_600_000_000_000;
+pub(super) const WIDEST_OFFSET_NS: i64 = 36 * 3_600_000_000_000;
 
 /// How redelivered rows are told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reading {
+pub enum Redelivery {
     /// By ids and times alone, without a sort; fails with [`super::TiedCopies`] where that does not decide.
-    Lean,
+    ByTime,
     /// By all columns of the source, sorted.
-    Full,
+    ByAllColumns,
 }
 
 /// One source, opened: its files listed, its columns checked.
@@ -138,7 +138,7 @@ impl Log {
         name: &TableReference,
         columns: &[usize],
         latest_ns: Option<i64>,
-        reading: Reading,
+        redelivery: Redelivery,
     ) -> DfResult<LogicalPlan> {
         let hidden: &[&str] = if self.has_until() { &[FROM, UNTIL] } else { &[FROM] };
         let picked = columns.iter().map(|&i| {
@@ -146,8 +146,8 @@ impl Log {
             Expr::Column(Column::new_unqualified(field)).alias_qualified(Some(name.clone()), field)
         });
         let hidden = hidden.iter().map(|h| Expr::Column(Column::new_unqualified(*h)));
-        let counted = match reading {
-            Reading::Lean if self.can_pass() => self.first_arrivals(columns, latest_ns)?,
+        let counted = match redelivery {
+            Redelivery::ByTime if self.can_pass() => self.first_arrivals(columns, latest_ns)?,
             _ => self.counted(columns, latest_ns)?,
         };
         counted.project(picked.chain(hidden).collect::<Vec<_>>())?.build()

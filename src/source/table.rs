@@ -163,9 +163,15 @@ impl TableProvider for ParquetTable {
             let schema = DFSchema::try_from(self.schema.as_ref().clone())?;
             source = source.with_predicate(state.create_physical_expr(filter, &schema)?);
         }
-        let files: Vec<PartitionedFile> = (0..self.files.files.len()).map(|i| self.partitioned_file(i)).collect();
+        let kept = self.groups_kept(filters)?;
+        let kept: Vec<usize> = (0..kept.len()).filter(|&i| kept[i].contains(&true)).collect();
+        // A scan has at least one file; its row groups are skipped when it is opened.
+        let kept = if kept.is_empty() { vec![0] } else { kept };
+        let files: Vec<PartitionedFile> = kept.iter().map(|&i| self.partitioned_file(i)).collect();
         let groups = FileGroup::new(files).split_files(state.config().target_partitions());
-        let rows = usize::try_from(self.rows()).map_or(Precision::Absent, Precision::Exact);
+        let rows = usize::try_from(kept.iter().map(|&i| self.footers.rows[i]).sum::<u64>());
+        let rows = rows.map_or(Precision::Absent, Precision::Exact);
+        let rows = if kept.len() == self.files.files.len() { rows } else { rows.to_inexact() };
         let bytes = usize::try_from(self.bytes()).map_or(Precision::Absent, Precision::Inexact);
         let mut statistics = Statistics::new_unknown(&self.schema);
         statistics.num_rows = rows;

@@ -59,6 +59,9 @@ pub(super) const SHAPES: &[(&str, Shape)] = &[
     ("correlated tests", |g| g.correlated_tests()),
     ("lateral", |g| g.lateral()),
     ("correlated below an aggregate", |g| g.correlated_below()),
+    ("keys from the other side", |g| g.sideways()),
+    ("keys from a chain of joins", |g| g.sideways_twice()),
+    ("keys partly bound", |g| g.partly_bound()),
 ];
 
 impl<'a> Grammar<'a> {
@@ -429,6 +432,103 @@ FROM profiles p{filter}"
             "SELECT user_id, count(tag) AS {a}, sum(tag) AS {b}
 FROM (SELECT s.user_id, unnest(s.tags) AS tag FROM clicks s{filter}) AS items GROUP BY user_id"
         )
+    }
+
+    /// A row for each user, with keys of something else: `user_id`, `a`, `b`.
+    fn lead(&mut self) -> String {
+        let filter = self.filter("s", &EVENTS);
+        match self.rng.below(4) {
+            0 => format!(
+                "SELECT s.user_id, last_value(s.kind ORDER BY s.ts) AS a, max(s.shop) AS b FROM events s{filter} GROUP BY s.user_id"
+            ),
+            1 => format!(
+                "SELECT DISTINCT ON (s.user_id) s.user_id, s.kind AS a, s.shop AS b FROM events s{filter} ORDER BY s.user_id, s.ts DESC"
+            ),
+            2 => format!(
+                "SELECT user_id, kind AS a, shop AS b FROM (SELECT s.*, row_number() OVER (PARTITION BY s.user_id ORDER BY s.ts) AS r
+  FROM events s{filter}) WHERE r = 1"
+            ),
+            _ => "SELECT p.user_id, CASE WHEN p.tier = 'free' THEN 'buy' ELSE 'view' END AS a, 's' AS b FROM profiles p".to_string(),
+        }
+    }
+
+    /// Something about kinds of events, over all users: `g`, `x`.
+    fn rate(&mut self) -> String {
+        let (filter, aggregate) = (self.filter("s", &EVENTS), self.aggregate("s", &EVENTS));
+        match self.rng.below(5) {
+            0 => format!(
+                "SELECT g, max(c) AS x FROM (SELECT s.kind AS g, s.user_id, count(*) AS c FROM events s{filter}
+  GROUP BY s.kind, s.user_id) AS counts GROUP BY g"
+            ),
+            1 => format!("SELECT DISTINCT ON (s.kind) s.kind AS g, s.qty AS x FROM events s{filter} ORDER BY s.kind, s.ts DESC"),
+            2 => format!(
+                "SELECT g, sum(n) AS x FROM (SELECT s.kind AS g, s.qty AS n FROM events s{filter}
+  UNION ALL SELECT CASE WHEN c.page = 'home' THEN 'buy' ELSE 'view' END AS g, c.dwell AS n FROM clicks c) AS u GROUP BY g"
+            ),
+            3 => format!(
+                "SELECT s.kind AS g, count(c.page) AS x FROM events s LEFT JOIN clicks c ON c.user_id = s.user_id{filter} GROUP BY s.kind"
+            ),
+            _ => format!("SELECT s.kind AS g, {aggregate} AS x FROM events s{filter} GROUP BY s.kind"),
+        }
+    }
+
+    fn sideways(&mut self) -> String {
+        let (lead, rate) = (self.lead(), self.rate());
+        let (x, y) = (self.column(), self.column());
+        let timed = match self.rng.below(3) {
+            0 => " AND NOW() > TIMESTAMP '2025-03-10T00:00:00Z'",
+            _ => "",
+        };
+        match self.rng.below(6) {
+            0 => {
+                format!("SELECT l.user_id, l.a AS {x}, m.x AS {y} FROM ({lead}) l JOIN ({rate}) m ON m.g = l.a{timed}")
+            }
+            1 => {
+                format!("SELECT l.user_id, l.a AS {x}, m.x AS {y} FROM ({rate}) m JOIN ({lead}) l ON l.a = m.g{timed}")
+            }
+            2 => format!(
+                "SELECT l.user_id, l.a AS {x}, m.x AS {y} FROM ({lead}) l LEFT JOIN ({rate}) m ON m.g = l.a{timed}"
+            ),
+            3 => format!(
+                "SELECT l.user_id, l.a AS {x}, m.x AS {y} FROM ({rate}) m RIGHT JOIN ({lead}) l ON l.a = m.g{timed}"
+            ),
+            4 => format!(
+                "SELECT l.user_id, l.a AS {x}, l.b AS {y} FROM ({lead}) l WHERE l.a IN (SELECT m.g FROM ({rate}) m WHERE m.x IS NOT NULL)"
+            ),
+            _ => format!(
+                "SELECT l.user_id, l.a AS {x}, l.b AS {y} FROM ({lead}) l WHERE NOT EXISTS (SELECT 1 FROM ({rate}) m WHERE m.g = l.a)"
+            ),
+        }
+    }
+
+    fn sideways_twice(&mut self) -> String {
+        let (lead, rate) = (self.lead(), self.rate());
+        let (x, y, z) = (self.column(), self.column(), self.column());
+        let (kind, other) = (self.rng.pick(&["JOIN", "LEFT JOIN"]), self.rng.pick(&["JOIN", "LEFT JOIN"]));
+        let near = self.rng.pick(&["t.shop = l.b", "t.shop = l.b AND t.kind = l.a", "t.kind = m.g"]);
+        let aggregate = self.aggregate("s", &EVENTS);
+        format!(
+            "SELECT l.user_id, l.a AS {x}, m.x AS {y}, sum(t.n) AS {z} FROM ({lead}) l {kind} ({rate}) m ON m.g = l.a
+{other} (SELECT s.shop, s.kind, count(*) AS n, {aggregate} AS unused FROM events s GROUP BY s.shop, s.kind) t ON {near}
+GROUP BY l.user_id, l.a, m.x"
+        )
+    }
+
+    /// Of two keys one is a column of the groups, the other is not.
+    fn partly_bound(&mut self) -> String {
+        let (filter, x) = (self.filter("s", &EVENTS), self.column());
+        match self.rng.below(4) {
+            0 => format!("SELECT s.user_id, max(s.shop) AS shop, count(*) AS {x} FROM events s{filter} GROUP BY s.user_id"),
+            1 => format!("SELECT s.user_id, 'n' AS shop, count(*) AS {x} FROM events s{filter} GROUP BY s.user_id"),
+            2 => format!(
+                "SELECT user_id, shop, max(c) AS {x} FROM (SELECT s.user_id, s.shop, count(*) OVER (PARTITION BY s.user_id) AS c
+  FROM events s{filter}) GROUP BY user_id, shop"
+            ),
+            _ => format!(
+                "SELECT coalesce(c.user_id, s.user_id) AS user_id, s.shop, count(*) AS {x}
+FROM events s LEFT JOIN clicks c ON c.user_id = s.user_id{filter} GROUP BY coalesce(c.user_id, s.user_id), s.shop"
+            ),
+        }
     }
 
     /// A view on views before it, each with one row for a user, and on helpers without keys.

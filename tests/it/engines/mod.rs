@@ -3,6 +3,7 @@
 //! `BACKCAST_FUZZ_SEEDS=100..400 cargo test --test it engines` runs other seeds than the usual ones. A failure prints the seed,
 //! the config, the SQL and the first cell that differs.
 
+mod cheap;
 mod grammar;
 mod grammar_correlated;
 mod operators;

@@ -1,0 +1,215 @@
+//! Entities that no label asks about are skipped at the scan: a live source keeps the rows whose key columns hold keys of
+//! some observer.
+//!
+//! ```text
+//! TableScan: events    =>    Filter: is_asked_for(user_id) AND user_id >= 17 AND user_id <= 9481
+//!                              live: events
+//! ```
+//!
+//! The filter stands above redelivery and versions: rows with one id may have different keys, and which of them counts must not
+//! depend on which keys are asked for. The optimizer moves it below where the key is part of the id. The range is what files and
+//! row groups are pruned by. Only bare columns of the key's own type are filtered: nothing is computed here that could fail.
+
+use std::collections::HashSet;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
+use datafusion::arrow::compute::{SortOptions, cast, sort_to_indices};
+use datafusion::arrow::datatypes::{DataType, Int64Type};
+use datafusion::arrow::row::{RowConverter, SortField};
+use datafusion::common::ScalarValue;
+use datafusion::error::Result as DfResult;
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
+    Signature, Volatility, lit,
+};
+
+use crate::plan::rewriter::{Binding, Outcome, Rewriter};
+
+/// The rows of a source that some observer may ask for.
+pub(super) fn only_asked(rewriter: &Rewriter, plan: LogicalPlan, binding: &Binding) -> Outcome<LogicalPlan> {
+    if rewriter.is_derived(binding) {
+        return Ok(plan);
+    }
+    let mut columns = Vec::new();
+    let mut keys = Vec::new();
+    for (expr, key) in binding {
+        let values = &rewriter.spines.keyed.observers.keys[*key];
+        let exact = !values.data_type().is_floating() && !values.data_type().is_nested();
+        if exact && matches!(expr, Expr::Column(_)) && expr.get_type(plan.schema())? == *values.data_type() {
+            columns.push(expr.clone());
+            keys.push(Arc::clone(values));
+        }
+    }
+    if keys.is_empty() {
+        return Ok(plan);
+    }
+    let mut builder = LogicalPlanBuilder::from(plan);
+    for (column, values) in columns.iter().zip(&keys) {
+        if let Some((least, most)) = range(values)? {
+            builder = builder.filter(column.clone().gt_eq(lit(least)).and(column.clone().lt_eq(lit(most))))?;
+        }
+    }
+    let asked = Arc::new(Asked::new(&keys)?);
+    let call = ScalarUDF::from(IsAskedFor { asked, signature: Signature::variadic_any(Volatility::Immutable) });
+    Ok(builder.filter(call.call(columns))?.build()?)
+}
+
+/// The least and the most of values without NULL, where there is one.
+fn range(values: &ArrayRef) -> DfResult<Option<(ScalarValue, ScalarValue)>> {
+    if values.is_empty() {
+        return Ok(None);
+    }
+    let end = |descending| -> DfResult<ScalarValue> {
+        let options = SortOptions { descending, nulls_first: false };
+        let first = sort_to_indices(values, Some(options), Some(1))?;
+        ScalarValue::try_from_array(values, first.value(0) as usize)
+    };
+    Ok(Some((end(false)?, end(true)?)))
+}
+
+/// Bits that a dense set of integers may take up for each of its members.
+const BITS_PER_KEY: usize = 256;
+
+/// Keys that observers have.
+#[derive(Debug)]
+enum Asked {
+    /// One integer key whose values are near to each other: a bit for each, from `first` on.
+    Dense {
+        first: i64,
+        bits: Vec<u64>,
+    },
+    Integers(HashSet<i64>),
+    Rows(HashSet<Box<[u8]>>),
+}
+
+impl Asked {
+    fn new(keys: &[ArrayRef]) -> DfResult<Self> {
+        let [one] = keys else { return Self::rows(keys) };
+        if !fits_i64(one.data_type()) {
+            return Self::rows(keys);
+        }
+        let values = cast(one, &DataType::Int64)?;
+        let all: HashSet<i64> = values.as_primitive::<Int64Type>().values().iter().copied().collect();
+        let (Some(&first), Some(&last)) = (all.iter().min(), all.iter().max()) else { return Ok(Self::Integers(all)) };
+        let span = last.checked_sub(first).and_then(|s| usize::try_from(s).ok());
+        match span {
+            Some(span) if span / BITS_PER_KEY <= all.len() => {
+                let mut bits = vec![0; span / 64 + 1];
+                for value in all {
+                    let at = usize::try_from(value - first).unwrap_or_default();
+                    bits[at / 64] |= 1 << (at % 64);
+                }
+                Ok(Self::Dense { first, bits })
+            }
+            _ => Ok(Self::Integers(all)),
+        }
+    }
+
+    fn rows(keys: &[ArrayRef]) -> DfResult<Self> {
+        let rows = converter(keys)?.convert_columns(keys)?;
+        Ok(Self::Rows(rows.iter().map(|r| r.data().into()).collect()))
+    }
+
+    /// For each row, whether it is one of these; false where a column is NULL.
+    fn holds(&self, columns: &[ArrayRef]) -> DfResult<BooleanArray> {
+        let integers = || cast(&columns[0], &DataType::Int64);
+        Ok(match self {
+            Self::Dense { first, bits } => {
+                let has = |v: i64| {
+                    let at = v.checked_sub(*first).and_then(|at| usize::try_from(at).ok());
+                    at.and_then(|at| Some(bits.get(at / 64)? >> (at % 64) & 1 == 1)).unwrap_or(false)
+                };
+                integers()?.as_primitive::<Int64Type>().iter().map(|v| Some(v.is_some_and(has))).collect()
+            }
+            Self::Integers(all) => {
+                let has = |v| all.contains(&v);
+                integers()?.as_primitive::<Int64Type>().iter().map(|v| Some(v.is_some_and(has))).collect()
+            }
+            Self::Rows(all) => {
+                let rows = converter(columns)?.convert_columns(columns)?;
+                rows.iter().map(|r| Some(all.contains(r.data()))).collect()
+            }
+        })
+    }
+}
+
+fn fits_i64(data_type: &DataType) -> bool {
+    data_type.is_integer() && *data_type != DataType::UInt64
+}
+
+fn converter(columns: &[ArrayRef]) -> DfResult<RowConverter> {
+    Ok(RowConverter::new(columns.iter().map(|c| SortField::new(c.data_type().clone())).collect())?)
+}
+
+/// Whether key columns hold the keys of some observer.
+#[derive(Debug)]
+struct IsAskedFor {
+    asked: Arc<Asked>,
+    signature: Signature,
+}
+
+impl PartialEq for IsAskedFor {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.asked, &other.asked)
+    }
+}
+
+impl Eq for IsAskedFor {}
+
+impl Hash for IsAskedFor {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Arc::as_ptr(&self.asked).hash(state);
+    }
+}
+
+impl ScalarUDFImpl for IsAskedFor {
+    fn name(&self) -> &str {
+        "is_asked_for"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _args: &[DataType]) -> DfResult<DataType> {
+        Ok(DataType::Boolean)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> DfResult<ColumnarValue> {
+        let columns = args.args.iter().map(|a| a.to_array(args.number_rows)).collect::<DfResult<Vec<_>>>()?;
+        Ok(ColumnarValue::Array(Arc::new(self.asked.holds(&columns)?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafusion::arrow::array::{Int64Array, StringArray};
+
+    fn ints(values: &[Option<i64>]) -> ArrayRef {
+        Arc::new(Int64Array::from(values.to_vec()))
+    }
+
+    fn held(keys: &[ArrayRef], columns: &[ArrayRef]) -> Vec<bool> {
+        Asked::new(keys).unwrap().holds(columns).unwrap().iter().map(Option::unwrap).collect()
+    }
+
+    #[test]
+    fn near_and_far_integers_are_found_and_null_is_not() {
+        let asked = [Some(3), Some(-70), None, Some(4), Some(i64::MIN), Some(i64::MAX)];
+        assert_eq!(held(&[ints(&[Some(-70), Some(3)])], &[ints(&asked)]), [true, true, false, false, false, false]);
+        let far = [Some(i64::MIN), Some(3)];
+        assert_eq!(held(&[ints(&far)], &[ints(&asked)]), [true, false, false, false, true, false]);
+        assert_eq!(held(&[ints(&[])], &[ints(&asked)]), [false; 6]);
+    }
+
+    #[test]
+    fn keys_of_two_columns_are_found_together() {
+        let text = |values: &[Option<&str>]| -> ArrayRef { Arc::new(StringArray::from(values.to_vec())) };
+        let keys = [ints(&[Some(1), Some(2)]), text(&[Some("a"), Some("b")])];
+        let columns = [ints(&[Some(1), Some(1), Some(2), None]), text(&[Some("a"), Some("b"), Some("b"), Some("a")])];
+        assert_eq!(held(&keys, &columns), [true, false, true, false]);
+    }
+}
