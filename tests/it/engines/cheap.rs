@@ -344,7 +344,16 @@ fn row_groups_and_pages_are_pruned_by_the_labels_keys_and_times() {
             let observers = LabelObservers::new(labels, &view.keys, labels.now_unit()).unwrap();
             let times = Some((labels.times.value(0), labels.times.value(1)));
             let logs = &opened.project.inputs.logs;
-            let choice = choose(view, logs, &observers.spines, times, &opened.session, Engine::Auto).unwrap();
+            let choice = choose(
+                view,
+                logs,
+                &observers.spines,
+                times,
+                &opened.session,
+                Engine::Auto,
+                backcast::source::Redelivery::ByTime,
+            )
+            .unwrap();
             let state = opened.session.state();
             let plan = state.create_physical_plan(&choice.plan.unwrap()).await.unwrap();
             collect(Arc::clone(&plan), state.task_ctx()).await.unwrap();
