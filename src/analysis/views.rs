@@ -524,8 +524,8 @@ fn features(
         if matches!(data_type, DataType::Interval(_)) {
             findings.push(
                 Finding::error(format!("feature `{name}.{}` is an interval, which Parquet can't hold", field.name()))
-                    .code("B158")
-                    .at(view.statement.text.start())
+                    .code(diagnostics::B158)
+                    .at(place_of(&view.statement, field.name()))
                     .help("give its seconds: `EXTRACT(EPOCH FROM ...)`"),
             );
             continue;

@@ -7,6 +7,7 @@
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::sql::sqlparser::tokenizer::{Span, Token, TokenWithSpan};
 
+use crate::diagnostics;
 use crate::finding::{Finding, nearest};
 use crate::sql::parse::{SqlText, is_word};
 
@@ -70,7 +71,7 @@ impl Declared {
                         column.written,
                         field.data_type()
                     ))
-                    .code("B153")
+                    .code(diagnostics::B153)
                     .at(text.place(column.type_span))
                     .help(
                         "a value of another type can compute otherwise: declare what is there, and cast in the query",
@@ -85,7 +86,7 @@ impl Declared {
         let name = &column.name;
         let finding =
             Finding::error(format!("`{name}` is declared for `{}`, but its Parquet has no such column", self.name))
-                .code("B152")
+                .code(diagnostics::B152)
                 .at(text.place(column.name_span));
         match nearest(name, schema.fields().iter().map(|f| f.name().as_str())) {
             Some(near) if near.eq_ignore_ascii_case(name) => {

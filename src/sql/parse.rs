@@ -118,7 +118,7 @@ pub fn parse(mut text: SqlText, volatile: &dyn Fn(&str) -> bool) -> Result<State
         statements.push((start, parser.parse_statement().map_err(|e| syntax(e.to_string()))?));
         let next = parser.peek_token();
         if next.token != Token::EOF && next.token != Token::SemiColon {
-            return Err(syntax(format!("Expected: end of statement, found: {} at {}", next.token, next.span.start)));
+            return Err(syntax(format!("Expected: end of statement, found: {}{}", next.token, next.span.start)));
         }
     }
     let one = "a view's file holds one `SELECT`, or one `CREATE MATERIALIZED VIEW ... AS SELECT`";

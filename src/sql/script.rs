@@ -12,6 +12,7 @@
 
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
+use crate::diagnostics;
 use crate::finding::Finding;
 use crate::sql::declared::{Declared, declaration};
 use crate::sql::parse::{SqlText, is_word};
@@ -94,7 +95,7 @@ fn kind(text: &SqlText, statement: &[TokenWithSpan]) -> Kind {
     let any = |i: usize, words: &[&str]| words.iter().any(|w| word(i, w));
     let holds = |w: &str| statement.iter().any(|t| is_word(&t.token, w));
     let refused = |message: &str, help: &str| {
-        Kind::Refused(Finding::error(message).code("B150").at(text.place(statement[0].span)).help(help))
+        Kind::Refused(Finding::error(message).code(diagnostics::B150).at(text.place(statement[0].span)).help(help))
     };
     let elsewhere = "keep it in a file of its own: a view's file says what the feature is";
     if any(0, &["comment", "grant", "revoke", "begin", "commit", "start", "end", "flush", "analyze", "reset", "wait"]) {
@@ -187,7 +188,7 @@ fn setting(text: &SqlText, statement: &[TokenWithSpan]) -> Kind {
         None => Kind::Skipped,
         Some((_, allowed)) => Kind::Refused(
             Finding::error(format!("`{name}` is `{}` in every replay, not `{value}`", allowed[0]))
-                .code("B151")
+                .code(diagnostics::B151)
                 .at(text.place(statement[0].span))
                 .help(match *name == *"timezone" {
                     true => "remove the setting, and write the zone where it counts: `ts AT TIME ZONE 'Europe/Berlin'`",

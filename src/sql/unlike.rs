@@ -3,6 +3,7 @@
 use datafusion::sql::sqlparser::ast::{self, Spanned};
 use datafusion::sql::sqlparser::tokenizer::Span;
 
+use crate::diagnostics;
 use crate::sql::postgres::{pattern, takes_pattern, written_pattern};
 use crate::sql::refuse::last_part;
 
@@ -94,15 +95,15 @@ pub(super) fn unlike(expr: &ast::Expr) -> Option<Unlike> {
     match expr {
         ast::Expr::BinaryOp { op: ast::BinaryOperator::BitwiseXor, left, .. } => {
             let message = "`^` is a power in PostgreSQL, and combines bits in DataFusion".to_string();
-            found("B156", left.span(), message, "write `power(x, y)`")
+            found(diagnostics::B156, left.span(), message, "write `power(x, y)`")
         }
         ast::Expr::SimilarTo { expr, .. } => {
             let message = "`SIMILAR TO` is read as a regular expression by DataFusion".to_string();
-            found("B156", expr.span(), message, "write `LIKE`, or a regular expression: `x ~ '^(a|b).*$'`")
+            found(diagnostics::B156, expr.span(), message, "write `LIKE`, or a regular expression: `x ~ '^(a|b).*$'`")
         }
         ast::Expr::Cast { expr, data_type: ast::DataType::JSON, .. } => {
             let message = "`json` keeps the text as it was given, which can't be replayed".to_string();
-            found("B154", expr.span(), message, "write `::jsonb`")
+            found(diagnostics::B154, expr.span(), message, "write `::jsonb`")
         }
         ast::Expr::Extract { field, .. } => {
             let part = field.to_string().to_lowercase();
@@ -111,7 +112,7 @@ pub(super) fn unlike(expr: &ast::Expr) -> Option<Unlike> {
                 return None;
             }
             let help = "write it with `year`, `month`, `day`, `dow`, `doy`, `hour` or `epoch`";
-            found("B157", expr.span(), format!("`EXTRACT({field} ...)` can't be replayed"), help)
+            found(diagnostics::B157, expr.span(), format!("`EXTRACT({field} ...)` can't be replayed"), help)
         }
         ast::Expr::Identifier(ident) if ident.quote_style.is_none() => {
             let name = ident.value.to_lowercase();
@@ -127,7 +128,7 @@ pub(super) fn unlike(expr: &ast::Expr) -> Option<Unlike> {
                 return of_the_session(&name, span);
             }
             if let Some((_, help)) = UNKNOWN.iter().find(|(unknown, _)| *unknown == name) {
-                return found("B157", span, format!("the function `{name}` can't be replayed"), help);
+                return found(diagnostics::B157, span, format!("the function `{name}` can't be replayed"), help);
             }
             if takes_pattern(&name)
                 && let Some(written) = written_pattern(call)
@@ -137,7 +138,7 @@ pub(super) fn unlike(expr: &ast::Expr) -> Option<Unlike> {
                 let message = format!("the pattern `{written}` of `{name}` can't be replayed");
                 let help =
                     "write it with YYYY, MM, DD, HH24, MI, SS, MS, US, IYYY, IW, ID and DDD, or as in C: `%Y-%m-%d`";
-                return found("B156", span, message, help);
+                return found(diagnostics::B156, span, message, help);
             }
             None
         }
@@ -147,7 +148,7 @@ pub(super) fn unlike(expr: &ast::Expr) -> Option<Unlike> {
 
 fn of_the_session(name: &str, span: Span) -> Option<Unlike> {
     Some(Unlike {
-        code: "B159",
+        code: diagnostics::B159,
         span,
         message: format!("`{name}` tells of the session that asks, not of the events"),
         help: "write the value into the SQL, or leave it out",

@@ -35,6 +35,7 @@ use datafusion::logical_expr::{
     Operator, cast,
 };
 
+use crate::diagnostics;
 use crate::finding::Finding;
 use crate::sql::dialect::clauses::{Clauses, Refused, marked};
 use crate::sql::mentions_now;
@@ -83,7 +84,7 @@ struct Refusal {
 
 fn shape(message: &str) -> Refusal {
     Refusal {
-        code: "B146",
+        code: diagnostics::B146,
         message: message.to_string(),
         help: "write `a ASOF JOIN b ON a.k = b.k AND a.t >= b.t`, and other conditions into the sides: `(SELECT … WHERE …) AS b`",
     }
@@ -242,7 +243,7 @@ fn moved_below(filter: &Filter) -> Option<(usize, Refusal)> {
             let message = "a condition outside an inner ASOF join names its right side alone".to_string();
             let help = "RisingWave applies it before the nearest row is chosen: write it into ON, or into the right side. \
                         To drop rows after the choice, use `ASOF LEFT JOIN`";
-            (number, Refusal { code: "B147", message, help })
+            (number, Refusal { code: diagnostics::B147, message, help })
         })
     })
 }

@@ -16,6 +16,7 @@ use datafusion::sql::sqlparser::ast::{self, Spanned, TableFactor, TableWithJoins
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Span, Token, TokenWithSpan, Word};
 
+use crate::diagnostics;
 use crate::finding::Finding;
 use crate::sql::parse::{SqlText, is_keyword, is_word};
 
@@ -73,7 +74,7 @@ pub(in crate::sql) fn take(text: &SqlText, tokens: &mut Vec<TokenWithSpan>) -> R
             let end = i + if on_close { 4 } else { 2 };
             let last = tokens[end..].iter().all(|t| t.token == Token::SemiColon);
             if depth > 0 || !last {
-                let finding = Finding::error("`EMIT` belongs at the end of the statement").code("B143");
+                let finding = Finding::error("`EMIT` belongs at the end of the statement").code(diagnostics::B143);
                 return Err(finding.at(text.place(tokens[i].span)).help(
                     "make the query that emits a view of its own, with the clause after it, and read that view",
                 ));
@@ -95,12 +96,12 @@ pub(in crate::sql) fn take(text: &SqlText, tokens: &mut Vec<TokenWithSpan>) -> R
             let word = Word { value: value.clone(), quote_style: None, keyword: Keyword::GLOBAL };
             tokens[i].token = Token::Word(word);
         } else if word(0, "asof") && [Keyword::RIGHT, Keyword::FULL].iter().any(|k| keyword(1, *k)) {
-            return refused("an ASOF join that keeps the rows of its right side", ASOF_HELP, "B148");
+            return refused("an ASOF join that keeps the rows of its right side", ASOF_HELP, diagnostics::B148);
         } else if word(0, "match_condition") && at(1) == Some(&Token::LParen) {
             let help = format!("its condition belongs into ON: {ASOF_HELP}");
-            return refused("`MATCH_CONDITION`", &help, "B148");
+            return refused("`MATCH_CONDITION`", &help, diagnostics::B148);
         } else if word(0, "global") && joins(1) {
-            return refused("`GLOBAL JOIN`", "remove the word `GLOBAL`", "B148");
+            return refused("`GLOBAL JOIN`", "remove the word `GLOBAL`", diagnostics::B148);
         }
     }
     if let Some(cut) = cut {
@@ -146,7 +147,7 @@ impl Marks<'_> {
                 }
                 _ => {
                     let at = self.clauses.asof.get(number).and_then(|span| self.text.place(*span));
-                    let finding = Finding::error("an ASOF join has no condition in ON").code("B146");
+                    let finding = Finding::error("an ASOF join has no condition in ON").code(diagnostics::B146);
                     self.findings.push(finding.at(at).help(ASOF_HELP));
                 }
             }

@@ -30,6 +30,7 @@ use datafusion::logical_expr::{
 };
 
 use crate::config::{FutureEvents, SourceKind, Tie};
+use crate::diagnostics;
 use crate::finding::Finding;
 use crate::source::Log;
 use crate::source::time::unit_ns;
@@ -80,7 +81,7 @@ const SHAPE: &str = "group one log's events by `window_start` or `window_end`: `
                      or drop the clause and write `WHERE window_end <= NOW()`, which lets late events in";
 
 fn unclear(message: &'static str) -> Why {
-    Why::Refused("B144", message, SHAPE)
+    Why::Refused(diagnostics::B144, message, SHAPE)
 }
 
 struct Closing<'a, 'f> {
@@ -142,7 +143,7 @@ fn closed(aggregate: Aggregate, closing: &Closing) -> Result<LogicalPlan, Why> {
 fn timed() -> Why {
     let help = "a closed window does not change any more: write the condition on `NOW()` over window_start or window_end, into HAVING, \
                 or into a view that reads this one";
-    Why::Refused("B145", "stands over rows that change with `NOW()`", help)
+    Why::Refused(diagnostics::B145, "stands over rows that change with `NOW()`", help)
 }
 
 /// The end of the window that a key is of.

@@ -21,6 +21,7 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
+use crate::diagnostics;
 use crate::finding::Finding;
 use crate::sql::dialect::interval::{length_ns, value_of};
 use crate::sql::parse::SqlText;
@@ -101,7 +102,7 @@ impl Windows {
         };
         let refused = |at: &dyn Spanned, message: String, help: &str| {
             let span = if at.span().start.line == 0 { name.span() } else { at.span() };
-            Box::new(Finding::error(message).code("B140").at(text.place(span)).help(help))
+            Box::new(Finding::error(message).code(diagnostics::B140).at(text.place(span)).help(help))
         };
         let sizes = if hopping { 2 } else { 1 };
         let (table, time, rest) = match args {
@@ -129,10 +130,11 @@ impl Windows {
                 let message = "a window of months has no fixed length";
                 let help = "group by `date_trunc('month', t)`, or write the length in days: RisingWave takes a month for 30 days";
                 return Err(Box::new(
-                    Finding::error(message).code("B141").at(text.place(place_of(arg, name))).help(help),
+                    Finding::error(message).code(diagnostics::B141).at(text.place(place_of(arg, name))).help(help),
                 ));
             };
             if lengths.len() < sizes && length <= 0 {
+                let help = "no window holds an event then: write a length above zero, such as `INTERVAL '1 hour'`";
                 return Err(refused(*arg, format!("a size of `{name}` is not positive"), help));
             }
             lengths.push((value, length));
@@ -142,7 +144,7 @@ impl Windows {
             let message = format!("the window size of `{name}` is no multiple of its hop size");
             let help = "RisingWave refuses it too: `HOP(table, time_column, hop_size, window_size)`, the hop first";
             return Err(Box::new(
-                Finding::error(message).code("B142").at(text.place(place_of(rest[0], name))).help(help),
+                Finding::error(message).code(diagnostics::B142).at(text.place(place_of(rest[0], name))).help(help),
             ));
         }
         let hops = size.1 / hop.1;

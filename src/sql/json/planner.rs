@@ -9,6 +9,7 @@ use datafusion::logical_expr::{Expr, ExprSchemable, cast};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::functions::{Function, function_of, is_text, marked};
+use crate::diagnostics;
 use crate::sql::refusal::Refusal;
 
 #[derive(Debug)]
@@ -43,7 +44,7 @@ fn refuse_operator(op: &BinaryOperator, left: &Expr, schema: &DFSchema) -> DfRes
         && is_text(&left.get_type(schema)?)
     {
         let help = "take the parts that count with `->>`, and compare these";
-        return Err(Refusal::in_expr(left, "B154", format!("`{op}` of jsonb can't be replayed"), help));
+        return Err(Refusal::in_expr(left, diagnostics::B154, format!("`{op}` of jsonb can't be replayed"), help));
     }
     Ok(())
 }
@@ -57,13 +58,13 @@ fn json(expr: Expr, schema: &DFSchema) -> DfResult<Expr> {
     if !is_text(field.data_type()) && *field.data_type() != DataType::Null {
         let message = format!("`->`, `->>` and `?` take JSON text, not {}", field.data_type());
         let help = "a field of a struct is `(column).field` or `column['field']`, an item of an array `column[1]`";
-        return Err(Refusal::in_expr(&expr, "B154", message, help));
+        return Err(Refusal::in_expr(&expr, diagnostics::B154, message, help));
     }
     let bare = matches!(&expr, Expr::Column(_))
         || matches!(&expr, Expr::Alias(alias) if matches!(alias.expr.as_ref(), Expr::Column(_)));
     if !bare {
         let help = "write `->` for all steps but the last, or cast the text: `(...)::jsonb`";
-        return Err(Refusal::in_expr(&expr, "B154", "the left side of `->` is text, not jsonb", help));
+        return Err(Refusal::in_expr(&expr, diagnostics::B154, "the left side of `->` is text, not jsonb", help));
     }
     Ok(call(Function::Canonical, vec![expr]))
 }
@@ -90,7 +91,8 @@ fn step(left: Expr, key: Expr, function: Function, schema: &DFSchema) -> DfResul
         }
         _ => {
             let message = format!("the right side of `->` is {key_type}: a key is text, an index an integer");
-            Err(Refusal::in_expr(&key, "B154", message, "write a key such as `'name'`, or an index such as `0`"))
+            let help = "write a key such as `'name'`, or an index such as `0`";
+            Err(Refusal::in_expr(placed(&key, &base), diagnostics::B154, message, help))
         }
     }
 }
@@ -111,7 +113,7 @@ fn path(left: Expr, path: &Expr, function: Function, schema: &DFSchema) -> DfRes
     };
     let steps: Vec<String> = steps.ok_or_else(|| {
         let help = "write steps such as `'{items,0,price}'` or `ARRAY['items', '0', 'price']`, or `->` for each";
-        Refusal::in_expr(path, "B154", "the path of `#>` can't be read", help)
+        Refusal::in_expr(placed(path, &base), diagnostics::B154, "the path of `#>` can't be read", help)
     })?;
     let steps = steps.into_iter().map(|s| Expr::Literal(ScalarValue::Utf8(Some(s)), None)).collect();
     Ok(get(base, steps, function))
@@ -130,6 +132,11 @@ fn get(base: Expr, steps: Vec<Expr>, function: Function) -> Expr {
         }
         _ => call(function, std::iter::once(base).chain(steps).collect()),
     }
+}
+
+/// The right side, or the left where the right is a literal: the plan knows no place of these.
+fn placed<'e>(right: &'e Expr, left: &'e Expr) -> &'e Expr {
+    if right.column_refs().is_empty() { left } else { right }
 }
 
 fn literal_text(expr: &Expr) -> Option<String> {

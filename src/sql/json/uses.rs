@@ -9,6 +9,7 @@ use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Distinct, Expr, ExprSchemable, LogicalPlan};
 
 use super::functions::{function_of, marked};
+use crate::diagnostics;
 use crate::sql::refusal::Refusal;
 
 /// Refuses any other use.
@@ -56,7 +57,7 @@ fn no_columns(schema: &DFSchema, what: &str) -> DfResult<()> {
 
 fn refusal(expr: &Expr, what: &str) -> DataFusionError {
     let help = "take the part that counts as text with `->>`, and cast it: `(x ->> 'a')::int`; the whole is `x::text`";
-    Refusal::in_expr(expr, "B155", format!("{what}, which can't be replayed"), help)
+    Refusal::in_expr(expr, diagnostics::B155, format!("{what}, which can't be replayed"), help)
 }
 
 /// Checks an expression that stands where `jsonb` may stand, or where it may not.
