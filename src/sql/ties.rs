@@ -56,7 +56,8 @@ fn sorted_input(plan: LogicalPlan) -> DfResult<LogicalPlan> {
     match plan {
         LogicalPlan::Sort(mut sort) => {
             if !sort.input.schema().fields().is_empty() {
-                sort.expr.push(whole_row(sort.input.schema()).sort(true, true));
+                let row = whole_row(sort.input.schema()).sort(true, true);
+                sort.expr = order_of(sort.expr, row);
             }
             Ok(LogicalPlan::Sort(sort))
         }
@@ -85,16 +86,21 @@ fn has_sort(plan: &LogicalPlan) -> bool {
     }
 }
 
-fn settle_distinct_on(on: DistinctOn) -> DfResult<LogicalPlan> {
-    let given = on.sort_expr.unwrap_or_else(|| on.on_expr.iter().map(|e| e.clone().sort(true, true)).collect());
-    let mut order: Vec<SortExpr> = Vec::new();
-    // A key that is repeated decides nothing, and DataFusion 55 panics on it.
-    for key in given {
+/// The order with this last key, each key once: the plan of a view that is read is settled already, and DataFusion 55 panics on
+/// a key that is repeated, or makes columns of one name.
+fn order_of(given: Vec<SortExpr>, last: SortExpr) -> Vec<SortExpr> {
+    let mut order: Vec<SortExpr> = Vec::with_capacity(given.len() + 1);
+    for key in given.into_iter().chain([last]) {
         if !order.iter().any(|k| k.expr == key.expr) {
             order.push(key);
         }
     }
-    order.push(whole_row(on.input.schema()).sort(true, true));
+    order
+}
+
+fn settle_distinct_on(on: DistinctOn) -> DfResult<LogicalPlan> {
+    let given = on.sort_expr.unwrap_or_else(|| on.on_expr.iter().map(|e| e.clone().sort(true, true)).collect());
+    let order = order_of(given, whole_row(on.input.schema()).sort(true, true));
     Ok(LogicalPlan::Distinct(Distinct::On(DistinctOn { sort_expr: Some(order), ..on })))
 }
 
@@ -150,7 +156,7 @@ fn settled_call(call: &WindowFunction, row: &Expr) -> Option<WindowFunction> {
         _ => return None,
     };
     let mut call = call.clone();
-    call.params.order_by.push(row.clone().sort(ascending, ascending));
+    call.params.order_by = order_of(call.params.order_by, row.clone().sort(ascending, ascending));
     Some(call)
 }
 
@@ -189,7 +195,7 @@ fn settled_aggregate(call: &AggregateFunction, row: &Expr) -> Option<AggregateFu
         _ => return None,
     };
     let mut call = call.clone();
-    call.params.order_by.push(key);
+    call.params.order_by = order_of(call.params.order_by, key);
     Some(call)
 }
 
