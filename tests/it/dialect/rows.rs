@@ -126,9 +126,9 @@ pub(super) const GROUPS: &[Group] = &[
             ("`sign`", "sign(-x)", Mapped("-1.0", "`signum`")),
             ("quoted identifiers", "\"kind\"", Taken("view")),
             ("`^`", "x ^ 2", Refused("B156")),
-            ("`BETWEEN SYMMETRIC`", "x BETWEEN SYMMETRIC 9 AND 1", Refused("")),
+            ("`BETWEEN SYMMETRIC`", "x BETWEEN SYMMETRIC 9 AND 1", Refused("B101")),
             ("`width_bucket`", "width_bucket(x, 0, 10, 5)", Refused("B157")),
-            ("`random()`", "random()", Refused("")),
+            ("`random()`", "random()", Refused("B113")),
             ("`version()`, `current_user`, `pg_typeof`", "pg_typeof(x)", Refused("B159")),
         ],
     },
@@ -166,7 +166,7 @@ pub(super) const GROUPS: &[Group] = &[
             ("`cardinality`, `array_length`", "agg cardinality(array_agg(x))", Taken("3")),
             ("`array_to_string`, `string_to_array`", "array_to_string(string_to_array('a,b', ','), '-')", Taken("a-b")),
             ("`unnest` in `SELECT`", "unnest(ARRAY[9])", Taken("9")),
-            ("`unnest` in `FROM`", "SELECT user_id, u AS v FROM events, unnest(ARRAY[9]) AS u", Refused("")),
+            ("`unnest` in `FROM`", "SELECT user_id, u AS v FROM events, unnest(ARRAY[9]) AS u", Refused("B116")),
         ],
     },
     Group {
@@ -232,7 +232,7 @@ pub(super) const GROUPS: &[Group] = &[
                 Taken("2"),
             ),
             (
-                "`LATERAL` by equality",
+                "`LATERAL` of an aggregate",
                 "SELECT e.user_id, l.v FROM (SELECT DISTINCT user_id FROM events) AS e CROSS JOIN LATERAL
                  (SELECT max(x) AS v FROM events f WHERE f.user_id = e.user_id) AS l",
                 Taken("7"),
@@ -269,27 +269,97 @@ pub(super) const GROUPS: &[Group] = &[
                 Taken("1"),
             ),
             ("qualified names", "SELECT user_id, count(*) AS v FROM lake.public.events GROUP BY user_id", Taken("3")),
-            ("`EXISTS` in `SELECT`", "EXISTS (SELECT 1 FROM events f WHERE f.x = 7)", Refused("")),
+            (
+                "`TUMBLE`",
+                "SELECT user_id, count(*) AS v FROM TUMBLE(events, ts, INTERVAL '1 hour')
+                 WHERE window_end <= NOW() AND window_end > NOW() - INTERVAL '2 hours' GROUP BY user_id",
+                Mapped("2", "windows as columns"),
+            ),
+            (
+                "`HOP`",
+                "SELECT user_id, count(*) AS v FROM HOP(events, ts, INTERVAL '1 hour', INTERVAL '2 hours')
+                 WHERE window_end = NOW() GROUP BY user_id",
+                Mapped("2", "a row for each window"),
+            ),
+            (
+                "`EMIT ON WINDOW CLOSE`",
+                "SELECT user_id, count(*) AS v FROM TUMBLE(events, ts, INTERVAL '1 hour') WHERE window_end = NOW()
+                 GROUP BY user_id, window_end EMIT ON WINDOW CLOSE",
+                Mapped("1", "what had arrived by the window's end, once it is over"),
+            ),
+            (
+                "`ASOF JOIN`",
+                "SELECT a.user_id, b.x AS v FROM events a ASOF JOIN events b ON a.user_id = b.user_id AND a.ts > b.ts
+                 WHERE a.x = 2",
+                Mapped("7", "a join with `lead`"),
+            ),
+            (
+                "`ASOF LEFT JOIN`",
+                "SELECT a.user_id, b.x AS v FROM events a ASOF LEFT JOIN events b ON a.user_id = b.user_id AND a.ts >= b.ts
+                 WHERE a.x = 2",
+                Mapped("2", "a join with `lead`"),
+            ),
+            (
+                "`GROUPING SETS`, `ROLLUP`, `CUBE`",
+                "SELECT user_id, count(*) AS v FROM events GROUP BY GROUPING SETS ((user_id), (user_id, kind))
+                 HAVING GROUPING(kind) = 1",
+                Taken("3"),
+            ),
+            (
+                "correlated subqueries",
+                "x - (SELECT count(*) FROM events f WHERE f.user_id = events.user_id AND f.ts > events.ts)",
+                Mapped("3", "joins"),
+            ),
+            (
+                "`LATERAL`",
+                "SELECT e.user_id, l.v FROM (SELECT user_id, min(ts) AS t FROM events GROUP BY user_id) AS e CROSS JOIN
+                 LATERAL (SELECT f.x AS v FROM events f WHERE f.user_id = e.user_id AND f.ts > e.t ORDER BY f.ts LIMIT 1) AS l",
+                Mapped("7", "joins"),
+            ),
+            (
+                "`FULL JOIN`, `NOW()` in its condition",
+                "SELECT coalesce(a.user_id, b.user_id) AS user_id, b.n AS v FROM (SELECT DISTINCT user_id FROM events) AS a
+                 FULL JOIN (SELECT user_id, count(*) AS n FROM events GROUP BY user_id) AS b
+                 ON a.user_id = b.user_id AND NOW() > TIMESTAMP '2025-01-01T00:00:00Z'",
+                Taken("3"),
+            ),
+            (
+                "`VALUES` with `NOW()`",
+                "SELECT t.user_id, t.c AS v FROM (VALUES (1, NOW())) AS t (user_id, c)",
+                Taken("2025-03-10T12:00:00Z"),
+            ),
+            (
+                "`FULL JOIN … USING`",
+                "SELECT user_id, 1 AS v FROM events a FULL JOIN events b USING (user_id)",
+                Refused("B160"),
+            ),
+            (
+                "`ROLLUP` in a correlated subquery",
+                "SELECT user_id, (SELECT count(*) FROM events f WHERE f.x > e.x GROUP BY ROLLUP (f.kind) LIMIT 1) AS v
+                 FROM events e",
+                Refused("B167"),
+            ),
+            ("`EXISTS` in `SELECT`", "EXISTS (SELECT 1 FROM events f WHERE f.x = 7)", Taken("true")),
             (
                 "recursive CTEs",
                 "WITH RECURSIVE r AS (SELECT 1 AS user_id) SELECT user_id, 1 AS v FROM r",
-                Refused(""),
+                Refused("B106"),
             ),
             (
                 "table functions",
                 "SELECT user_id, g AS v FROM events, generate_series(1, 3) AS g",
-                Refused(""),
+                Refused("B110"),
             ),
-            ("`TABLESAMPLE`", "SELECT user_id, x AS v FROM events TABLESAMPLE SYSTEM (10)", Refused("")),
+            ("`TABLESAMPLE`", "SELECT user_id, x AS v FROM events TABLESAMPLE SYSTEM (10)", Refused("B112")),
             (
                 "`FOR SYSTEM_TIME AS OF`",
                 "SELECT e.user_id, 1 AS v FROM events e JOIN events FOR SYSTEM_TIME AS OF PROCTIME() f ON e.x = f.x",
-                Refused(""),
+                Refused("B105"),
             ),
-            ("`EXCEPT ALL`", "SELECT user_id, x AS v FROM events EXCEPT ALL SELECT user_id, 1 FROM events", Refused("")),
-            ("`SELECT INTO`", "SELECT user_id, x AS v INTO t FROM events", Refused("")),
-            ("`FOR UPDATE`", "SELECT user_id, x AS v FROM events FOR UPDATE", Refused("")),
-            ("parameters", "SELECT user_id, x AS v FROM events WHERE x > $1", Refused("")),
+            ("`EXCEPT ALL`", "SELECT user_id, x AS v FROM events EXCEPT ALL SELECT user_id, 1 FROM events", Refused("B107")),
+            ("`SELECT INTO`", "SELECT user_id, x AS v INTO t FROM events", Refused("B109")),
+            ("`FOR UPDATE`", "SELECT user_id, x AS v FROM events FOR UPDATE", Refused("B108")),
+            ("parameters", "SELECT user_id, x AS v FROM events WHERE x > $1", Refused("B114")),
         ],
     },
     Group {
@@ -317,7 +387,7 @@ pub(super) const GROUPS: &[Group] = &[
             ("a declared type that is another", "CREATE TABLE events (x text); SELECT 1 AS v FROM events", Refused("B153")),
             ("`SET` of what changes meaning", "SET timezone = 'Asia/Tokyo'; SELECT 1 AS v FROM events", Refused("B151")),
             ("writes, `ALTER`, `CREATE FUNCTION`", "SELECT 1 AS v FROM events; DELETE FROM events", Refused("B150")),
-            ("more than one query", "SELECT 1 AS v FROM events; SELECT 2 AS v FROM events", Refused("")),
+            ("more than one query", "SELECT 1 AS v FROM events; SELECT 2 AS v FROM events", Refused("B103")),
         ],
     },
 ];
