@@ -4,6 +4,6 @@ pub(crate) mod project;
 pub(crate) mod rng;
 pub(crate) mod table;
 
-pub(crate) use project::{Project, Ran, backcast_in, first_difference, run};
+pub(crate) use project::{Project, Ran, backcast_in, dataset_of, first_difference, run};
 pub(crate) use rng::Rng;
 pub(crate) use table::{read_parquet, rows_at, shown, table, with_column, write_parquet};

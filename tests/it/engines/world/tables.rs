@@ -1,11 +1,4 @@
-//! A random world: logs with ties, late arrivals, redelivery, NULLs and future events; a changelog; label rows on the edges.
-//!
-//! | table | columns |
-//! | --- | --- |
-//! | `events` | `event_id`, `user_id`, `shop`, `ts`, `seen`, `kind`, `amount` (f64), `qty` (i64), `price` (decimal), `flag` |
-//! | `clicks` | `user_id`, `ts`, `page`, `dwell` (i32), `tags` (list); no id, `ts` often naive local time |
-//! | `profiles` | `user_id`, `updated`, `loaded`, `op`, `tier`, `score` (f64); a changelog |
-//! | labels | `user_id`, `shop`, `at`, `y` |
+//! The tables of a world: random rows, with all that makes replays hard in them.
 
 use std::sync::Arc;
 
@@ -15,7 +8,7 @@ use datafusion::arrow::array::{
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 
-use crate::support::{Project, Rng};
+use crate::support::{Rng, rows_at, with_column};
 
 const SECOND: i64 = 1_000_000_000;
 const MINUTE: i64 = 60 * SECOND;
@@ -31,17 +24,38 @@ const DAYS: [(i64, &str); 5] = [
     (1_735_689_600, "Asia/Kathmandu"),   // 2025-01-01, UTC+05:45
 ];
 
-/// What the tables of a world are made of.
-pub(super) struct World {
-    pub project: Project,
-}
-
-struct Times {
+pub(super) struct Times {
     base: i64,
     zone: &'static str,
+    /// Whether other databases have to hold the same values.
+    portable: bool,
 }
 
 impl Times {
+    pub(super) fn new(rng: &mut Rng, portable: bool) -> Self {
+        let (midnight, zone) = rng.choose(&DAYS);
+        let hour = rng.choose(&[0, 0, 9 * HOUR, 15 * HOUR + 17 * MINUTE]);
+        Self { base: midnight * SECOND + hour, zone, portable }
+    }
+
+    fn unit(&self, rng: &mut Rng) -> TimeUnit {
+        let all = [TimeUnit::Second, TimeUnit::Millisecond, TimeUnit::Microsecond, TimeUnit::Nanosecond];
+        all[rng.below(if self.portable { 3 } else { 4 })]
+    }
+
+    fn float(&self, rng: &mut Rng) -> f64 {
+        match rng.below(14) {
+            0..=5 if self.portable => f64::from(i32::try_from(rng.range(-500, 2000)).unwrap()) / 8.0,
+            0 => 1e17,
+            1 => -1e17,
+            2 => 0.1,
+            3 => -0.0,
+            4 if rng.one_in(4) => f64::NAN,
+            5 if rng.one_in(4) => f64::INFINITY,
+            _ => f64::from(i32::try_from(rng.range(-500, 2000)).unwrap()) / 8.0,
+        }
+    }
+
     /// An event time: mostly in the last days, often on the very same instants.
     fn event(&self, rng: &mut Rng) -> i64 {
         let back = match rng.below(6) {
@@ -82,10 +96,6 @@ fn timestamps(instants: &[Option<i64>], unit: TimeUnit, zone: Option<&str>) -> A
     cast(&ticks, &DataType::Timestamp(unit, zone.map(Into::into))).unwrap()
 }
 
-fn unit(rng: &mut Rng) -> TimeUnit {
-    rng.choose(&[TimeUnit::Second, TimeUnit::Millisecond, TimeUnit::Microsecond, TimeUnit::Nanosecond])
-}
-
 fn integers(values: &[Option<i64>], data_type: &DataType) -> ArrayRef {
     cast(&Int64Array::from(values.to_vec()), data_type).unwrap()
 }
@@ -104,31 +114,33 @@ fn some_or_null<T>(value: T, rng: &mut Rng, nulls: usize) -> Option<T> {
     if rng.one_in(nulls) { None } else { Some(value) }
 }
 
-fn a_float(rng: &mut Rng) -> f64 {
-    match rng.below(14) {
-        0 => 1e17,
-        1 => -1e17,
-        2 => 0.1,
-        3 => -0.0,
-        4 if rng.one_in(4) => f64::NAN,
-        5 if rng.one_in(4) => f64::INFINITY,
-        _ => f64::from(i32::try_from(rng.range(-500, 2000)).unwrap()) / 8.0,
-    }
-}
-
 /// A key type: two integers wide apart are one key.
 fn key_type(rng: &mut Rng) -> DataType {
     rng.choose(&[DataType::Int32, DataType::Int64, DataType::Int64, DataType::UInt32])
 }
 
 /// Rows, and the instants at which something happens to them.
-struct Made {
-    rows: RecordBatch,
-    config: String,
-    instants: Vec<i64>,
+pub(super) struct Made {
+    /// By path below the source's folder.
+    pub files: Vec<(String, RecordBatch)>,
+    pub config: String,
+    pub instants: Vec<i64>,
 }
 
-fn events(times: &Times, rng: &mut Rng) -> Made {
+/// The rows in up to three files, in any order, in folders of these.
+fn files(rows: &RecordBatch, folders: &[&str], rng: &mut Rng) -> Vec<(String, RecordBatch)> {
+    let count = folders.len() * (1 + rng.below(3));
+    let mut parts: Vec<Vec<usize>> = vec![Vec::new(); count];
+    let mut order: Vec<usize> = (0..rows.num_rows()).collect();
+    rng.shuffle(&mut order);
+    for row in order {
+        parts[rng.below(count)].push(row);
+    }
+    let path = |i: usize| format!("{}part-{i}.parquet", folders[i % folders.len()]);
+    parts.iter().enumerate().map(|(i, part)| (path(i), rows_at(rows, part))).collect()
+}
+
+pub(super) fn events(times: &Times, rng: &mut Rng) -> Made {
     let count = 60 + rng.below(60);
     let mut event: Vec<i64> = Vec::new();
     let mut arrival: Vec<i64> = Vec::new();
@@ -146,7 +158,7 @@ fn events(times: &Times, rng: &mut Rng) -> Made {
         id.push(again.map_or_else(|| some_or_null(i64::try_from(i).unwrap(), rng, 12), |r| id[r]));
         user.push(again.map_or_else(|| some_or_null(rng.range(1, 6), rng, 15), |r| user[r]));
     }
-    let (event_unit, arrival_unit) = (unit(rng), unit(rng));
+    let (event_unit, arrival_unit) = (times.unit(rng), times.unit(rng));
     let column = |instants: &[i64], unit, rng: &mut Rng| {
         let instants: Vec<Option<i64>> = instants.iter().map(|t| some_or_null(*t, rng, 30)).collect();
         let zone = rng.choose(&[Some("UTC"), Some("UTC"), None, Some("+05:45"), Some("America/New_York")]);
@@ -157,7 +169,7 @@ fn events(times: &Times, rng: &mut Rng) -> Made {
     let price = values(&mut |r| some_or_null(r.range(0, 100_000), r, 9));
     let flag: BooleanArray =
         values(&mut |r| some_or_null(r.range(0, 2), r, 9)).iter().map(|v| v.map(|v| v == 1)).collect();
-    let amount: Float64Array = (0..count).map(|_| some_or_null(a_float(rng), rng, 8)).collect();
+    let amount: Float64Array = (0..count).map(|_| some_or_null(times.float(rng), rng, 8)).collect();
     let kind: Vec<Option<&str>> =
         (0..count).map(|_| some_or_null(rng.pick(&["buy", "view", "return", ""]), rng, 10)).collect();
     let shop: Vec<Option<&str>> = (0..count).map(|_| some_or_null(rng.pick(&["n", "s"]), rng, 20)).collect();
@@ -188,10 +200,17 @@ fn events(times: &Times, rng: &mut Rng) -> Made {
     if rng.one_in(2) {
         config += &format!("timezone = \"{}\"\n", times.zone);
     }
-    Made { rows, config, instants: [event, arrival].concat() }
+    let partitioned = rng.one_in(2);
+    let region: Vec<Option<&str>> = (0..count).map(|_| some_or_null(rng.pick(&["eu", "us"]), rng, 20)).collect();
+    let files = if partitioned {
+        files(&rows, &["region=eu/", "region=us/"], rng)
+    } else {
+        files(&with_column(&rows, "region", texts(&region, rng)), &[""], rng)
+    };
+    Made { files, config, instants: [event, arrival].concat() }
 }
 
-fn clicks(times: &Times, rng: &mut Rng) -> Made {
+pub(super) fn clicks(times: &Times, rng: &mut Rng) -> Made {
     let count = 30 + rng.below(30);
     let event: Vec<Option<i64>> = (0..count).map(|_| some_or_null(times.event(rng), rng, 25)).collect();
     let user: Vec<Option<i64>> = (0..count).map(|_| some_or_null(rng.range(1, 7), rng, 15)).collect();
@@ -205,7 +224,7 @@ fn clicks(times: &Times, rng: &mut Rng) -> Made {
         }
         tags.append(!rng.one_in(6));
     }
-    let unit = unit(rng);
+    let unit = times.unit(rng);
     let zone = rng.choose(&[None, None, Some("UTC")]);
     let rows = batch(vec![
         ("user_id", integers(&user, &key_type(rng))),
@@ -218,19 +237,19 @@ fn clicks(times: &Times, rng: &mut Rng) -> Made {
     if rng.one_in(2) {
         config += "delay = \"10 minutes\"\n";
     }
-    Made { rows, config, instants: event.into_iter().flatten().collect() }
+    Made { files: files(&rows, &[""], rng), config, instants: event.into_iter().flatten().collect() }
 }
 
-fn profiles(times: &Times, rng: &mut Rng) -> Made {
+pub(super) fn profiles(times: &Times, rng: &mut Rng) -> Made {
     let count = 15 + rng.below(20);
     let updated: Vec<i64> = (0..count).map(|_| times.event(rng)).collect();
     let loaded: Vec<i64> = updated.iter().map(|t| Times::arrival(*t, rng)).collect();
     let user: Vec<Option<i64>> = (0..count).map(|_| Some(rng.range(1, 6))).collect();
     let op: Vec<Option<&str>> = (0..count).map(|_| Some(rng.pick(&["U", "U", "I", "D"]))).collect();
     let tier: Vec<Option<&str>> = (0..count).map(|_| some_or_null(rng.pick(&["free", "paid"]), rng, 8)).collect();
-    let score: Float64Array = (0..count).map(|_| some_or_null(a_float(rng), rng, 8)).collect();
+    let score: Float64Array = (0..count).map(|_| some_or_null(times.float(rng), rng, 8)).collect();
     let some = |instants: &[i64]| instants.iter().map(|t| Some(*t)).collect::<Vec<_>>();
-    let unit = unit(rng);
+    let unit = times.unit(rng);
     let rows = batch(vec![
         ("user_id", integers(&user, &key_type(rng))),
         ("updated", timestamps(&some(&updated), unit, Some("UTC"))),
@@ -247,18 +266,12 @@ fn profiles(times: &Times, rng: &mut Rng) -> Made {
             config += "future_events = \"hidden\"\n";
         }
     }
-    Made { rows, config, instants: [updated, loaded].concat() }
+    Made { files: files(&rows, &[""], rng), config, instants: [updated, loaded].concat() }
 }
 
 /// Label times where something changes: on events and arrivals, on window edges, and one tick beside.
-fn labels(times: &Times, edges: &[i64], rng: &mut Rng) -> (RecordBatch, String) {
-    let unit = rng.choose(&[
-        TimeUnit::Second,
-        TimeUnit::Millisecond,
-        TimeUnit::Microsecond,
-        TimeUnit::Microsecond,
-        TimeUnit::Nanosecond,
-    ]);
+pub(super) fn labels(times: &Times, edges: &[i64], rng: &mut Rng) -> (RecordBatch, String) {
+    let unit = if rng.one_in(3) { TimeUnit::Microsecond } else { times.unit(rng) };
     let mut at: Vec<i64> = Vec::new();
     for _ in 0..10 {
         let edge = edges[rng.below(edges.len())];
@@ -290,18 +303,3 @@ fn labels(times: &Times, edges: &[i64], rng: &mut Rng) -> (RecordBatch, String) 
     (rows, config)
 }
 
-impl World {
-    /// The world of a seed, without views.
-    pub(super) fn new(rng: &mut Rng) -> Self {
-        let (midnight, zone) = rng.choose(&DAYS);
-        let times = Times { base: midnight * SECOND + rng.choose(&[0, 0, 9 * HOUR, 15 * HOUR + 17 * MINUTE]), zone };
-        let (events, clicks, profiles) = (events(&times, rng), clicks(&times, rng), profiles(&times, rng));
-        let edges = [&events.instants[..], &clicks.instants, &profiles.instants].concat();
-        let (rows, config) = labels(&times, &edges, rng);
-        let project = Project::new(&config, &rows)
-            .source("events", &events.config, &events.rows)
-            .source("clicks", &clicks.config, &clicks.rows)
-            .source("profiles", &profiles.config, &profiles.rows);
-        Self { project }
-    }
-}

@@ -2,7 +2,7 @@
 //!
 //! The outer query is the changelog `profiles`, which has a row for a user at most; the subqueries read the logs.
 
-use super::grammar::{CLICKS, EVENTS, Grammar, Source};
+use super::shapes::{CLICKS, EVENTS, Grammar, Source};
 
 impl Grammar<'_> {
     /// One to three conditions that compare the source's row with `p`, a row of `profiles`.

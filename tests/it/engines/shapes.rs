@@ -1,11 +1,11 @@
-//! Random feature SQL over the tables of [`super::world`].
+//! Feature SQL by templates, over the tables of [`super::world`]: what views look like in practice, and RisingWave's dialect.
 //!
 //! A view is one of [`SHAPES`], each with random sources, filters, aggregates and windows. Every shape has a row for a key at
 //! most once, so that no seed ends in the error that says otherwise; columns are named `<view>_<n>`.
 
 use crate::support::Rng;
 
-#[path = "grammar_dialect.rs"]
+#[path = "shapes_dialect.rs"]
 mod dialect;
 
 /// A log as a shape sees it: its name and the columns that it has.
@@ -429,23 +429,5 @@ FROM profiles p{filter}"
             "SELECT user_id, count(tag) AS {a}, sum(tag) AS {b}
 FROM (SELECT s.user_id, unnest(s.tags) AS tag FROM clicks s{filter}) AS items GROUP BY user_id"
         )
-    }
-
-    /// A view on views before it, each with one row for a user, and on helpers without keys.
-    pub(super) fn on_views(&mut self, keyed: &str, keyed_column: &str, helper: &str) -> String {
-        let (a, b) = (self.column(), self.column());
-        let kind = self.rng.pick(&["JOIN", "LEFT JOIN"]);
-        let filter = self.filter("s", &EVENTS);
-        format!(
-            "SELECT s.user_id, count(*) AS {a}, count(v.{keyed_column}) + max(h.n) AS {b}
-FROM events s {kind} {keyed} v ON v.user_id = s.user_id CROSS JOIN {helper} h{filter} GROUP BY s.user_id"
-        )
-    }
-
-    /// A helper: one row, or none, without a key.
-    pub(super) fn helper(&mut self) -> String {
-        let s = self.log();
-        let condition = self.condition("s", s);
-        format!("SELECT count(*) AS n, max(s.{}) AS latest FROM {} s WHERE {condition}", s.time, s.name)
     }
 }
