@@ -87,14 +87,15 @@ fn has_sort(plan: &LogicalPlan) -> bool {
 
 fn settle_distinct_on(on: DistinctOn) -> DfResult<LogicalPlan> {
     let given = on.sort_expr.unwrap_or_else(|| on.on_expr.iter().map(|e| e.clone().sort(true, true)).collect());
+    let row = whole_row(on.input.schema()).sort(true, true);
     let mut order: Vec<SortExpr> = Vec::new();
-    // A key that is repeated decides nothing, and DataFusion 55 panics on it.
-    for key in given {
+    // A key that is repeated decides nothing, and DataFusion 55 panics on it. The row is one where another view's plan, which
+    // is settled already, is read.
+    for key in given.into_iter().chain([row]) {
         if !order.iter().any(|k| k.expr == key.expr) {
             order.push(key);
         }
     }
-    order.push(whole_row(on.input.schema()).sort(true, true));
     Ok(LogicalPlan::Distinct(Distinct::On(DistinctOn { sort_expr: Some(order), ..on })))
 }
 

@@ -134,8 +134,7 @@ impl Case {
                 Ok(Ok((reference, auto))) => {
                     case.compare(&reference, &auto, &mut outcome);
                     if let Some(folder) = keep {
-                        let refused: Vec<String> = outcome.refused.iter().map(|(view, _)| view.clone()).collect();
-                        case.without(&refused).0.keep(folder);
+                        self.keep_without_refused(folder, &outcome);
                     }
                     return outcome;
                 }
@@ -143,13 +142,12 @@ impl Case {
                 Err(panic) => Stopped { refused: false, same: false, text: panic_text(panic.as_ref()) },
             };
             let named = case.named_in(&error.text);
-            let first_line = error.text.lines().next().unwrap_or_default().to_string();
             if !(error.refused || error.same) || named.is_empty() {
                 let view = named.first().cloned().unwrap_or_else(|| "?".to_string());
                 outcome.failure = Some(Failure { view, kind: kind_of(&error.text), text: error.text });
                 return outcome;
             }
-            let reason = if error.same { format!("fails on both: {first_line}") } else { first_line };
+            let reason = if error.same { format!("fails on both: {}", error.text) } else { error.text.clone() };
             outcome.refused.extend(named.iter().map(|name| (name.clone(), reason.clone())));
             let (rest, readers) = case.without(&named);
             outcome.refused.extend(readers.into_iter().map(|name| (name, "reads one that is refused".to_string())));
@@ -172,6 +170,18 @@ impl Case {
                 outcome.failure.get_or_insert(Failure { view: name.clone(), kind, text });
             }
             outcome.compared.push((name.clone(), expected.num_rows() * expected.num_columns()));
+        }
+    }
+
+    /// Writes the project of what was compared into a folder, and what was refused apart.
+    fn keep_without_refused(&self, folder: &Path, outcome: &Outcome) {
+        let refused: Vec<String> = outcome.refused.iter().map(|(view, _)| view.clone()).collect();
+        self.without(&refused).0.keep(folder);
+        std::fs::create_dir_all(folder.join("refused")).unwrap();
+        for (view, reason) in &outcome.refused {
+            let tree = self.views.iter().find(|v| v.name == *view).expect("a view");
+            let reason: String = reason.lines().map(|line| format!("-- {line}\n")).collect();
+            std::fs::write(folder.join(format!("refused/{view}.sql")), reason + &self_text(tree)).unwrap();
         }
     }
 

@@ -3,13 +3,14 @@
 //! | variable | |
 //! | --- | --- |
 //! | `BACKCAST_FUZZ_SEEDS` | `100..400`, or `100..` without an end; progress is told |
+//! | `BACKCAST_FUZZ_FAILURES` | how many kinds of failures are looked for: 1 |
 //! | `BACKCAST_FUZZ_KEEP` | a folder: the project of each seed is written there, and the small one of a failure |
 //! | `BACKCAST_FUZZ_PORTABLE` | `1`: SQL and values that other databases read in the same way |
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::case::{Case, Failure, Outcome, kind_of};
@@ -29,6 +30,7 @@ struct Settings {
     asked: bool,
     keep: Option<PathBuf>,
     portable: bool,
+    failures: usize,
 }
 
 impl Settings {
@@ -48,6 +50,7 @@ impl Settings {
             asked: seeds.is_some(),
             keep: variable("BACKCAST_FUZZ_KEEP").map(PathBuf::from),
             portable: variable("BACKCAST_FUZZ_PORTABLE").is_some(),
+            failures: variable("BACKCAST_FUZZ_FAILURES").map_or(1, |n| n.parse().expect("a number")),
         }
     }
 
@@ -89,41 +92,58 @@ impl Tally {
     }
 }
 
+/// A failing case as small as could be made, as text.
+fn told(seed: u64, case: &Case, failure: Failure, settings: &Settings) -> String {
+    eprintln!("seed {seed} fails: {}\nmaking it smaller ...", failure.text);
+    let (small, failure) = shrunk(case, failure);
+    if let Some(keep) = &settings.keep {
+        small.keep(&keep.join(format!("{seed:06}-small")));
+    }
+    format!("seed {seed}: {}\n{}\n{}", failure.text, small.world.told(), small.told())
+}
+
 #[test]
 fn random_views_over_random_logs_are_the_same_on_both_engines() {
     let settings = Settings::read();
     let tally = Mutex::new((Tally::default(), Instant::now()));
-    let failed: Mutex<Option<(u64, Case, Failure)>> = Mutex::new(None);
-    let stop = AtomicBool::new(false);
+    let kinds: Mutex<Vec<String>> = Mutex::default();
+    let failed: Mutex<Vec<String>> = Mutex::default();
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let work = || {
-        while !stop.load(Ordering::Relaxed) {
+        while kinds.lock().unwrap().len() < settings.failures {
             let Some(seed) = settings.next() else { return };
             let case = Case::of(seed, settings.portable);
             let folder = settings.keep.as_ref().map(|keep| keep.join(format!("{seed:06}")));
             let outcome = case.run(folder.as_deref());
-            let mut tally = tally.lock().unwrap();
-            tally.0.add(seed, &outcome);
-            if let Some(failure) = outcome.failure {
-                stop.store(true, Ordering::Relaxed);
-                failed.lock().unwrap().get_or_insert((seed, case, failure));
-            } else if settings.asked && tally.1.elapsed() > TOLD_EVERY {
-                tally.1 = Instant::now();
-                eprintln!("{}", tally.0.told());
+            {
+                let mut tally = tally.lock().unwrap();
+                tally.0.add(seed, &outcome);
+                if settings.asked && tally.1.elapsed() > TOLD_EVERY {
+                    tally.1 = Instant::now();
+                    eprintln!("{}", tally.0.told());
+                }
+            }
+            let Some(failure) = outcome.failure else { continue };
+            let kind = failure.kind.clone();
+            let known = {
+                let mut kinds = kinds.lock().unwrap();
+                let known = kinds.contains(&kind);
+                if !known {
+                    kinds.push(kind);
+                }
+                known
+            };
+            if !known {
+                let told = told(seed, &case, failure, &settings);
+                failed.lock().unwrap().push(told);
             }
         }
     };
     std::thread::scope(|scope| (0..workers).for_each(|_| drop(scope.spawn(work))));
     let tally = tally.into_inner().unwrap().0;
     eprintln!("{}{}", tally.told(), tally.reasons());
-    if let Some((seed, case, failure)) = failed.into_inner().unwrap() {
-        eprintln!("seed {seed} fails: {}\nmaking it smaller ...", failure.text);
-        let (small, failure) = shrunk(&case, failure);
-        if let Some(keep) = &settings.keep {
-            small.keep(&keep.join(format!("{seed:06}-small")));
-        }
-        panic!("seed {seed}: {}\n{}\n{}", failure.text, small.world.told(), small.told());
-    }
+    let failed = failed.into_inner().unwrap();
+    assert!(failed.is_empty(), "{}", failed.join("\n\n========\n\n"));
     let not_known: Vec<_> = tally.refused.keys().filter(|r| !NOT_YET.iter().any(|known| r.contains(known))).collect();
     assert!(not_known.is_empty(), "views of the grammar are refused: {not_known:#?}");
 }

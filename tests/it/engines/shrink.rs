@@ -16,6 +16,15 @@ struct Shrinking {
 /// The smallest case found that fails as `failure` says.
 pub(super) fn shrunk(case: &Case, failure: Failure) -> (Case, Failure) {
     let until = Instant::now() + PATIENCE;
+    // A case that panics does so at each attempt.
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let small = smallest(case, failure, until);
+    std::panic::set_hook(hook);
+    small
+}
+
+fn smallest(case: &Case, failure: Failure, until: Instant) -> (Case, Failure) {
     let mut work = Shrinking { case: case.clone(), failure, until };
     if work.failure.view != "?" {
         let only = work.case.only(&work.failure.view);

@@ -264,8 +264,18 @@ impl Node {
                 found.extend(self.children().into_iter().filter(|c| c.sort == self.sort).cloned());
                 found
             }
-            Sort::Query(columns) => self.children().into_iter().filter_map(|c| c.shaped(columns)).collect(),
+            Sort::Query(columns) => self.queries().into_iter().filter_map(|c| c.shaped(columns)).collect(),
         }
+    }
+
+    /// Queries below, the deepest first.
+    fn queries(&self) -> Vec<&Self> {
+        let mut found: Vec<&Self> = Vec::new();
+        for child in self.children() {
+            let below = child.queries();
+            found.extend(below.into_iter().chain(matches!(child.sort, Sort::Query(_)).then_some(child)));
+        }
+        found
     }
 
     /// Nodes below, through clauses.
