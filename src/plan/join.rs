@@ -17,9 +17,10 @@
 //! A binding goes to the side whose columns it names, and over an equality to the other. What can't go below is applied
 //! to the joined rows, which is always right: it is a filter on them.
 
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{Column, DFSchema, NullEquality};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction};
-use datafusion::logical_expr::{Expr, Join, JoinType, LogicalPlanBuilder, Operator, binary_expr, when};
+use datafusion::logical_expr::{Expr, Join, JoinType, LogicalPlan, LogicalPlanBuilder, Operator, binary_expr, when};
 
 use crate::plan::relation::{AsOf, Live, Relation, mentions_time};
 use crate::plan::rewriter::{Binding, Outcome, Rewriter, Unsupported, columns_of, named};
@@ -176,6 +177,8 @@ fn looking(rewriter: &Rewriter, join: &Join, binding: &Binding, side: Side) -> O
         }
     };
     let (observer, spine) = (rows.observer.clone(), rows.spine);
+    let marks = matches!(join.join_type, JoinType::LeftMark | JoinType::RightMark);
+    let (found, on) = if marks { under_one_name(rewriter, found, on)? } else { (found, on) };
     let plan = match side {
         Side::Left => join_on(rows.plan, found, join.join_type, on)?,
         Side::Right => join_on(found, rows.plan, join.join_type, on)?,
@@ -197,6 +200,29 @@ fn looking(rewriter: &Rewriter, join: &Join, binding: &Binding, side: Side) -> O
     let rest = left_over(binding, &[&own]);
     let joined = if spine == SpineKind::Keyed { rewriter.restrict(joined, &rest)? } else { joined };
     Ok(Relation::AsOf(joined))
+}
+
+/// The relation with all its columns under one qualifier: a mark takes its qualifier from the first column of the side that is
+/// looked up, and DataFusion's optimizer may leave out that very column.
+fn under_one_name(rewriter: &Rewriter, found: LogicalPlan, on: Vec<Expr>) -> Outcome<(LogicalPlan, Vec<Expr>)> {
+    let alias = rewriter.fresh("m");
+    let columns = found.schema().columns();
+    let named: Vec<Column> =
+        (0..columns.len()).map(|i| Column::new(Some(alias.as_str()), format!("__backcast_m{i}"))).collect();
+    let exprs = columns.iter().zip(&named).map(|(c, name)| Expr::Column(c.clone()).alias(&name.name));
+    let plan = LogicalPlanBuilder::from(found).project(exprs.collect::<Vec<_>>())?.alias(alias.as_str())?.build()?;
+    let renamed = |expr: Expr| {
+        expr.transform_up(|e| {
+            let position = match &e {
+                Expr::Column(c) => columns.iter().position(|own| own == c),
+                _ => None,
+            };
+            Ok(position.map_or_else(|| Transformed::no(e), |i| Transformed::yes(Expr::Column(named[i].clone()))))
+        })
+        .data()
+    };
+    let on = on.into_iter().map(renamed).collect::<Result<Vec<_>, _>>()?;
+    Ok((plan, on))
 }
 
 /// Both sides keep their rows: they meet at the same observer.
@@ -304,11 +330,11 @@ fn meeting_conditions(
 }
 
 fn join_on(
-    left: datafusion::logical_expr::LogicalPlan,
-    right: datafusion::logical_expr::LogicalPlan,
+    left: LogicalPlan,
+    right: LogicalPlan,
     join_type: JoinType,
     on: Vec<Expr>,
-) -> Outcome<datafusion::logical_expr::LogicalPlan> {
+) -> Outcome<LogicalPlan> {
     let builder = LogicalPlanBuilder::from(left);
     Ok(match (join_type, conjunction(on.clone())) {
         (JoinType::Inner, None) => builder.cross_join(right)?.build()?,

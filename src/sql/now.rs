@@ -150,6 +150,16 @@ pub fn bind_now(plan: LogicalPlan, now: &ScalarValue) -> DfResult<LogicalPlan> {
     })
 }
 
+fn rewritten_with_name(
+    expr: Expr,
+    names: &NamePreserver,
+    f: &dyn Fn(Expr) -> DfResult<Transformed<Expr>>,
+) -> DfResult<Transformed<Expr>> {
+    let name = names.save(&expr);
+    let rewritten = expr.transform_up(f)?;
+    Ok(if rewritten.transformed { rewritten.update_data(|e| name.restore(e)) } else { rewritten })
+}
+
 /// Applies `f` bottom up to every expression, keeping the names of columns.
 pub(super) fn rewrite_expressions(
     plan: LogicalPlan,
@@ -158,9 +168,13 @@ pub(super) fn rewrite_expressions(
     plan.transform_up_with_subqueries(|plan| {
         let names = NamePreserver::new(&plan);
         let rewritten = plan.map_expressions(|expr| {
-            let name = names.save(&expr);
-            let rewritten = expr.transform_up(f)?;
-            Ok(if rewritten.transformed { rewritten.update_data(|e| name.restore(e)) } else { rewritten })
+            match expr {
+                // A set of groups has no name of its own: each of its items has.
+                Expr::GroupingSet(set) => {
+                    Expr::GroupingSet(set).map_children(|item| rewritten_with_name(item, &names, f))
+                }
+                expr => rewritten_with_name(expr, &names, f),
+            }
         })?;
         // A join or aggregate keeps its schema through a change of expressions only when it is made anew.
         if rewritten.transformed { rewritten.map_data(LogicalPlan::recompute_schema) } else { Ok(rewritten) }

@@ -56,7 +56,8 @@ fn sorted_input(plan: LogicalPlan) -> DfResult<LogicalPlan> {
     match plan {
         LogicalPlan::Sort(mut sort) => {
             if !sort.input.schema().fields().is_empty() {
-                sort.expr.push(whole_row(sort.input.schema()).sort(true, true));
+                let row = whole_row(sort.input.schema()).sort(true, true);
+                push_new(&mut sort.expr, row);
             }
             Ok(LogicalPlan::Sort(sort))
         }
@@ -85,16 +86,20 @@ fn has_sort(plan: &LogicalPlan) -> bool {
     }
 }
 
+/// Adds a key to an order, unless it is there: the plan of a view that is read is settled already. A key that is repeated
+/// decides nothing, and DataFusion 55 panics on it or makes columns of one name.
+fn push_new(order: &mut Vec<SortExpr>, key: SortExpr) {
+    if !order.iter().any(|k| k.expr == key.expr) {
+        order.push(key);
+    }
+}
+
 fn settle_distinct_on(on: DistinctOn) -> DfResult<LogicalPlan> {
     let given = on.sort_expr.unwrap_or_else(|| on.on_expr.iter().map(|e| e.clone().sort(true, true)).collect());
     let row = whole_row(on.input.schema()).sort(true, true);
     let mut order: Vec<SortExpr> = Vec::new();
-    // A key that is repeated decides nothing, and DataFusion 55 panics on it. The row is one where another view's plan, which
-    // is settled already, is read.
     for key in given.into_iter().chain([row]) {
-        if !order.iter().any(|k| k.expr == key.expr) {
-            order.push(key);
-        }
+        push_new(&mut order, key);
     }
     Ok(LogicalPlan::Distinct(Distinct::On(DistinctOn { sort_expr: Some(order), ..on })))
 }
@@ -151,7 +156,7 @@ fn settled_call(call: &WindowFunction, row: &Expr) -> Option<WindowFunction> {
         _ => return None,
     };
     let mut call = call.clone();
-    call.params.order_by.push(row.clone().sort(ascending, ascending));
+    push_new(&mut call.params.order_by, row.clone().sort(ascending, ascending));
     Some(call)
 }
 
@@ -190,7 +195,7 @@ fn settled_aggregate(call: &AggregateFunction, row: &Expr) -> Option<AggregateFu
         _ => return None,
     };
     let mut call = call.clone();
-    call.params.order_by.push(key);
+    push_new(&mut call.params.order_by, key);
     Some(call)
 }
 

@@ -128,7 +128,8 @@ impl Gen<'_> {
                 keys.push((Self::key_of(&user), self.column(Ty::Int, Role::User)));
                 unique = Some(0);
                 if n < 5 {
-                    let ty = [Ty::Text, Ty::Bool, Ty::Date, Ty::Int][self.rng.below(4)];
+                    // Not the key itself under a cast: DataFusion takes the two for one.
+                    let ty = [Ty::Text, Ty::Bool, Ty::Date][self.rng.below(3)];
                     keys.push((self.expr(ty, &fields, 1), self.column(ty, Role::Plain)));
                     unique = None;
                 }

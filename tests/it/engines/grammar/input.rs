@@ -110,7 +110,14 @@ impl Gen<'_> {
         let both = [input.fields.clone(), other.fields.clone()].concat();
         let same_column = |a: &str, b: &str| a.split('.').next_back() == b.split('.').next_back();
         let using = match &keys {
-            Some((a, b)) if by_key && input.from.len() == 1 && same_column(a, b) && self.rng.one_in(3) => {
+            // RIGHT and FULL JOIN USING are refused.
+            Some((a, b))
+                if by_key
+                    && matches!(kind, Kind::Inner | Kind::Left)
+                    && input.from.len() == 1
+                    && same_column(a, b)
+                    && self.rng.one_in(3) =>
+            {
                 a.split('.').next_back().map(ToString::to_string)
             }
             _ => None,
