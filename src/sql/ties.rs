@@ -57,7 +57,7 @@ fn sorted_input(plan: LogicalPlan) -> DfResult<LogicalPlan> {
         LogicalPlan::Sort(mut sort) => {
             if !sort.input.schema().fields().is_empty() {
                 let row = whole_row(sort.input.schema()).sort(true, true);
-                push_new(&mut sort.expr, row);
+                sort.expr = order_of(sort.expr, row);
             }
             Ok(LogicalPlan::Sort(sort))
         }
@@ -86,21 +86,21 @@ fn has_sort(plan: &LogicalPlan) -> bool {
     }
 }
 
-/// Adds a key to an order, unless it is there: the plan of a view that is read is settled already. A key that is repeated
-/// decides nothing, and DataFusion 55 panics on it or makes columns of one name.
-fn push_new(order: &mut Vec<SortExpr>, key: SortExpr) {
-    if !order.iter().any(|k| k.expr == key.expr) {
-        order.push(key);
+/// The order with this last key, each key once: the plan of a view that is read is settled already, and DataFusion 55 panics on
+/// a key that is repeated, or makes columns of one name.
+fn order_of(given: Vec<SortExpr>, last: SortExpr) -> Vec<SortExpr> {
+    let mut order: Vec<SortExpr> = Vec::with_capacity(given.len() + 1);
+    for key in given.into_iter().chain([last]) {
+        if !order.iter().any(|k| k.expr == key.expr) {
+            order.push(key);
+        }
     }
+    order
 }
 
 fn settle_distinct_on(on: DistinctOn) -> DfResult<LogicalPlan> {
     let given = on.sort_expr.unwrap_or_else(|| on.on_expr.iter().map(|e| e.clone().sort(true, true)).collect());
-    let row = whole_row(on.input.schema()).sort(true, true);
-    let mut order: Vec<SortExpr> = Vec::new();
-    for key in given.into_iter().chain([row]) {
-        push_new(&mut order, key);
-    }
+    let order = order_of(given, whole_row(on.input.schema()).sort(true, true));
     Ok(LogicalPlan::Distinct(Distinct::On(DistinctOn { sort_expr: Some(order), ..on })))
 }
 
@@ -156,7 +156,7 @@ fn settled_call(call: &WindowFunction, row: &Expr) -> Option<WindowFunction> {
         _ => return None,
     };
     let mut call = call.clone();
-    push_new(&mut call.params.order_by, row.clone().sort(ascending, ascending));
+    call.params.order_by = order_of(call.params.order_by, row.clone().sort(ascending, ascending));
     Some(call)
 }
 
@@ -195,7 +195,7 @@ fn settled_aggregate(call: &AggregateFunction, row: &Expr) -> Option<AggregateFu
         _ => return None,
     };
     let mut call = call.clone();
-    push_new(&mut call.params.order_by, key);
+    call.params.order_by = order_of(call.params.order_by, key);
     Some(call)
 }
 

@@ -40,7 +40,7 @@ impl Times {
 
     fn unit(&self, rng: &mut Rng) -> TimeUnit {
         let all = [TimeUnit::Second, TimeUnit::Millisecond, TimeUnit::Microsecond, TimeUnit::Nanosecond];
-        all[rng.below(if self.portable { 3 } else { 4 })]
+        if self.portable { all[1 + rng.below(2)] } else { all[rng.below(4)] }
     }
 
     fn float(&self, rng: &mut Rng) -> f64 {
