@@ -20,7 +20,9 @@
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{Column, DFSchema, NullEquality};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction};
-use datafusion::logical_expr::{Expr, Join, JoinType, LogicalPlan, LogicalPlanBuilder, Operator, binary_expr, when};
+use datafusion::logical_expr::{
+    Expr, Join, JoinType, LogicalPlan, LogicalPlanBuilder, Operator, binary_expr, lit, when,
+};
 
 use crate::plan::relation::{AsOf, Live, Relation, mentions_time};
 use crate::plan::rewriter::{Binding, Outcome, Rewriter, Unsupported, columns_of, named};
@@ -329,15 +331,11 @@ fn meeting_conditions(
     std::iter::once(Ok(together)).chain(own).collect()
 }
 
-fn join_on(
-    left: LogicalPlan,
-    right: LogicalPlan,
-    join_type: JoinType,
-    on: Vec<Expr>,
-) -> Outcome<LogicalPlan> {
+fn join_on(left: LogicalPlan, right: LogicalPlan, join_type: JoinType, on: Vec<Expr>) -> Outcome<LogicalPlan> {
     let builder = LogicalPlanBuilder::from(left);
     Ok(match (join_type, conjunction(on.clone())) {
         (JoinType::Inner, None) => builder.cross_join(right)?.build()?,
+        (_, None) => builder.join_on(right, join_type, [lit(true)])?.build()?,
         _ => builder.join_on(right, join_type, on)?.build()?,
     })
 }

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DataFusionError};
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::{Expr, JoinType, LogicalPlan, LogicalPlanBuilder, cast};
+use datafusion::logical_expr::{Expr, JoinType, LogicalPlan, LogicalPlanBuilder, cast, lit};
 use datafusion::optimizer::{Optimizer, OptimizerRule};
 
 use crate::analysis::View;
@@ -256,6 +256,8 @@ impl Rewriter<'_> {
         let joined = if on.is_empty() && join == JoinType::Inner {
             LogicalPlanBuilder::from(left).cross_join(pruned)?.build()?
         } else {
+            // DataFusion wants a condition where a side keeps its rows.
+            let on = if on.is_empty() { vec![lit(true)] } else { on };
             LogicalPlanBuilder::from(left).join_on(pruned, join, on)?.build()?
         };
         self.finish(joined, live.columns, &observer, kind)

@@ -3,8 +3,8 @@
 mod bad_input;
 mod cli;
 mod determinism;
-mod dialect;
 mod diagnostics;
+mod dialect;
 mod engines;
 mod explain_golden;
 mod lints;

@@ -114,7 +114,8 @@ impl Case {
         let mut found = Vec::new();
         for tree in &self.views {
             let all = printed(std::slice::from_ref(tree));
-            let named = |name: &str| error.contains(&format!("{name}.sql")) || error.contains(&format!("view `{name}`"));
+            let named =
+                |name: &str| error.contains(&format!("{name}.sql")) || error.contains(&format!("view `{name}`"));
             if all.iter().any(|(name, _, _)| named(name)) {
                 found.push(tree.name.clone());
             }
@@ -244,9 +245,8 @@ impl Values {
 /// All views by the reference engine, and by the rewrite where it takes them.
 fn both(project: &Project) -> Result<(Values, Values), Stopped> {
     let stopped = |refused: bool, text: String| Stopped { refused, same: false, text };
-    let (config, _) = config::load(&project.path("backcast.toml"), &[]).map_err(|findings| {
-        stopped(false, backcast::error::Error::Input(findings).to_string())
-    })?;
+    let (config, _) = config::load(&project.path("backcast.toml"), &[])
+        .map_err(|findings| stopped(false, backcast::error::Error::Input(findings).to_string()))?;
     run(|| async move {
         let prepared = pipeline::prepare(config, &Silent).await.map_err(|e| stopped(true, e.to_string()))?;
         let opened = &prepared.opened;

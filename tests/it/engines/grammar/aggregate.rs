@@ -49,11 +49,19 @@ impl Gen<'_> {
             }
             (_, 0 | 1) => {
                 let of = self.expr(ty, scope, depth);
-                Node::expr(ty, &format!("first_value({{}} ORDER BY {{}} {direction}{rest})"), vec![of.into(), order.into()])
+                Node::expr(
+                    ty,
+                    &format!("first_value({{}} ORDER BY {{}} {direction}{rest})"),
+                    vec![of.into(), order.into()],
+                )
             }
             (_, 2) => {
                 let of = self.expr(ty, scope, depth);
-                Node::expr(ty, &format!("last_value({{}} ORDER BY {{}} {direction}{last})"), vec![of.into(), order.into()])
+                Node::expr(
+                    ty,
+                    &format!("last_value({{}} ORDER BY {{}} {direction}{last})"),
+                    vec![of.into(), order.into()],
+                )
             }
             (_, 3 | 4) => self.call(ty, "max({})", ty, scope, depth),
             _ => self.call(ty, "min({})", ty, scope, depth),
@@ -150,7 +158,7 @@ impl Gen<'_> {
                     (" GROUP BY CUBE ({}, {})", vec![0, 1]),
                     (" GROUP BY GROUPING SETS (({}), ({}, {}), ())", vec![0, 0, 1]),
                 ][n]
-                .clone();
+                    .clone();
                 Node::group(template, holes.into_iter().map(|i| plain[i].clone().into()).collect())
             }
             (_, 3) => Node::group(&format!(" GROUP BY {}", names.join(", ")), Vec::new()),

@@ -303,7 +303,11 @@ impl Node {
             let value = fit.map_or_else(|| column.ty.literal().to_string(), |i| format!("q.{}", left.remove(i).name));
             items.push(format!("{value} AS {}", column.name));
         }
-        let how = if matches!(self.parts.as_slice(), [Part::Text(t)] if !t.contains(' ')) { How::Table } else { How::Derived };
+        let how = if matches!(self.parts.as_slice(), [Part::Text(t)] if !t.contains(' ')) {
+            How::Table
+        } else {
+            How::Derived
+        };
         let from = From { query: self.clone(), alias: "q".to_string(), how };
         let template = format!("SELECT {} FROM {{}}", items.join(", "));
         Some(Self::query(wanted.to_vec(), &template, vec![Part::From(from)]))

@@ -83,7 +83,8 @@ impl Gen<'_> {
         let (mut items, unique) = self.kept(&input);
         self.more_items(&input.fields, &mut items);
         let (list, columns) = Node::items(items);
-        let query = Node::query(columns, "SELECT {} FROM {}{}", vec![list.into(), input.clause().into(), filter.into()]);
+        let query =
+            Node::query(columns, "SELECT {} FROM {}{}", vec![list.into(), input.clause().into(), filter.into()]);
         Rel { query, unique, one_row: input.one_row, rows: input.rows }
     }
 
@@ -116,8 +117,7 @@ impl Gen<'_> {
         let (direction, rest) = (self.direction(), self.rest_of_order(&input.fields, false));
         let (list, columns) = Node::items(items);
         let key = &user.sql;
-        let template =
-            format!("SELECT DISTINCT ON ({key}) {{}} FROM {{}}{{}} ORDER BY {key}, {{}} {direction}{rest}");
+        let template = format!("SELECT DISTINCT ON ({key}) {{}} FROM {{}}{{}} ORDER BY {key}, {{}} {direction}{rest}");
         let parts = vec![list.into(), input.clause().into(), filter.into(), order.into()];
         Rel { query: Node::query(columns, &template, parts), unique: Some(0), one_row: false, rows: 6 }
     }
@@ -196,7 +196,8 @@ impl Gen<'_> {
             items.push((self.expr(Ty::Time, &input.fields, 1), self.column(Ty::Time, Role::Plain)));
         }
         let (list, columns) = Node::items(items);
-        let query = Node::query(columns, "SELECT {} FROM {}{}", vec![list.into(), input.clause().into(), filter.into()]);
+        let query =
+            Node::query(columns, "SELECT {} FROM {}{}", vec![list.into(), input.clause().into(), filter.into()]);
         Rel { query, unique: None, one_row: false, rows: 60 }
     }
 
@@ -214,16 +215,11 @@ impl Gen<'_> {
             })
             .collect();
         let alias = self.fresh("v");
-        let columns = if timed {
-            vec![user, time, number]
-        } else {
-            vec![user, Column { ty: Ty::Int, ..time }, number]
-        };
+        let columns = if timed { vec![user, time, number] } else { vec![user, Column { ty: Ty::Int, ..time }, number] };
         let names: Vec<&str> = columns.iter().map(|c| c.name.as_str()).collect();
         let items: Vec<String> = names.iter().map(|n| format!("{alias}.{n}")).collect();
         let holes = vec!["{}"; count].join(", ");
-        let template =
-            format!("SELECT {} FROM (VALUES {holes}) AS {alias} ({})", items.join(", "), names.join(", "));
+        let template = format!("SELECT {} FROM (VALUES {holes}) AS {alias} ({})", items.join(", "), names.join(", "));
         Rel { query: Node::query(columns, &template, rows), unique: Some(0), one_row: count == 1, rows: count }
     }
 

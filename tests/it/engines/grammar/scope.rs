@@ -68,5 +68,9 @@ pub(super) fn sources() -> Vec<Rel> {
         ("tier", Ty::Text, Plain),
         ("score", Ty::Float, Plain),
     ];
-    vec![table("events", &events, None, 80), table("clicks", &clicks, None, 40), table("profiles", &profiles, Some(0), 5)]
+    vec![
+        table("events", &events, None, 80),
+        table("clicks", &clicks, None, 40),
+        table("profiles", &profiles, Some(0), 5),
+    ]
 }

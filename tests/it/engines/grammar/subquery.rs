@@ -105,10 +105,7 @@ impl Gen<'_> {
         } else {
             let (value, order) = (self.expr(ty, &inner.fields, 1), self.leaf(Ty::Time, &inner.fields));
             let (direction, rest) = (self.direction(), self.rest_of_order(&inner.fields, false));
-            let tail = format!(
-                "SELECT {{}} AS {} FROM {{}}{{}} ORDER BY {{}} {direction}{rest} LIMIT 1",
-                column.name
-            );
+            let tail = format!("SELECT {{}} AS {} FROM {{}}{{}} ORDER BY {{}} {direction}{rest} LIMIT 1", column.name);
             Node::group(&tail, vec![value.into(), inner.clause().into(), filter.into(), order.into()])
         };
         let template = match left {

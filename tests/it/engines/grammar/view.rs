@@ -54,26 +54,37 @@ impl Gen<'_> {
         Column { name: format!("{view}_{}", self.names), ty, role: Role::Plain }
     }
 
+    /// Not a span of time: some are intervals, which Parquet does not hold.
+    fn feature_type(&mut self) -> Ty {
+        match self.aggregate_type() {
+            Ty::Span => Ty::Int,
+            ty => ty,
+        }
+    }
+
     /// Every column of the relation that is no key, as a feature.
     fn features(&mut self, view: &str, fields: &[Field], but: &str) -> Vec<(Node, Column)> {
         let mut items = Vec::new();
-        for field in fields.iter().filter(|f| f.sql != but) {
+        for field in fields.iter().filter(|f| f.sql != but && f.ty != Ty::Span) {
             if items.len() < 4 {
                 let node = Node::expr(field.ty, &field.sql, Vec::new());
                 items.push((node, self.feature(view, field.ty)));
             }
         }
         while items.is_empty() || self.rng.one_in(3) {
-            let ty = self.any_type();
+            let ty = self.feature_type();
             items.push((self.expr(ty, fields, 3), self.feature(view, ty)));
         }
         items
     }
 
     fn aggregated_features(&mut self, view: &str, fields: &[Field]) -> Vec<(Node, Column)> {
-        let aggregates = self.aggregates(fields);
-        let named = aggregates.into_iter().map(|(node, column)| (node, self.feature(view, column.ty)));
-        named.collect()
+        (0..=self.rng.below(3))
+            .map(|_| {
+                let ty = self.feature_type();
+                (self.aggregate(ty, fields, 2), self.feature(view, ty))
+            })
+            .collect()
     }
 
     fn by_user(&mut self, view: &str, rel: &Rel) -> (Node, String, Option<usize>) {

@@ -37,11 +37,8 @@ impl World {
     /// The world of a seed. `portable`: with values that other databases hold too.
     pub(super) fn new(rng: &mut Rng, portable: bool) -> Self {
         let times = Times::new(rng, portable);
-        let made = [
-            ("events", events(&times, rng)),
-            ("clicks", clicks(&times, rng)),
-            ("profiles", profiles(&times, rng)),
-        ];
+        let made =
+            [("events", events(&times, rng)), ("clicks", clicks(&times, rng)), ("profiles", profiles(&times, rng))];
         let edges: Vec<i64> = made.iter().flat_map(|(_, m)| m.instants.iter().copied()).collect();
         let (labels, labels_config) = labels(&times, &edges, rng);
         let source = |(name, made): (&'static str, Made)| Source { name, config: made.config, files: made.files };
@@ -52,7 +49,8 @@ impl World {
     pub(super) fn project(&self) -> Project {
         let project = Project::new(&self.labels_config, &self.labels);
         self.sources.iter().fold(project, |project, source| {
-            let files: Vec<(&str, RecordBatch)> = source.files.iter().map(|(p, rows)| (p.as_str(), rows.clone())).collect();
+            let files: Vec<(&str, RecordBatch)> =
+                source.files.iter().map(|(p, rows)| (p.as_str(), rows.clone())).collect();
             project.source_of_files(source.name, &source.config, &files)
         })
     }

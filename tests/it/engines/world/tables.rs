@@ -302,4 +302,3 @@ pub(super) fn labels(times: &Times, edges: &[i64], rng: &mut Rng) -> (RecordBatc
     let config = format!("keys = [\"user_id\", \"shop\"]\ntime = \"at\"\ntie = \"{tie}\"\ntimezone = \"{zone}\"");
     (rows, config)
 }
-
