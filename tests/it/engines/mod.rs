@@ -4,6 +4,7 @@
 //! cell that differs.
 
 mod case;
+mod found;
 mod fuzz;
 mod grammar;
 mod operators;
