@@ -4,8 +4,8 @@
 //! depend on the order of rows.
 
 mod aggregates;
-mod declared;
 mod dialect;
+mod declared;
 mod filters;
 mod grammar;
 mod having;
@@ -28,8 +28,8 @@ mod unnesting;
 mod zeros;
 mod zones;
 
-pub use declared::Declared;
 pub use dialect::{Clauses, Refused, WindowCall, closed_windows, nearest_rows, window_call};
+pub use declared::Declared;
 pub use instants::{ROUNDING, exact, exact_comparisons};
 pub use intervals::lengths_as_in_postgres;
 pub use json::{CallForJson, check_uses};

@@ -58,6 +58,7 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::LogicalPlan;
 
+
 use references::has_subquery;
 
 /// Turns the plan's correlated subqueries and lateral joins into joins.
