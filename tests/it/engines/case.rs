@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Arc;
 
 use backcast::config;
 use backcast::monitor::Silent;
@@ -233,7 +234,7 @@ impl Values {
         let values = |view: &ViewReplay| {
             let features = &prepared.opened.project.view(&view.view).expect("a view").features;
             let columns = features.iter().map(|f| {
-                let column: ArrayRef = whole.column_by_name(&f.column).expect("a feature").clone();
+                let column: ArrayRef = Arc::clone(whole.column_by_name(&f.column).expect("a feature"));
                 (f.column.clone(), column, true)
             });
             RecordBatch::try_from_iter_with_nullable(columns).unwrap()

@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 use super::case::{Case, Failure, Outcome, kind_of};
 use super::shrink::shrunk;
 
-/// Seeds of the usual run.
-const SEEDS: u64 = 14;
+/// Seeds of the usual run, which takes every other label row only: deep plans take their time where nothing is optimised.
+const SEEDS: u64 = 5;
 /// How often progress is told.
 const TOLD_EVERY: Duration = Duration::from_secs(10);
 
@@ -116,7 +116,11 @@ fn random_views_over_random_logs_are_the_same_on_both_engines() {
     let work = || {
         while kinds.lock().unwrap().len() < settings.failures {
             let Some(seed) = settings.next() else { return };
-            let case = Case::of(seed, settings.portable);
+            let mut case = Case::of(seed, settings.portable);
+            if !settings.asked {
+                let rows: Vec<usize> = (0..case.world.labels.num_rows()).step_by(2).collect();
+                case.world.keep_labels(&rows);
+            }
             let folder = settings.keep.as_ref().map(|keep| keep.join(format!("{seed:06}")));
             let outcome = case.run(folder.as_deref());
             {

@@ -5,6 +5,7 @@
 
 mod case;
 mod cheap;
+mod found;
 mod fuzz;
 mod grammar;
 mod operators;
