@@ -184,6 +184,15 @@ pub async fn replay(
             }
             monitor.end();
         }
+        // A sweep's cells do not spill; joins and aggregates do.
+        if options.engine == Engine::Auto && matches!(&done, Some(Err(Error::Memory { .. }))) {
+            let spilling = choose(view, logs, spines, times, session, Engine::Rewrite, Redelivery::ByAllColumns)?;
+            if let Some(plan) = &spilling.plan {
+                done = Some(set::run(view, plan.clone(), &observers, labels, session, monitor).await);
+                monitor.end();
+                choice = EngineChoice { reason: "a sweep does not fit the memory limit".to_string(), ..spilling };
+            }
+        }
         // An expression that fails on a row which no label sees fails in no query of the law.
         if let Some(Err(e)) = &done
             && options.engine == Engine::Auto

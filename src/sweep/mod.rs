@@ -1,4 +1,24 @@
 //! The sweep: stabbing fused with the aggregate above it, without the (observer x event) pairs.
+//!
+//! The observers are held, sorted by key and label time; the events stream through, in any order and on any number of threads.
+//!
+//! ```text
+//! one key's label times        T1    T2    T3    T4    T5
+//! an event, 7 days             .     [-----------)     .       it counts from T2 to T4: arrived <= T, ts > T - 7 days
+//! counts and sums                    +v          -v            exact differences; a prefix sum gives every T its own
+//! minima, first values               tree nodes that cover the interval; a T looks up its path to the root
+//! ```
+//!
+//! * **Order.** None is asked of the events; the spine is sorted by observer if it is not. Results do not depend on batches,
+//!   partitions or threads: every cell is an exact sum, an extreme in a total order, or a set of rows that is sorted.
+//! * **Cost.** A hash lookup and a binary search per event and window, O(log n) cells for extremes, whatever the window's length. Aggregates
+//!   without an algorithm of their own (`members.rs`) run DataFusion's accumulator and cost what their pairs cost.
+//! * **Memory.** 8 to 16 bytes per observer and quantity, twice that for extremes, and the rows that are held for first values and
+//!   calls; all reserved in the session's pool. Nothing spills: where the pool refuses, the engine's choice falls back to the rewrite.
+//! * **Degenerate cases.** A hot key has one shard: its events are looked up in parallel and added one thread at a time. A bound that does not
+//!   grow with T (a local clock in autumn) or is NULL is tried position by position (`bounds.rs`). NULL keys are nowhere.
+//!
+//! [`SweepSpec`] is plain data; [`Sweeper`] is the algorithm, arrays in and arrays out; [`Sweep`] and [`SweepExec`] are DataFusion's operators.
 
 mod arena;
 mod best;
