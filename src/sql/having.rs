@@ -1,7 +1,8 @@
 //! DataFusion's `push_down_filter`, kept from taking a filter below an aggregate that has a row for no rows.
 //!
 //! `SELECT count(*) FROM t HAVING NOW() > …` has no row where the condition is false. DataFusion 55 takes a condition that names
-//! no column below the aggregate, which then counts nothing and says 0.
+//! no column below the aggregate, which then counts nothing and says 0. It also merges a filter with those right below it, in one
+//! step: so all filters over such an aggregate stay where they are.
 
 use datafusion::common::tree_node::Transformed;
 use datafusion::error::Result as DfResult;
@@ -29,8 +30,11 @@ impl OptimizerRule for CarefulFilters {
     }
 }
 
-/// An aggregate without GROUP BY, or with grouping sets, of which one may be empty: no other filter goes below these.
+/// An aggregate without GROUP BY, or with grouping sets, of which one may be empty, perhaps below filters.
 fn has_a_row_for_no_rows(plan: &LogicalPlan) -> bool {
-    let LogicalPlan::Aggregate(aggregate) = plan else { return false };
-    matches!(aggregate.group_expr.as_slice(), [] | [Expr::GroupingSet(_)])
+    match plan {
+        LogicalPlan::Filter(filter) => has_a_row_for_no_rows(&filter.input),
+        LogicalPlan::Aggregate(aggregate) => matches!(aggregate.group_expr.as_slice(), [] | [Expr::GroupingSet(_)]),
+        _ => false,
+    }
 }

@@ -69,3 +69,12 @@ fn an_outer_join_has_no_condition() {
     gives(&[("v", sql)], &["12", "13", "14"]);
     gives(&[("v", "SELECT count(*) AS x FROM (VALUES (10), (20)) AS v (c)")], &["2", "2", "2"]);
 }
+
+#[test]
+fn a_filter_over_a_having_without_groups_leaves_no_row() {
+    let having = "(SELECT 1 AS c FROM events HAVING count(*) >= 0) AS t";
+    gives(
+        &[("v", &format!("SELECT 1 AS x FROM {having} WHERE NOW() < TIMESTAMP '2025-03-11T00:00:00'"))],
+        &["1", "1", "NULL"],
+    );
+}
