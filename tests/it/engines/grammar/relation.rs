@@ -214,7 +214,7 @@ impl Gen<'_> {
                 Node::group(&format!("({i}, {{}}, {{}})"), vec![at.into(), value.into()]).into()
             })
             .collect();
-        let alias = self.fresh("v");
+        let alias = self.fresh("w");
         let columns = if timed { vec![user, time, number] } else { vec![user, Column { ty: Ty::Int, ..time }, number] };
         let names: Vec<&str> = columns.iter().map(|c| c.name.as_str()).collect();
         let items: Vec<String> = names.iter().map(|n| format!("{alias}.{n}")).collect();
