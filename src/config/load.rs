@@ -76,6 +76,6 @@ fn not_found(path: &Path, name: &str) -> Finding {
     let siblings = files::names_in(folder, |name| name.ends_with(".toml") && name != "Cargo.toml");
     match nearest(&wanted, siblings.iter().map(String::as_str)) {
         Some(near) => finding.help(format!("did you mean `{}`?", folder.join(near).display())),
-        None => finding.help("name it as the command's argument, or make a working project with `backcast init DIR`"),
+        None => finding.help("name it as the command's last argument; README.md shows one"),
     }
 }

@@ -61,7 +61,7 @@ fn a_missing_configuration_says_how_to_make_one() {
         let findings = load(&path, &[]).unwrap_err();
         assert_eq!(findings.len(), 1);
         assert!(findings[0].message.starts_with("there is no configuration"), "{}", findings[0]);
-        assert!(findings[0].help.as_ref().unwrap().contains("backcast init"), "{}", findings[0]);
+        assert!(findings[0].help.as_ref().unwrap().contains("last argument"), "{}", findings[0]);
     }
     fs::write(dir.path().join("backcast.toml"), MINIMAL).unwrap();
     let findings = load(&dir.path().join("bakcast.toml"), &[]).unwrap_err();
