@@ -196,10 +196,11 @@ pub async fn replay(
         // An expression that fails on a row which no label sees fails in no query of the law.
         if let Some(Err(e)) = &done
             && options.engine == Engine::Auto
-            && from_data(e)
+            && (from_data(e) || from_planning(e))
         {
+            let why = if from_data(e) { "the rewrite met rows that no label sees" } else { "the rewrite can't be run" };
             choice.engine = Engine::Reference;
-            choice.reason = format!("the rewrite met rows that no label sees: {}", first_line(e));
+            choice.reason = format!("{why}: {}", first_line(e));
             done = None;
         }
         let values = match done {
@@ -230,6 +231,18 @@ fn from_data(error: &Error) -> bool {
         Error::Engine { source, .. } => matches!(source.find_root(), DataFusionError::Execution(_)),
         _ => false,
     }
+}
+
+/// Whether DataFusion could not plan what was rewritten: the reference engine still has the answer.
+fn from_planning(error: &Error) -> bool {
+    let Error::Engine { source, .. } = error else { return false };
+    matches!(
+        source.find_root(),
+        DataFusionError::Plan(_)
+            | DataFusionError::SchemaError(_, _)
+            | DataFusionError::Internal(_)
+            | DataFusionError::NotImplemented(_)
+    )
 }
 
 fn first_line(error: &Error) -> String {
