@@ -10,12 +10,14 @@
 mod fixed;
 mod float;
 mod integer;
+mod order;
 
 use datafusion::arrow::datatypes::ArrowPrimitiveType;
 
 pub use fixed::Scale;
 pub use float::FloatCell;
 pub use integer::{DecimalCell, IntegerCell, UnsignedCell, ratio};
+pub use order::{float_of_order, order_of_float};
 
 /// One exact sum, and how many values it holds.
 pub trait Cell: Default + Clone + Send + Sync + std::fmt::Debug + 'static {

@@ -22,7 +22,7 @@ use datafusion::arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64T
 use datafusion::common::{HashMap, exec_datafusion_err, exec_err};
 use datafusion::error::Result as DfResult;
 
-use crate::exact::Scale;
+use crate::exact::{Scale, order_of_float};
 use crate::sweep::arena::{Arena, RowRef};
 use crate::sweep::best::{Best, Candidate};
 use crate::sweep::bounds::BoundColumn;
@@ -30,7 +30,7 @@ use crate::sweep::members::{CompiledCall, Functions, Members};
 use crate::sweep::order::Order;
 use crate::sweep::positions::{Positions, Range};
 use crate::sweep::spec::{Argument, Function, OrderKey, SweepAggregate, SweepSpec};
-use crate::sweep::totals::{Totals, order_of_float, result};
+use crate::sweep::totals::{Totals, result};
 use crate::sweep::track::{Extremes, Interval, Track};
 
 /// One sweep under way.

@@ -9,13 +9,13 @@ use datafusion::arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Sche
 use datafusion::common::ScalarValue;
 
 use super::Sweeper;
+use crate::exact::order_of_float;
 use crate::exact::{Cell, FloatCell, Total};
 use crate::sql::{SessionOptions, new_runtime, new_session};
 use crate::sweep::members::{Functions, functions_of};
 use crate::sweep::spec::{
     Argument, Bound, Call, Comparison, Function, KeyPair, OrderKey, SweepAggregate, SweepSpec, Window,
 };
-use crate::sweep::totals::order_of_float;
 
 struct Rng(u64);
 

@@ -17,6 +17,7 @@ use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, EmitTo, GroupsAccumulator, ReversedUDAF, SetMonotonicity, Signature,
 };
 
+use crate::exact::order_of_float;
 use crate::sql::aggregates::exact_cells::passes;
 
 /// `min` or `max`.
@@ -111,15 +112,8 @@ struct Order {
 }
 
 impl Order {
-    /// The float as an integer that sorts as it does; every NaN is the same, and the greatest.
-    fn key(value: f64) -> i64 {
-        let value = if value.is_nan() { f64::NAN.abs() } else { value };
-        let bits = value.to_bits().cast_signed();
-        bits ^ ((bits >> 63).cast_unsigned() >> 1).cast_signed()
-    }
-
     fn better(&self, value: f64, than: f64) -> bool {
-        let (a, b) = (Self::key(value), Self::key(than));
+        let (a, b) = (order_of_float(value), order_of_float(than));
         if self.largest { a > b } else { a < b }
     }
 
@@ -146,7 +140,7 @@ struct Held {
 impl Held {
     fn put(&mut self, arrays: &[ArrayRef], times: i64) -> DfResult<()> {
         for value in Order::values(arrays)?.iter().flatten() {
-            let key = Order::key(value);
+            let key = order_of_float(value);
             if !self.sliding {
                 if self.best().is_none_or(|best| self.order.better(value, best)) {
                     self.values = BTreeMap::from([(key, (value, 1))]);
@@ -256,7 +250,7 @@ mod tests {
     #[test]
     fn floats_have_one_order_whatever_comes_first() {
         let sorted = [f64::NEG_INFINITY, -1.5, -0.0, 0.0, f64::MIN_POSITIVE, 2.0, f64::INFINITY, f64::NAN];
-        assert!(sorted.windows(2).all(|pair| Order::key(pair[0]) < Order::key(pair[1])));
-        assert_eq!(Order::key(f64::NAN), Order::key(-f64::NAN));
+        assert!(sorted.windows(2).all(|pair| order_of_float(pair[0]) < order_of_float(pair[1])));
+        assert_eq!(order_of_float(f64::NAN), order_of_float(-f64::NAN));
     }
 }
