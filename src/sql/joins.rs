@@ -18,67 +18,57 @@ use datafusion::optimizer::extract_equijoin_predicate::ExtractEquijoinPredicate;
 use datafusion::optimizer::push_down_filter::PushDownFilter;
 use datafusion::optimizer::{ApplyOrder, Optimizer, OptimizerConfig, OptimizerRule};
 
-use crate::sql::having::CarefulFilters;
+use crate::sql::having::may_push_down;
 
-/// DataFusion's rules, with this one and [`CarefulFilters`] in the place of its own.
+/// DataFusion's rules, three of them kept away from plans that they would change the meaning of.
 pub(super) fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
-    let (own, filters) = (EliminateCrossJoin::new(), PushDownFilter::new());
-    let keys = ExtractEquijoinPredicate::new();
-    let replaced = |rule: Arc<dyn OptimizerRule + Send + Sync>| -> Arc<dyn OptimizerRule + Send + Sync> {
-        match rule.name() {
-            name if name == own.name() => Arc::new(CarefulCrossJoins(EliminateCrossJoin::new())),
-            name if name == filters.name() => Arc::new(CarefulFilters(PushDownFilter::new())),
-            name if name == keys.name() => Arc::new(CarefulKeys(ExtractEquijoinPredicate::new())),
-            _ => rule,
-        }
+    let careful = |rule: Arc<dyn OptimizerRule + Send + Sync>| -> Arc<dyn OptimizerRule + Send + Sync> {
+        let may_see: fn(&LogicalPlan) -> DfResult<bool> = match rule.name() {
+            name if name == EliminateCrossJoin::new().name() => may_reorder,
+            name if name == PushDownFilter::new().name() => may_push_down,
+            name if name == ExtractEquijoinPredicate::new().name() => may_extract_keys,
+            _ => return rule,
+        };
+        Arc::new(Careful { rule, may_see })
     };
-    Optimizer::new().rules.into_iter().map(replaced).collect()
+    Optimizer::new().rules.into_iter().map(careful).collect()
 }
 
+/// A rule that sees only the plans that it may.
 #[derive(Debug)]
-struct CarefulKeys(ExtractEquijoinPredicate);
+struct Careful {
+    rule: Arc<dyn OptimizerRule + Send + Sync>,
+    may_see: fn(&LogicalPlan) -> DfResult<bool>,
+}
 
-impl OptimizerRule for CarefulKeys {
+impl OptimizerRule for Careful {
     fn name(&self) -> &str {
-        self.0.name()
+        self.rule.name()
     }
 
     fn apply_order(&self) -> Option<ApplyOrder> {
-        self.0.apply_order()
+        self.rule.apply_order()
     }
 
     fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> DfResult<Transformed<LogicalPlan>> {
-        match &plan {
-            LogicalPlan::Join(join) if !join.on.is_empty() && join.null_equality == NullEquality::NullEqualsNull => {
-                Ok(Transformed::no(plan))
-            }
-            _ => self.0.rewrite(plan, config),
+        if (self.may_see)(&plan)? { self.rule.rewrite(plan, config) } else { Ok(Transformed::no(plan)) }
+    }
+}
+
+fn may_extract_keys(plan: &LogicalPlan) -> DfResult<bool> {
+    Ok(!matches!(plan, LogicalPlan::Join(join)
+        if !join.on.is_empty() && join.null_equality == NullEquality::NullEqualsNull))
+}
+
+fn may_reorder(plan: &LogicalPlan) -> DfResult<bool> {
+    let mut careful = true;
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::Join(join) = node {
+            careful &= keeps_its_meaning(join);
         }
-    }
-}
-
-#[derive(Debug)]
-struct CarefulCrossJoins(EliminateCrossJoin);
-
-impl OptimizerRule for CarefulCrossJoins {
-    fn name(&self) -> &str {
-        self.0.name()
-    }
-
-    fn apply_order(&self) -> Option<ApplyOrder> {
-        self.0.apply_order()
-    }
-
-    fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> DfResult<Transformed<LogicalPlan>> {
-        let mut careful = true;
-        plan.apply_with_subqueries(|node| {
-            if let LogicalPlan::Join(join) = node {
-                careful &= keeps_its_meaning(join);
-            }
-            Ok(if careful { TreeNodeRecursion::Continue } else { TreeNodeRecursion::Stop })
-        })?;
-        if careful { self.0.rewrite(plan, config) } else { Ok(Transformed::no(plan)) }
-    }
+        Ok(if careful { TreeNodeRecursion::Continue } else { TreeNodeRecursion::Stop })
+    })?;
+    Ok(careful)
 }
 
 /// Whether the tree of inner joins that begins here can be put together in any order.
