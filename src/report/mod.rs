@@ -20,7 +20,7 @@ pub use choices::{ChosenAlike, choices_text, chosen_alike};
 pub use html::html;
 pub use json::json;
 pub use model::{
-    FORMAT, Gate, GateKind, LabelsReport, Note, OutputReport, Report, SelfCheck, SourceCounts, Timing, ViewReport,
-    ViewSource,
+    FORMAT, Gate, GateKind, LabelsReport, Leak, ModelFeature, ModelReport, Note, OutputReport, Report, SelfCheck,
+    SourceCounts, Timing, Verdict, ViewReport, ViewSource,
 };
 pub use terminal::{Style, summary};

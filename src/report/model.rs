@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::text::number;
 use crate::config::Choice;
-use crate::diff::SnapshotDiff;
+use crate::diff::{CauseName, SnapshotDiff};
 use crate::finding::Finding;
 
 /// The version of the format that [`Report`] serialises to.
@@ -25,10 +25,12 @@ pub struct Report {
     pub gates: Vec<Gate>,
     pub views: Vec<ViewReport>,
     pub snapshots: Vec<SnapshotDiff>,
-    pub models: Vec<Value>,
+    pub models: Vec<ModelReport>,
     pub retention: Option<Value>,
     pub self_check: Option<SelfCheck>,
-    /// Added freely: what was read, and what was left out of it.
+    /// Added freely: legacy values that could only be had with events that were not yet known.
+    pub leakage: Vec<Leak>,
+    /// What was read, and what was left out of it.
     pub sources: Vec<SourceCounts>,
     pub notes: Vec<Note>,
     /// Warnings and notes about the config and the SQL; those about SQL have a `code`.
@@ -58,6 +60,7 @@ impl Report {
             models: Vec::new(),
             retention: None,
             self_check: None,
+            leakage: Vec::new(),
             sources: Vec::new(),
             notes: Vec::new(),
             findings: Vec::new(),
@@ -138,6 +141,55 @@ pub struct ViewSource {
     pub source: String,
     /// ISO 8601 duration or `unbounded`; `None` where it is not known.
     pub lookback: Option<String>,
+}
+
+/// What may be trained on the replayed features.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ModelReport {
+    pub model: String,
+    pub verdict: Verdict,
+    /// The first day by which enough covered label history exists; only with [`Verdict::Freeze`]. RFC 3339.
+    pub until: Option<String>,
+    pub features: Vec<ModelFeature>,
+}
+
+/// Whether a model, or one of its features, may be trained on replayed values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Every label row of its training history is covered, for every feature.
+    Retrain,
+    /// Not so, but a snapshot has what is missing.
+    Fallback,
+    /// Neither.
+    Freeze,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ModelFeature {
+    /// `view.column`.
+    pub feature: String,
+    pub verdict: Verdict,
+    /// One sentence with the numbers.
+    pub reason: String,
+}
+
+/// Legacy values of one feature that hold events from after the label time, or not yet arrived at it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Leak {
+    pub snapshot: String,
+    /// `view.column`.
+    pub feature: String,
+    /// `future_leak`, `late_events_visible`, …
+    pub cause: CauseName,
+    /// Matched label rows whose legacy value leaks.
+    pub rows: u64,
+    /// How far from after the label time, as far as it is known. ISO 8601 duration.
+    pub by: Option<String>,
+    /// The models that the feature feeds.
+    pub models: Vec<String>,
+    /// All of it in one sentence, for people.
+    pub sentence: String,
 }
 
 /// How a sample of the run fared against the reference engine.
