@@ -12,6 +12,7 @@
 //! ARCHITECTURE.md.
 
 pub mod analysis;
+pub mod cause;
 pub mod cli;
 pub mod config;
 pub mod dataset;

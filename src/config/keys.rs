@@ -235,7 +235,7 @@ static MODEL: Table = Table {
 };
 
 /// The causes that a report can name.
-pub(super) const CAUSES: &[&str] = &[
+pub const CAUSES: &[&str] = &[
     "window_start_inclusive",
     "window_start_exclusive",
     "label_time_excluded",
@@ -281,11 +281,9 @@ static DIFF: Table = Table {
             "[\"window_length\", \"stale\"]",
             "Which causes of disagreement are tested: all, none, or those listed.",
         )
-        .default(Bool(true))
-        .later(),
-        Key::new("sample", Kind::Integer(1), "1000", "The rows per feature on which causes are tested, at most.")
-            .default(Integer(1000))
-            .later(),
+        .default(Bool(true)),
+        Key::new("sample", Kind::Integer(1), "20000", "The rows per feature on which causes are tested, at most.")
+            .default(Integer(20_000)),
     ],
 };
 

@@ -34,6 +34,7 @@ mod values;
 mod tests;
 
 pub use choices::{Choice, Layer, Origin, dotted};
+pub use keys::CAUSES;
 pub use load::load;
 pub use places::Places;
 pub use profile::Missing;

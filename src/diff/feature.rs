@@ -1,5 +1,7 @@
 //! One feature: every matched row judged, and counted.
 
+use std::collections::HashMap;
+
 use datafusion::arrow::array::{Array, ArrayRef, BooleanArray};
 use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::arrow::error::ArrowError;
@@ -7,7 +9,7 @@ use datafusion::arrow::error::ArrowError;
 use super::align::Pair;
 use super::cell::{Cells, Outcome};
 use super::quantile::Spread;
-use super::{Delta, FeaturePair};
+use super::{Delta, FeaturePair, Tolerance};
 
 /// Counts of outcomes; `compared` is their sum but for `not_comparable`.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -73,8 +75,15 @@ pub(super) struct ComparedCells {
     pub replayed: ArrayRef,
     pub legacy: ArrayRef,
     pub cells: Option<Cells>,
+    pub tolerance: Tolerance,
     /// One bit per pair of rows.
     pub mismatched: BooleanBuffer,
+    /// One bit per pair of rows.
+    pub agreeing: BooleanBuffer,
+    /// What explains a mismatch, by pair of rows: a position in `causes`.
+    pub cause_of: HashMap<usize, u16>,
+    /// The names of causes, as cells show them.
+    pub causes: Vec<String>,
 }
 
 impl Counted {
@@ -84,7 +93,11 @@ impl Counted {
             replayed: ArrayRef::clone(&pair.replayed),
             legacy: ArrayRef::clone(&pair.legacy),
             cells: self.cells,
+            tolerance: pair.tolerance,
             mismatched: self.outcomes.iter().map(|outcome| outcome.is_mismatch()).collect(),
+            agreeing: self.outcomes.iter().map(|o| o.is_compared() && !o.is_mismatch()).collect(),
+            cause_of: HashMap::new(),
+            causes: Vec::new(),
         }
     }
 }

@@ -3,17 +3,19 @@
 //! Kept as one bit per matched row and feature, and written out batch by batch: a snapshot of a million rows in which
 //! everything differs costs no more memory than one in which nothing does.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    Array, ArrayRef, Float64Builder, RecordBatch, StringBuilder, UInt64Array, new_null_array,
+    Array, ArrayRef, Float64Builder, RecordBatch, StringBuilder, UInt64Array,
 };
 use datafusion::arrow::compute::take;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use super::align::Pair;
 use super::feature::ComparedCells;
-use super::{DiffError, DiffInput, render};
+use super::worst::{self, LabelRows};
+use super::{Compared, DiffError, DiffInput, WorstCell, render};
 
 /// The columns beside the keys, in their order.
 const COLUMNS: [&str; 6] = ["time", "feature", "legacy", "replayed", "delta", "cause"];
@@ -22,12 +24,13 @@ const COLUMNS: [&str; 6] = ["time", "feature", "legacy", "replayed", "delta", "c
 ///
 /// Columns: the keys under their label names and types (a key that is named like another column is `key_<name>`),
 /// `time` as the labels have it, `feature`, `legacy` and `replayed` as text (NULL where NULL), `delta` (replayed -
-/// legacy where both are finite numbers, else NULL) and `cause` (text, NULL until causes are known).
+/// legacy where both are finite numbers, else NULL) and `cause` (text, `a+b` where it takes two; NULL where none explains it).
 #[derive(Debug)]
 pub struct Mismatches {
     schema: SchemaRef,
     keys: Vec<ArrayRef>,
     time: ArrayRef,
+    key_names: Vec<String>,
     pairs: Vec<Pair>,
     features: Vec<ComparedCells>,
 }
@@ -50,9 +53,28 @@ impl Mismatches {
             schema: Arc::new(Schema::new(fields)),
             keys: input.labels.keys.clone(),
             time: Arc::clone(&input.labels.time),
+            key_names: input.key_names.to_vec(),
             pairs,
             features,
         }
+    }
+
+    /// The compared cells of a feature, by its position.
+    pub fn compared(&self, feature: usize) -> Compared<'_> {
+        Compared { pairs: &self.pairs, cells: &self.features[feature] }
+    }
+
+    /// Says what explains the mismatches of a feature: `causes` by name, and by position of a compared row which of them.
+    pub(super) fn explain(&mut self, feature: usize, causes: Vec<String>, cause_of: HashMap<usize, u16>) {
+        let feature = &mut self.features[feature];
+        feature.causes = causes;
+        feature.cause_of = cause_of;
+    }
+
+    /// The cells of a feature that differ most, those that nothing explains first.
+    pub(super) fn worst(&self, feature: usize) -> Result<Vec<WorstCell>, DiffError> {
+        let rows = LabelRows { key_names: &self.key_names, keys: &self.keys, time: &self.time };
+        worst::worst(rows, &self.features[feature], &self.pairs)
     }
 
     pub fn schema(&self) -> &SchemaRef {
@@ -77,16 +99,16 @@ impl Mismatches {
         })
     }
 
-    /// Pairs of rows, each with the feature that differs there.
-    fn cells(&self) -> impl Iterator<Item = (Pair, &ComparedCells)> {
+    /// Pairs of rows by position, each with the feature that differs there.
+    fn cells(&self) -> impl Iterator<Item = (usize, Pair, &ComparedCells)> {
         self.pairs.iter().enumerate().flat_map(move |(at, pair)| {
             let differing = self.features.iter().filter(move |feature| feature.mismatched.value(at));
-            differing.map(move |feature| (*pair, feature))
+            differing.map(move |feature| (at, *pair, feature))
         })
     }
 
-    fn batch(&self, cells: &[(Pair, &ComparedCells)]) -> Result<RecordBatch, DiffError> {
-        let rows: UInt64Array = cells.iter().map(|(pair, _)| pair.label as u64).collect();
+    fn batch(&self, cells: &[(usize, Pair, &ComparedCells)]) -> Result<RecordBatch, DiffError> {
+        let rows: UInt64Array = cells.iter().map(|(_, pair, _)| pair.label as u64).collect();
         let mut columns = Vec::with_capacity(self.keys.len() + COLUMNS.len());
         for column in self.keys.iter().chain([&self.time]) {
             columns.push(take(column, &rows, None)?);
@@ -94,7 +116,9 @@ impl Mismatches {
         let (mut feature, mut legacy, mut replayed) =
             (StringBuilder::new(), StringBuilder::new(), StringBuilder::new());
         let mut delta = Float64Builder::with_capacity(cells.len());
-        for (pair, compared) in cells {
+        let mut cause = StringBuilder::new();
+        for (at, pair, compared) in cells {
+            cause.append_option(compared.cause_of.get(at).and_then(|&i| compared.causes.get(usize::from(i))));
             feature.append_value(&compared.feature);
             legacy.append_option(render::text(&compared.legacy, pair.legacy)?);
             replayed.append_option(render::text(&compared.replayed, pair.label)?);
@@ -105,7 +129,7 @@ impl Mismatches {
         columns.push(Arc::new(legacy.finish()));
         columns.push(Arc::new(replayed.finish()));
         columns.push(Arc::new(delta.finish()));
-        columns.push(new_null_array(&DataType::Utf8, cells.len()));
+        columns.push(Arc::new(cause.finish()));
         Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
     }
 }

@@ -20,6 +20,7 @@
 mod align;
 mod cell;
 mod common;
+mod compared;
 mod feature;
 mod instant;
 mod mismatches;
@@ -37,6 +38,7 @@ use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::arrow::error::ArrowError;
 use thiserror::Error;
 
+pub use compared::{Agreement, Compared};
 pub use mismatches::Mismatches;
 pub use model::{Cause, CauseName, Delta, FeatureDiff, IssueKind, SchemaIssue, SnapshotDiff, TimeBucket, WorstCell};
 
@@ -132,6 +134,7 @@ pub fn diff(input: DiffInput<'_>) -> Result<Diff, DiffError> {
     check(&input)?;
     let alignment = align::align(&input)?;
     let clock = series::Clock::new(&input.labels.time, &alignment.pairs)?;
+    let matched = alignment.pairs.len();
     let mut issues = schema::issues(&input);
     let mut features = Vec::with_capacity(input.features.len());
     let mut compared = Vec::with_capacity(input.features.len());
@@ -158,21 +161,24 @@ pub fn diff(input: DiffInput<'_>) -> Result<Diff, DiffError> {
             by_time: clock.buckets(&counted.outcomes),
             causes: Vec::new(),
             unexplained: None,
-            worst: worst::worst(&input, pair, &counted, &alignment.pairs)?,
+            worst: Vec::new(),
         });
         compared.push(counted.into_cells(pair));
+    }
+    let mismatches = Mismatches::new(&input, alignment.pairs, compared);
+    for (at, feature) in features.iter_mut().enumerate() {
+        feature.worst = mismatches.worst(at)?;
     }
     let snapshot = SnapshotDiff {
         snapshot: input.snapshot.to_string(),
         rows: input.legacy.time.len() as u64,
-        matched: alignment.pairs.len() as u64,
-        only_in_snapshot: (input.legacy.time.len() - alignment.pairs.len()) as u64,
-        only_in_labels: (input.labels.time.len() - alignment.pairs.len()) as u64,
+        matched: matched as u64,
+        only_in_snapshot: (input.legacy.time.len() - matched) as u64,
+        only_in_labels: (input.labels.time.len() - matched) as u64,
         duplicates: alignment.duplicates,
         schema: issues,
         features,
     };
-    let mismatches = Mismatches::new(&input, alignment.pairs, compared);
     Ok(Diff { snapshot, mismatches })
 }
 

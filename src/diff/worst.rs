@@ -1,22 +1,24 @@
 //! The cells that differ most, for people to look at.
 //!
-//! Numbers first, by the size of their difference; then other values that differ; then NULLs on one side. Ties go to
-//! the earlier label row.
+//! Cells that no cause explains come first. Among them numbers, by the size of their difference; then other values that
+//! differ; then NULLs on one side. Ties go to the earlier label row.
 
 use std::cmp::Ordering;
 
+use datafusion::arrow::array::ArrayRef;
 use serde_json::Map;
 
 use super::align::Pair;
 use super::cell::Outcome;
-use super::feature::Counted;
-use super::{DiffError, DiffInput, FeaturePair, WorstCell, render};
+use super::feature::ComparedCells;
+use super::{DiffError, WorstCell, render};
 
 const MOST_CELLS: usize = 10;
 
 /// A mismatch on its way to the list.
 #[derive(Debug, Clone, Copy)]
 struct Candidate {
+    explained: bool,
     /// 0 numbers, 1 other values, 2 a NULL on one side.
     class: u8,
     delta: Option<f64>,
@@ -27,44 +29,54 @@ impl Candidate {
     /// Less is worse.
     fn order(&self, other: &Self) -> Ordering {
         let size = |candidate: &Self| candidate.delta.unwrap_or(0.0).abs();
-        self.class.cmp(&other.class).then(size(other).total_cmp(&size(self))).then(self.pair.cmp(&other.pair))
+        let class = (self.explained, self.class).cmp(&(other.explained, other.class));
+        class.then(size(other).total_cmp(&size(self))).then(self.pair.cmp(&other.pair))
     }
 }
 
+/// What tells label rows apart.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LabelRows<'a> {
+    pub key_names: &'a [String],
+    pub keys: &'a [ArrayRef],
+    pub time: &'a ArrayRef,
+}
+
 pub(super) fn worst(
-    input: &DiffInput<'_>,
-    feature: &FeaturePair,
-    counted: &Counted,
+    rows: LabelRows<'_>,
+    feature: &ComparedCells,
     pairs: &[Pair],
 ) -> Result<Vec<WorstCell>, DiffError> {
     let mut worst: Vec<Candidate> = Vec::with_capacity(MOST_CELLS + 1);
-    let Some(cells) = &counted.cells else { return Ok(Vec::new()) };
-    for (pair, outcome) in pairs.iter().zip(&counted.outcomes).filter(|(_, outcome)| outcome.is_mismatch()) {
-        let delta = cells.compare(pair.label, pair.legacy).delta;
-        let class = match (outcome, delta) {
+    let Some(cells) = &feature.cells else { return Ok(Vec::new()) };
+    for at in feature.mismatched.set_indices() {
+        let pair = pairs[at];
+        let cell = cells.compare(pair.label, pair.legacy);
+        let class = match (cell.outcome, cell.delta) {
             (Outcome::Different, Some(_)) => 0,
             (Outcome::Different, None) => 1,
             _ => 2,
         };
-        let candidate = Candidate { class, delta, pair: *pair };
+        let explained = feature.cause_of.contains_key(&at);
+        let candidate = Candidate { explained, class, delta: cell.delta, pair };
         let at = worst.partition_point(|other| other.order(&candidate).is_lt());
         if at < MOST_CELLS {
             worst.insert(at, candidate);
             worst.truncate(MOST_CELLS);
         }
     }
-    worst.into_iter().map(|candidate| cell(input, feature, candidate)).collect()
+    worst.into_iter().map(|candidate| shown(rows, feature, candidate)).collect()
 }
 
-fn cell(input: &DiffInput<'_>, feature: &FeaturePair, candidate: Candidate) -> Result<WorstCell, DiffError> {
+fn shown(rows: LabelRows<'_>, feature: &ComparedCells, candidate: Candidate) -> Result<WorstCell, DiffError> {
     let Pair { label, legacy } = candidate.pair;
     let mut keys = Map::new();
-    for (name, column) in input.key_names.iter().zip(&input.labels.keys) {
+    for (name, column) in rows.key_names.iter().zip(rows.keys) {
         keys.insert(name.clone(), render::json(column, label)?);
     }
     Ok(WorstCell {
         keys,
-        time: render::text(&input.labels.time, label)?,
+        time: render::text(rows.time, label)?,
         legacy: render::json(&feature.legacy, legacy)?,
         replayed: render::json(&feature.replayed, label)?,
         delta: candidate.delta,

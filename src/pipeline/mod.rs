@@ -2,6 +2,7 @@
 //!
 //! Commands differ only in how far they go and in what they write; see [`Work`].
 
+mod causes;
 mod compare;
 mod cost;
 mod explain;

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::finding::Finding;
 use crate::monitor::Monitor;
 use crate::output::{FileEntry, InputEntry, Manifest, NewFile, OutputFolder, ViewEntry, sha256_hex};
+use crate::pipeline::causes::find_causes;
 use crate::pipeline::compare::compare;
 use crate::pipeline::prepare::{Prepared, prepare};
 use crate::pipeline::reported;
@@ -93,12 +94,14 @@ pub async fn run(
     let replayed = replay(project, &prepared.labels, &prepared.opened.session, options, monitor).await?;
     clock.lap("replay");
     report.views = reported::view_reports(project, &replayed);
-    let diffs = if work.diffs() {
+    let mut diffs = if work.diffs() {
         compare(project, &prepared.labels, &replayed.features, &prepared.opened.session, monitor).await?
     } else {
         Vec::new()
     };
     clock.lap("diff");
+    report.leakage = find_causes(project, &prepared.labels, &mut diffs, &prepared.opened.session, monitor).await?;
+    clock.lap("causes");
     let session = &prepared.opened.session;
     let check = self_check(project, &prepared.labels, &replayed, session, clock.total(), monitor).await?;
     clock.lap("self-check");

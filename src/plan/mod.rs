@@ -50,6 +50,7 @@ mod union;
 mod unnest;
 mod window;
 
+pub use bounds::iso_duration;
 pub use display::shown;
 pub use readings::{Bound, Explosion, Reading};
 pub use relation::{AsOf, Live, Read, Relation};

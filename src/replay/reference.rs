@@ -39,7 +39,7 @@ use crate::monitor::Monitor;
 use crate::replay::values::{ViewValues, ambiguous, has_value};
 use crate::source::time::ticks_until;
 use crate::source::{Labels, Log, orderable, timestamp};
-use crate::sql::{bind_now, without_signed_zeros};
+use crate::sql::{bind_now, now_unit, without_signed_zeros};
 
 /// Label times measured before the whole time is told.
 const MEASURED: usize = 8;
@@ -68,7 +68,7 @@ pub async fn run(
     // a coarser `ts`, and cut off digits of the literal: 55 does not look whether the comparison still means the same.
     let plan = state.optimize(&view.plan).map_err(failed)?;
     let tables = load(&plan, logs, latest, session).await.map_err(failed)?;
-    let unit = labels.now_unit();
+    let unit = now_unit(session);
     let mut instants: Vec<(i64, Vec<usize>)> = Vec::new();
     for (at, &row) in rows.iter().enumerate() {
         let time = labels.times.value(row);

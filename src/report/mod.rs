@@ -5,6 +5,7 @@
 //! configuration (keys, values, names, reasons) is made harmless by the form that tells it: control characters never
 //! reach a terminal, markup never reaches a page.
 
+mod causes;
 mod choices;
 mod html;
 mod json;
@@ -16,6 +17,7 @@ mod terminal;
 mod text;
 mod verdict;
 
+pub use causes::{cause_sentence, iso_nanos, main_cause};
 pub use choices::{ChosenAlike, choices_text, chosen_alike};
 pub use html::html;
 pub use json::json;

@@ -1,9 +1,12 @@
 //! The summary on a terminal: what a person reads in ten seconds. The verdict first, then the features from the worst
 //! to the best, then what else there is to know, and where the rest is.
 
+use std::collections::BTreeSet;
+
 use anstyle::{AnsiColor, Style as Ansi};
 
 use super::Report;
+use super::causes::main_cause;
 use super::table::{Align, Table};
 use super::text::{agreement, cell, clean, counted, number, short_time, shorten, thousands, width};
 use super::verdict::{verdict, worst_first};
@@ -11,6 +14,7 @@ use crate::diff::{FeatureDiff, SchemaIssue, SnapshotDiff};
 
 const MOST_FEATURES: usize = 40;
 const MOST_ISSUES: usize = 8;
+const MOST_LEAKS: usize = 5;
 /// Room enough for a worst cell beside its feature, even where it has to be cut.
 const ENOUGH_FOR_CELL: usize = 60;
 const LEAST_FEATURE: usize = 12;
@@ -70,8 +74,34 @@ fn head(report: &Report, style: Style, lines: &mut Vec<String>) {
     let headline = style.fit(&format!("{} ({})", verdict.headline, clean(&report.project)));
     let color = if verdict.passed { AnsiColor::Green } else { AnsiColor::Red };
     lines.push(style.paint(color.on_default().bold(), &headline));
+    leakage(report, style, lines);
     for sentence in &verdict.sentences {
         lines.extend(wrap(sentence, style.width));
+    }
+}
+
+/// What must be known before anything else: legacy values that held what was not yet known.
+fn leakage(report: &Report, style: Style, lines: &mut Vec<String>) {
+    if report.leakage.is_empty() {
+        return;
+    }
+    let features: BTreeSet<&str> = report.leakage.iter().map(|leak| leak.feature.as_str()).collect();
+    let models: BTreeSet<&str> = report.leakage.iter().flat_map(|leak| &leak.models).map(String::as_str).collect();
+    let hold = if features.len() == 1 { "feature holds" } else { "features hold" };
+    let feeding = match models.len() {
+        0 => String::new(),
+        1 => ", feeding 1 model".to_string(),
+        many => format!(", feeding {many} models"),
+    };
+    let head = format!("Leakage: {} {hold} what was not known at the label time{feeding}.", features.len());
+    let bad = AnsiColor::Red.on_default().bold();
+    lines.extend(wrap(&head, style.width).iter().map(|line| style.paint(bad, line)));
+    for leak in report.leakage.iter().take(MOST_LEAKS) {
+        let wrapped = wrap(&clean(&leak.sentence), style.width - 3);
+        lines.extend(wrapped.into_iter().map(|line| format!("   {line}")));
+    }
+    if report.leakage.len() > MOST_LEAKS {
+        lines.push(style.dim(&format!("   and {} more in report.json", report.leakage.len() - MOST_LEAKS)));
     }
 }
 
@@ -136,6 +166,11 @@ fn features(snapshot: &SnapshotDiff, style: Style, lines: &mut Vec<String>) {
                 lines.push(style.dim(&style.fit(&format!("     {worst}"))));
             }
             None => lines.push(line),
+        }
+        let feature = row.checked_sub(1).and_then(|row| shown.get(row));
+        if let Some(cause) = feature.and_then(|feature| main_cause(feature)) {
+            let wrapped = wrap(&clean(&cause), style.width - 5);
+            lines.extend(wrapped.into_iter().map(|line| format!("     {line}")));
         }
     }
     if sorted.len() > shown.len() {

@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use chrono_tz::Tz;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use datafusion::catalog::TableProvider;
 use datafusion::common::{Column, ScalarValue, TableReference};
 use datafusion::datasource::provider_as_source;
 use datafusion::error::Result as DfResult;
@@ -25,8 +26,8 @@ use datafusion::functions_aggregate::min_max::min_udaf;
 use datafusion::functions_window::expr_fn::row_number;
 use datafusion::logical_expr::expr::WindowFunction;
 use datafusion::logical_expr::{
-    Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, SortExpr, WindowFrame, WindowFrameBound, WindowFrameUnits,
-    cast, lit, when,
+    Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, SortExpr, TableSource, WindowFrame, WindowFrameBound,
+    WindowFrameUnits, cast, lit, when,
 };
 
 use crate::config::{Config, FutureEvents, Source, SourceKind, Tie};
@@ -65,6 +66,8 @@ pub struct Log {
     /// `deleted` of a changelog, over the canonical columns.
     deleted: Option<Expr>,
     exclusive: bool,
+    /// Rows that are read instead of the files', for a question about another history.
+    rows: Option<Arc<dyn TableProvider>>,
 }
 
 impl Log {
@@ -73,7 +76,7 @@ impl Log {
     /// # Errors
     /// The findings: columns that are not there, times that are no timestamps.
     pub fn new(config: &Config, source: &Source, table: ParquetTable) -> Result<Self, Vec<Finding>> {
-        let raw = datafusion::catalog::TableProvider::schema(&table);
+        let raw = TableProvider::schema(&table);
         let what = format!("source `{}`", source.name);
         let mut findings = Vec::new();
         let mut place = |finding: Finding, key: &str| {
@@ -102,13 +105,32 @@ impl Log {
         let fields: Vec<Field> = raw.fields().iter().map(|f| canonical_field(f)).collect();
         let schema = Arc::new(Schema::new(fields));
         let exclusive = config.labels.tie == Tie::Exclude;
-        Ok(Self { config: source.clone(), table: Arc::new(table), schema, deleted: None, exclusive })
+        Ok(Self { config: source.clone(), table: Arc::new(table), schema, deleted: None, exclusive, rows: None })
     }
 
     /// Sets what `deleted` means: a boolean expression over the canonical columns.
     pub fn with_deleted(mut self, deleted: Expr) -> Self {
         self.deleted = Some(deleted);
         self
+    }
+
+    /// The same source over other rows, which have the schema of its files.
+    pub fn with_rows(mut self, rows: Arc<dyn TableProvider>) -> Self {
+        self.rows = Some(rows);
+        self
+    }
+
+    /// The same source under the other rule for events that are known at exactly T.
+    pub fn with_tie(mut self, tie: Tie) -> Self {
+        self.exclusive = tie == Tie::Exclude;
+        self
+    }
+
+    fn raw_source(&self) -> Arc<dyn TableSource> {
+        match &self.rows {
+            Some(rows) => provider_as_source(Arc::clone(rows)),
+            None => provider_as_source(Arc::clone(&self.table) as _),
+        }
     }
 
     fn available_at(&self) -> &str {
@@ -161,9 +183,9 @@ impl Log {
 
     /// As [`Log::counted`], without a sort and without columns that are only read to tell tied rows apart.
     fn first_arrivals(&self, columns: &[usize], latest_ns: Option<i64>) -> DfResult<LogicalPlanBuilder> {
-        let raw_schema = datafusion::catalog::TableProvider::schema(self.table.as_ref());
+        let raw_schema = TableProvider::schema(self.table.as_ref());
         let scan = || {
-            LogicalPlanBuilder::scan(RAW, provider_as_source(Arc::clone(&self.table) as _), None)?
+            LogicalPlanBuilder::scan(RAW, self.raw_source(), None)?
                 .filter(self.reachable(&raw_schema, latest_ns))
         };
         let index = |name: &String| self.schema.index_of(name);
@@ -182,8 +204,8 @@ impl Log {
 
     /// Canonical columns with the hidden ones, redelivery and versions resolved. Columns may be more than asked for.
     fn counted(&self, columns: &[usize], latest_ns: Option<i64>) -> DfResult<LogicalPlanBuilder> {
-        let raw_schema = datafusion::catalog::TableProvider::schema(self.table.as_ref());
-        let source = provider_as_source(Arc::clone(&self.table) as _);
+        let raw_schema = TableProvider::schema(self.table.as_ref());
+        let source = self.raw_source();
         let scan = LogicalPlanBuilder::scan(RAW, source, None)?.filter(self.reachable(&raw_schema, latest_ns))?;
         let ordered = !self.config.id.is_empty();
         // Ties between rows with one id are decided by all their values: then all columns are needed.
@@ -269,7 +291,7 @@ impl Log {
     }
 
     fn instant_of(&self, index: usize) -> Expr {
-        let raw = datafusion::catalog::TableProvider::schema(self.table.as_ref());
+        let raw = TableProvider::schema(self.table.as_ref());
         let (from, to) = (raw.field(index), self.schema.field(index));
         let column = raw_column(from.name());
         match (from.data_type(), to.data_type()) {
@@ -301,8 +323,8 @@ impl Log {
     /// # Errors
     /// Only where a plan can't be built, which is a defect.
     pub fn raw_rows(&self, columns: &[usize], latest_ns: Option<i64>) -> DfResult<LogicalPlan> {
-        let raw_schema = datafusion::catalog::TableProvider::schema(self.table.as_ref());
-        let source = provider_as_source(Arc::clone(&self.table) as _);
+        let raw_schema = TableProvider::schema(self.table.as_ref());
+        let source = self.raw_source();
         let shift = if self.config.available_at.is_some() { 0 } else { self.config.delay_ns };
         let mut exprs: Vec<Expr> = columns.iter().map(|&i| self.canonical(i)).collect();
         exprs.push(instant_ns(self.instant(&self.config.time), 0).alias("__backcast_event"));
@@ -351,7 +373,7 @@ impl Log {
         let null = |name: &str| raw_column(name).is_null();
         let timeless = null(&self.config.time).or(null(self.available_at()));
         let idless = self.config.id.iter().map(|id| null(id)).reduce(Expr::or).unwrap_or_else(|| lit(false));
-        let source = provider_as_source(Arc::clone(&self.table) as _);
+        let source = self.raw_source();
         LogicalPlanBuilder::scan(RAW, source, None)?
             .aggregate(
                 Vec::<Expr>::new(),
@@ -373,7 +395,7 @@ impl Log {
         let ids: Vec<Expr> = self.config.id.iter().map(|id| raw_column(id)).collect();
         let known = [self.config.time.as_str(), self.available_at()].map(raw_column);
         let known = known.into_iter().chain(ids.iter().cloned()).map(Expr::is_not_null).reduce(Expr::and);
-        let source = provider_as_source(Arc::clone(&self.table) as _);
+        let source = self.raw_source();
         LogicalPlanBuilder::scan(RAW, source, None)?
             .filter(known.unwrap_or_else(|| lit(true)))?
             .aggregate(ids, vec![count(lit(1)).alias("copies")])?

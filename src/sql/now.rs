@@ -160,8 +160,11 @@ fn rewritten_with_name(
     Ok(if rewritten.transformed { rewritten.update_data(|e| name.restore(e)) } else { rewritten })
 }
 
-/// Applies `f` bottom up to every expression, keeping the names of columns.
-pub(super) fn rewrite_expressions(
+/// Applies `f` bottom up to every expression of the plan and of its subqueries, keeping the names of columns.
+///
+/// # Errors
+/// What `f` fails with, and where a plan can't be rebuilt.
+pub fn rewrite_expressions(
     plan: LogicalPlan,
     f: &dyn Fn(Expr) -> DfResult<Transformed<Expr>>,
 ) -> DfResult<LogicalPlan> {

@@ -1,0 +1,356 @@
+//! Which changes of meaning can apply to a view: derived from its windows and from its sources' rows, so that nobody has to
+//! list them. What cannot make a difference is left out.
+
+use std::collections::HashMap;
+
+use crate::cause::change::{Ahead, Change, DAY, HOUR, Length, MINUTE, SECOND, Shift};
+use crate::cause::windows::{Start, Windows};
+use crate::cause::world::Held;
+use crate::config::{SourceKind, Tie};
+use crate::source::Log;
+
+/// Refresh periods, each with the lags that are tried. A negative lag is the end of the period: a leak.
+const REFRESHES: [(i64, &[i64]); 14] = [
+    (MINUTE, &[MINUTE]),
+    (5 * MINUTE, &[5 * MINUTE]),
+    (10 * MINUTE, &[10 * MINUTE]),
+    (15 * MINUTE, &[5 * MINUTE, 15 * MINUTE]),
+    (30 * MINUTE, &[5 * MINUTE, 15 * MINUTE, 30 * MINUTE]),
+    (HOUR, &[5 * MINUTE, 10 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, -HOUR]),
+    (2 * HOUR, &[HOUR, 2 * HOUR]),
+    (3 * HOUR, &[HOUR, 3 * HOUR]),
+    (4 * HOUR, &[HOUR, 4 * HOUR]),
+    (6 * HOUR, &[30 * MINUTE, HOUR, 2 * HOUR, 6 * HOUR]),
+    (8 * HOUR, &[HOUR, 8 * HOUR]),
+    (12 * HOUR, &[HOUR, 2 * HOUR, 6 * HOUR, 12 * HOUR]),
+    (DAY, &[15 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 3 * HOUR, 4 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, -DAY]),
+    (7 * DAY, &[HOUR, DAY, 7 * DAY, -7 * DAY]),
+];
+
+/// What clocks on Earth are ahead of UTC, in minutes, beside whole hours.
+const ODD_OFFSETS: [i32; 13] = [-570, -210, 210, 270, 330, 345, 390, 525, 570, 630, 765, -150, -90];
+
+const HORIZONS: [i64; 17] = [
+    SECOND,
+    MINUTE,
+    5 * MINUTE,
+    10 * MINUTE,
+    15 * MINUTE,
+    30 * MINUTE,
+    HOUR,
+    2 * HOUR,
+    3 * HOUR,
+    6 * HOUR,
+    12 * HOUR,
+    DAY,
+    2 * DAY,
+    3 * DAY,
+    7 * DAY,
+    14 * DAY,
+    30 * DAY,
+];
+
+const LIMITS: [i64; 15] = [
+    0,
+    MINUTE,
+    5 * MINUTE,
+    10 * MINUTE,
+    15 * MINUTE,
+    30 * MINUTE,
+    HOUR,
+    2 * HOUR,
+    3 * HOUR,
+    6 * HOUR,
+    12 * HOUR,
+    DAY,
+    2 * DAY,
+    3 * DAY,
+    7 * DAY,
+];
+
+const TILES: [i64; 8] =
+    [DAY, HOUR, 15 * MINUTE, 5 * MINUTE, 10 * MINUTE, 30 * MINUTE, 6 * HOUR, 12 * HOUR];
+
+const LENGTHS: [i64; 24] = [
+    5 * MINUTE,
+    10 * MINUTE,
+    15 * MINUTE,
+    30 * MINUTE,
+    HOUR,
+    2 * HOUR,
+    3 * HOUR,
+    4 * HOUR,
+    6 * HOUR,
+    8 * HOUR,
+    12 * HOUR,
+    DAY,
+    36 * HOUR,
+    2 * DAY,
+    3 * DAY,
+    5 * DAY,
+    7 * DAY,
+    10 * DAY,
+    14 * DAY,
+    28 * DAY,
+    30 * DAY,
+    60 * DAY,
+    90 * DAY,
+    365 * DAY,
+];
+
+/// The offsets of [`Shift::Minutes`] that are tried, in both directions.
+pub(super) fn offsets() -> Vec<i32> {
+    let mut all: Vec<i32> = (-14..=14).filter(|h| *h != 0).map(|h| h * 60).collect();
+    all.extend(ODD_OFFSETS.iter().flat_map(|m| [*m, -*m]));
+    all.sort_by_key(|m| (m.abs(), *m));
+    all.dedup();
+    all
+}
+
+/// Changes of the label time, and shifts of all sources that come to the same: they cost no replay of their own.
+pub(super) fn instants(windows: &Windows, shifts: bool) -> Vec<Change> {
+    let mut all = Vec::new();
+    for (period, lags) in REFRESHES {
+        all.push(Change::Stale { period, lag: 0 });
+        all.extend(lags.iter().map(|lag| Change::Stale { period, lag: *lag }));
+    }
+    if shifts && !windows.calendar {
+        all.extend(offsets().into_iter().map(|m| Change::Timezone { shift: Shift::Minutes(m), source: None }));
+    }
+    all.extend(HORIZONS.map(|h| Change::FutureLeak { horizon: Some(h), ahead: Ahead::Moves }));
+    all
+}
+
+/// Which of the sources that a view reads have what.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Sources {
+    pub reads: Vec<usize>,
+    /// Some of their rows arrive after their event time.
+    pub late: Vec<usize>,
+    pub with_arrival: bool,
+    pub redelivered: bool,
+    pub copies: bool,
+    pub included: bool,
+    /// All arrival delays, in order; a sample.
+    pub lateness: Vec<i64>,
+}
+
+impl Sources {
+    pub(super) fn of(logs: &[Log], held: &HashMap<usize, Held>) -> Self {
+        let mut reads: Vec<usize> = held.keys().copied().collect();
+        reads.sort_unstable();
+        let mut sources = Self { included: true, ..Self::default() };
+        for &source in &reads {
+            let (log, held) = (&logs[source], &held[&source]);
+            let lateness = held.lateness();
+            if lateness.last().is_some_and(|late| *late > 0) {
+                sources.late.push(source);
+            }
+            sources.with_arrival |= log.config.available_at.is_some();
+            if log.config.available_at.is_some() {
+                sources.lateness.extend(lateness);
+            }
+            if log.config.kind == SourceKind::Log {
+                sources.redelivered |= !log.config.id.is_empty() && held.has_redelivered(log);
+                sources.copies |= log.config.id.is_empty() && held.has_copies(log);
+            }
+            sources.included &= log.ties() == Tie::Include;
+        }
+        sources.lateness.sort_unstable();
+        sources.reads = reads;
+        sources
+    }
+}
+
+/// Changes that take a replay each, the likelier and simpler first.
+pub(super) fn worlds(windows: &Windows, sources: &Sources) -> Vec<Change> {
+    let mut all = Vec::new();
+    if !sources.late.is_empty() {
+        all.push(Change::LateVisible { source: None });
+        if sources.late.len() > 1 {
+            all.extend(sources.late.iter().map(|s| Change::LateVisible { source: Some(*s) }));
+        }
+    }
+    if windows.excludes_start {
+        all.push(Change::WindowStart { inclusive: true });
+    }
+    if windows.includes_start {
+        all.push(Change::WindowStart { inclusive: false });
+    }
+    if sources.included {
+        all.push(Change::LabelTime { included: false });
+    }
+    if !sources.included || windows.end_excluded {
+        all.push(Change::LabelTime { included: true });
+    }
+    if sources.redelivered {
+        all.push(Change::DuplicatesCounted);
+    }
+    if sources.copies {
+        all.push(Change::DuplicatesRemoved);
+    }
+    all.extend(lengths(windows));
+    if !windows.starts.is_empty() {
+        all.extend(TILES.iter().filter(|tile| starts_off(windows, **tile)).map(|tile| Change::Tiled { tile: *tile }));
+    }
+    if sources.with_arrival && !sources.lateness.is_empty() {
+        let (least, most) = (sources.lateness[0], sources.lateness[sources.lateness.len() - 1]);
+        let within = |limit: &&i64| **limit >= least && **limit < most;
+        all.extend(LIMITS.iter().filter(within).map(|limit| Change::LateDropped { limit: *limit }));
+    }
+    all.push(Change::FutureLeak { horizon: None, ahead: Ahead::Arrives });
+    all
+}
+
+/// Whether a tile is not larger than every window.
+fn starts_off(windows: &Windows, tile: i64) -> bool {
+    windows.starts.iter().any(|start| match start {
+        Start::Before(months, _, _) => *months != 0 || start.nanos().is_some_and(|n| n >= tile),
+        Start::Of(_, ..) => false,
+    })
+}
+
+/// Shifts of sources that are no change of the label time: of one source among several, or where calendars have a say.
+pub(super) fn shifted_sources(windows: &Windows, sources: &Sources) -> Vec<Change> {
+    let mut all = Vec::new();
+    if windows.calendar {
+        all.extend(offsets().into_iter().map(|m| Change::Timezone { shift: Shift::Minutes(m), source: None }));
+    }
+    if sources.reads.len() > 1 {
+        for &source in &sources.reads {
+            let whole = offsets().into_iter().filter(|m| m % 60 == 0);
+            all.extend(whole.map(|m| Change::Timezone { shift: Shift::Minutes(m), source: Some(source) }));
+        }
+    }
+    all
+}
+
+/// Events that arrive, or happen, up to a horizon.
+pub(super) fn leaks(sources: &Sources) -> Vec<Change> {
+    let mut all: Vec<Change> =
+        HORIZONS.iter().map(|h| Change::FutureLeak { horizon: Some(*h), ahead: Ahead::Arrives }).collect();
+    if sources.with_arrival {
+        all.extend(HORIZONS.iter().map(|h| Change::FutureLeak { horizon: Some(*h), ahead: Ahead::Happens }));
+    }
+    all
+}
+
+/// Other lengths: of all windows at once, each by its own alternative of the same number.
+fn lengths(windows: &Windows) -> Vec<Change> {
+    let by_window: Vec<Vec<Length>> = windows.starts.iter().map(alternatives).collect();
+    let most = by_window.iter().map(Vec::len).max().unwrap_or(0);
+    let at = |step: usize| by_window.iter().map(|own| own.get(step).copied()).collect();
+    (0..most).map(|step| Change::WindowLength { window: None, step, lengths: at(step) }).collect()
+}
+
+/// What a window may have been instead, the likelier first.
+fn alternatives(start: &Start) -> Vec<Length> {
+    let days = |days: i32| Length::Fixed { months: 0, days, nanos: 0 };
+    let months = |months: i32| Length::Fixed { months, days: 0, nanos: 0 };
+    let mut all = Vec::new();
+    let (months_of, nanos) = match start {
+        Start::Of(unit, 0, 0, 0) => {
+            all.extend(match unit.as_str() {
+                "hour" => vec![Length::nanos(HOUR)],
+                "day" => vec![Length::nanos(DAY), Length::nanos(2 * DAY)],
+                "week" => vec![days(7)],
+                "month" => vec![months(1), days(30), days(28), days(31)],
+                "quarter" => vec![months(3), days(90)],
+                "year" => vec![months(12), days(365)],
+                _ => Vec::new(),
+            });
+            return all;
+        }
+        Start::Of(_, m, d, n) => {
+            all.push(Length::Fixed { months: *m, days: *d, nanos: *n });
+            return all;
+        }
+        Start::Before(m, d, n) => (*m, i64::from(*d) * DAY + n),
+    };
+    match (months_of, nanos) {
+        (0, DAY) => all.push(Length::Calendar("day")),
+        (0, HOUR) => all.push(Length::Calendar("hour")),
+        (0, n) if n == 7 * DAY => all.push(Length::Calendar("week")),
+        (0, n) if (28 * DAY..=31 * DAY).contains(&n) => {
+            all.extend([months(1), Length::Calendar("month")]);
+            all.extend([28, 30, 31].into_iter().map(days));
+        }
+        (0, n) if (89 * DAY..=92 * DAY).contains(&n) => {
+            all.extend([months(3), Length::Calendar("quarter"), days(90), days(91), days(92)]);
+        }
+        (0, n) if (364 * DAY..=366 * DAY).contains(&n) => {
+            all.extend([months(12), Length::Calendar("year"), days(364), days(365), days(366)]);
+        }
+        (1, 0) => all.extend([days(30), days(31), days(28), Length::Calendar("month"), days(29)]),
+        (3, 0) => all.extend([days(90), days(91), days(92), Length::Calendar("quarter")]),
+        (12, 0) => all.extend([days(365), days(360), days(366), Length::Calendar("year")]),
+        _ => {}
+    }
+    let whole = i64::from(months_of) * 30 * DAY + nanos;
+    let unit = if whole > 2 * DAY { DAY } else if whole > 2 * HOUR { HOUR } else { MINUTE };
+    let near = [whole - unit, whole + unit, 2 * whole, whole / 2].into_iter();
+    let mut common: Vec<i64> = LENGTHS.iter().copied().filter(|l| *l * 5 >= whole && *l <= whole * 5).collect();
+    common.sort_by_key(|l| ((*l as f64 / whole.max(1) as f64).ln().abs() * 1e9) as i64);
+    for nanos in near.chain(common.into_iter().take(12)).filter(|n| *n > 0) {
+        all.push(Length::nanos(nanos));
+    }
+    all.push(Length::Unbounded);
+    let own = Length::Fixed { months: months_of, days: 0, nanos };
+    let same = |a: Length, b: Length| match (a, b) {
+        (Length::Fixed { months: m, days: d, nanos: n }, Length::Fixed { months: p, days: e, nanos: o }) => {
+            m == p && i64::from(d) * DAY + n == i64::from(e) * DAY + o
+        }
+        (a, b) => a == b,
+    };
+    let mut different: Vec<Length> = Vec::new();
+    for length in all {
+        if !same(length, own) && !different.iter().any(|d| same(*d, length)) {
+            different.push(length);
+        }
+    }
+    different
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_is_first_held_against_the_calendar_day() {
+        let found = alternatives(&Start::Before(0, 1, 0));
+        assert_eq!(found[0], Length::Calendar("day"));
+        assert!(found.contains(&Length::nanos(25 * HOUR)) && found.contains(&Length::Unbounded));
+        assert!(!found.iter().any(|l| l.shown() == "P1D"), "its own length is no alternative: {found:?}");
+    }
+
+    #[test]
+    fn thirty_days_are_held_against_months() {
+        let found = alternatives(&Start::Before(0, 30, 0));
+        assert_eq!(found[..2], [Length::Fixed { months: 1, days: 0, nanos: 0 }, Length::Calendar("month")]);
+        let of_month = alternatives(&Start::Before(1, 0, 0));
+        assert_eq!(of_month[0].shown(), "P30D");
+    }
+
+    #[test]
+    fn each_window_has_its_own_alternatives() {
+        let windows = Windows { starts: vec![Start::Before(0, 1, 0), Start::Before(0, 0, HOUR)], ..Windows::default() };
+        let Change::WindowLength { lengths, .. } = &lengths(&windows)[0] else { panic!("no length") };
+        assert_eq!(lengths, &[Some(Length::Calendar("day")), Some(Length::Calendar("hour"))]);
+    }
+
+    #[test]
+    fn every_real_offset_is_tried_in_both_directions() {
+        let all = offsets();
+        for minutes in [60, -60, 330, -330, 345, 525, 765, 840, -720, -570, 570] {
+            assert!(all.contains(&minutes), "{minutes}");
+        }
+        assert!(!all.contains(&0));
+    }
+
+    #[test]
+    fn a_view_without_windows_has_none_to_change() {
+        let sources = Sources { reads: vec![0], included: true, ..Sources::default() };
+        let names: Vec<&str> = worlds(&Windows::default(), &sources).iter().map(Change::name).collect();
+        assert_eq!(names, ["label_time_excluded", "future_leak"]);
+    }
+}

@@ -1,0 +1,338 @@
+//! One feature whose legacy values differ: its rows, what was tried on them, what was found.
+
+use std::collections::{BTreeMap, HashMap};
+
+use datafusion::arrow::array::{ArrayRef, BooleanArray};
+use datafusion::error::Result as DfResult;
+
+use crate::analysis::Feature;
+use crate::cause::change::{Change, Layer};
+use crate::cause::judge::{Judgement, Row, judge};
+use crate::cause::sample::spread;
+use crate::cause::values;
+use crate::diff::{Agreement, Compared};
+
+/// Changes of meaning that are made together: at most two.
+pub(super) type Hypothesis = Vec<Change>;
+
+/// A hypothesis with what the rows say of it.
+#[derive(Debug, Clone)]
+pub(super) struct Scored {
+    pub changes: Hypothesis,
+    pub judged: Judgement,
+    /// By how much it brings values nearer to the legacy ones: -1 to 1.
+    pub nearer: f64,
+}
+
+impl Scored {
+    /// What it leaves open and what it breaks.
+    fn error(&self) -> f64 {
+        let pair = if self.changes.len() > 1 { PAIR_COSTS } else { 0.0 };
+        1.0 - self.judged.explains() + BREAKS_COST * self.judged.breaks() + pair
+    }
+
+    fn freedom(&self) -> usize {
+        self.changes.iter().map(Change::freedom).sum()
+    }
+
+    /// Whether it needs no better.
+    pub(super) fn settles(&self) -> bool {
+        self.changes.len() == 1
+            && self.judged.mismatches >= 20
+            && self.judged.explains() >= 0.995
+            && self.judged.breaks() <= 0.005
+    }
+}
+
+/// Two causes have to explain this much more than one.
+const PAIR_COSTS: f64 = 0.03;
+/// What a broken row weighs against a mismatch that stays. Little: a system may have been wrong for some rows only.
+const BREAKS_COST: f64 = 0.25;
+/// Hypotheses that explain nearly the same are one as good as the other.
+const NEAR: f64 = 0.01;
+
+/// The best of what holds: the least error; among those near it the fewest causes, then the fewest parameters.
+pub(super) fn best(scored: &[Scored], tried: usize) -> Option<&Scored> {
+    let holding: Vec<&Scored> = scored.iter().filter(|s| s.judged.holds(tried)).collect();
+    let least = holding.iter().map(|s| s.error()).fold(f64::INFINITY, f64::min);
+    let near = |s: &&&Scored| s.error() <= least + NEAR + 0.5 / s.judged.mismatches.max(1) as f64;
+    holding
+        .iter()
+        .filter(near)
+        .min_by(|a, b| {
+            let simple = |s: &Scored| (s.changes.len(), s.freedom());
+            simple(a).cmp(&simple(b)).then(a.error().total_cmp(&b.error()))
+        })
+        .copied()
+}
+
+/// Those worth a closer look, the best first.
+pub(super) fn leading(scored: &[Scored], tried: usize, most: usize) -> Vec<Hypothesis> {
+    let mut holding: Vec<&Scored> = scored.iter().filter(|s| s.judged.holds(tried)).collect();
+    holding.sort_by(|a, b| {
+        a.error().total_cmp(&b.error()).then((a.changes.len(), a.freedom()).cmp(&(b.changes.len(), b.freedom())))
+    });
+    let mut leading: Vec<Hypothesis> = best(scored, tried).map(|s| s.changes.clone()).into_iter().collect();
+    for scored in holding {
+        if leading.len() < most && !leading.contains(&scored.changes) {
+            leading.push(scored.changes.clone());
+        }
+    }
+    leading
+}
+
+/// Label rows that are asked for together; sorted, each once.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Panel {
+    pub labels: Vec<usize>,
+    place: HashMap<usize, usize>,
+}
+
+impl Panel {
+    pub(super) fn new(labels: impl Iterator<Item = usize>) -> Self {
+        let mut labels: Vec<usize> = labels.collect();
+        labels.sort_unstable();
+        labels.dedup();
+        let place = labels.iter().enumerate().map(|(i, l)| (*l, i)).collect();
+        Self { labels, place }
+    }
+
+    pub(super) fn place(&self, label: usize) -> Option<usize> {
+        self.place.get(&label).copied()
+    }
+}
+
+/// Values of one feature for every row of a panel, under several hypotheses one after the other.
+#[derive(Debug)]
+pub(super) struct Block {
+    /// Readings: a value agrees where one of them does.
+    readings: Vec<(Agreement, Agreement)>,
+    pub rows: usize,
+}
+
+impl Block {
+    /// `None` where the values can't be compared.
+    ///
+    /// # Errors
+    /// As [`Agreement::new`].
+    pub(super) fn new(case: &Case<'_>, readings: &[ArrayRef], rows: usize) -> DfResult<Option<Self>> {
+        let tolerance = case.compared.tolerance();
+        let mut pairs = Vec::new();
+        for values in readings {
+            let legacy = Agreement::new(values, case.compared.legacy(), tolerance)?;
+            let replayed = Agreement::new(values, case.compared.replayed(), tolerance)?;
+            match (legacy, replayed) {
+                (Some(legacy), Some(replayed)) => pairs.push((legacy, replayed)),
+                _ => return Ok(None),
+            }
+        }
+        Ok((!pairs.is_empty()).then_some(Self { readings: pairs, rows }))
+    }
+
+    /// What the row at `position` is under hypothesis number `at`.
+    fn row(&self, case: &Case<'_>, panel: &Panel, at: usize, (position, mismatched): (usize, bool)) -> Option<Row> {
+        let label = case.compared.label_row(position);
+        let legacy = case.compared.legacy_row(position);
+        let value = at * self.rows + panel.place(label)?;
+        let reading = self.readings.iter().find(|(to, _)| to.agrees(value, legacy));
+        let (to_legacy, to_replayed) = reading.or(self.readings.first())?;
+        let agrees = reading.is_some();
+        Some(Row {
+            mismatched,
+            // A row that was within tolerance and is equal now has not changed.
+            informs: !to_replayed.agrees(value, label),
+            agrees,
+            x: to_replayed.delta(value, label),
+            y: case.compared.delta(position).map(|delta| -delta),
+        })
+        .map(|row| Row { informs: row.informs || (mismatched && to_legacy.agrees(value, legacy)), ..row })
+    }
+
+    fn fits(&self, case: &Case<'_>, panel: &Panel, at: usize, value_of: usize, legacy_of: usize) -> bool {
+        let Some(place) = panel.place(case.compared.label_row(value_of)) else { return false };
+        let legacy = case.compared.legacy_row(legacy_of);
+        self.readings.iter().any(|(to, _)| to.agrees(at * self.rows + place, legacy))
+    }
+
+    /// Judges hypothesis number `at` by these positions (and whether each is a mismatch).
+    pub(super) fn judge(
+        &self,
+        case: &Case<'_>,
+        panel: &Panel,
+        at: usize,
+        sample: &[(usize, bool)],
+    ) -> (Judgement, f64, Vec<Row>) {
+        let rows: Vec<Row> =
+            sample.iter().map(|s| self.row(case, panel, at, *s).unwrap_or_default()).collect();
+        let fits = |i: usize, j: usize| self.fits(case, panel, at, sample[i].0, sample[j].0);
+        let nearer = nearer(&rows);
+        (judge(&rows, case.compared.tolerance().abs, &fits), nearer, rows)
+    }
+}
+
+/// How many mismatching values come at least half the way, less those that go away.
+fn nearer(rows: &[Row]) -> f64 {
+    let way = |row: &&Row| match (row.agrees, row.x, row.y) {
+        (true, _, _) => 1.0,
+        (_, Some(x), Some(y)) if (y - x).abs() < 0.5 * y.abs() => 1.0,
+        (_, Some(x), Some(y)) if (y - x).abs() > y.abs() => -1.0,
+        _ => 0.0,
+    };
+    let differing: Vec<&Row> = rows.iter().filter(|r| r.mismatched).collect();
+    differing.iter().map(way).sum::<f64>() / differing.len().max(1) as f64
+}
+
+/// A cause that was found, with what it does over all rows that were tested.
+#[derive(Debug, Clone)]
+pub(super) struct Chosen {
+    pub changes: Hypothesis,
+    pub explained: usize,
+    pub breaks: f64,
+}
+
+/// One feature of the view that differs.
+#[derive(Debug)]
+pub(super) struct Case<'a> {
+    /// Position among the snapshot's features.
+    pub feature: usize,
+    /// Position among the view's features.
+    pub slot: usize,
+    pub spec: &'a Feature,
+    pub compared: Compared<'a>,
+    /// Mismatching positions on which causes are tested.
+    pub differing: Vec<usize>,
+    /// Those that nothing explains yet.
+    pub open: Vec<usize>,
+    /// Agreeing positions on which causes are tested.
+    pub calm: Vec<usize>,
+    pub tried: usize,
+    pub scored: Vec<Scored>,
+    pub chosen: Vec<Chosen>,
+    pub cause_of: BTreeMap<usize, u16>,
+    pub done: bool,
+}
+
+impl<'a> Case<'a> {
+    pub(super) fn new(feature: usize, slot: usize, spec: &'a Feature, compared: Compared<'a>, sample: usize) -> Self {
+        let (differing, calm): (Vec<usize>, Vec<usize>) =
+            (compared.mismatched().collect(), compared.agreeing().collect());
+        let calm_share = calm.len().min(sample.div_ceil(4));
+        let differing_share = differing.len().min(sample - calm_share);
+        let sizes = |positions: &[usize]| -> Vec<f64> {
+            positions.iter().map(|p| compared.delta(*p).unwrap_or(f64::NAN)).collect()
+        };
+        let differing = spread(&differing, &sizes(&differing), differing_share);
+        let calm_share = calm.len().min(sample - differing.len());
+        let calm = spread(&calm, &vec![0.0; calm.len()], calm_share);
+        Self {
+            feature,
+            slot,
+            spec,
+            compared,
+            open: differing.clone(),
+            differing,
+            calm,
+            tried: 0,
+            scored: Vec::new(),
+            chosen: Vec::new(),
+            cause_of: BTreeMap::new(),
+            done: false,
+        }
+    }
+
+    /// At most so many open mismatches and agreeing rows, in the order of positions.
+    pub(super) fn screen(&self, differing: usize, calm: usize) -> Vec<(usize, bool)> {
+        let sizes: Vec<f64> = self.open.iter().map(|p| self.compared.delta(*p).unwrap_or(f64::NAN)).collect();
+        let mut rows: Vec<(usize, bool)> =
+            spread(&self.open, &sizes, differing).into_iter().map(|p| (p, true)).collect();
+        rows.extend(spread(&self.calm, &vec![0.0; self.calm.len()], calm).into_iter().map(|p| (p, false)));
+        rows
+    }
+
+    /// The value changes to try on values that some hypothesis gives.
+    pub(super) fn value_changes(&self, sample: &[(usize, bool)]) -> Vec<Change> {
+        let legacy = |p: usize| self.compared.legacy_row(p);
+        let rows: Vec<usize> = sample.iter().map(|(p, _)| legacy(*p)).collect();
+        let differing: Vec<usize> = sample.iter().filter(|(_, m)| *m).map(|(p, _)| legacy(*p)).collect();
+        values::candidates(self.spec, self.compared.legacy(), &rows, &differing)
+    }
+
+    /// Scores every hypothesis of a grid: `parts[i]` with each of `value_changes`, and by itself unless it is nothing.
+    ///
+    /// # Errors
+    /// As [`Block::new`].
+    pub(super) fn score(
+        &mut self,
+        panel: &Panel,
+        parts: &[Hypothesis],
+        (column, found): (&ArrayRef, &BooleanArray),
+        sample: &[(usize, bool)],
+        allowed: &dyn Fn(&Change) -> bool,
+    ) -> DfResult<()> {
+        let rows = panel.labels.len();
+        let plain = Block::new(self, std::slice::from_ref(column), rows)?;
+        let Some(plain) = plain else { return Ok(()) };
+        let mut fresh = Vec::new();
+        for (at, part) in parts.iter().enumerate().filter(|(_, part)| !part.is_empty()) {
+            let (judged, nearer, _) = plain.judge(self, panel, at, sample);
+            fresh.push(Scored { changes: part.clone(), judged, nearer });
+        }
+        let explained = fresh.iter().any(Scored::settles);
+        let mut changes: Vec<Change> = if explained { Vec::new() } else { self.value_changes(sample) };
+        if !explained && self.spec.data_type.is_numeric() {
+            changes.extend(self.factors(panel, parts, column, sample)?);
+        }
+        for change in changes.into_iter().filter(|c| allowed(c)) {
+            let readings = values::changed(&change, self.spec, column, found)?;
+            let Some(block) = Block::new(self, &readings, rows)? else { continue };
+            for (at, part) in parts.iter().enumerate().filter(|(_, part)| part.len() < 2) {
+                let (judged, nearer, _) = block.judge(self, panel, at, sample);
+                let changes = part.iter().cloned().chain([change.clone()]).collect();
+                fresh.push(Scored { changes, judged, nearer });
+            }
+        }
+        self.tried += fresh.len();
+        self.scored.extend(fresh.into_iter().filter(|s| s.judged.explained > 0 || s.nearer > 0.0));
+        Ok(())
+    }
+
+    /// Factors by which the legacy values are off the values of some part.
+    fn factors(
+        &self,
+        panel: &Panel,
+        parts: &[Hypothesis],
+        column: &ArrayRef,
+        sample: &[(usize, bool)],
+    ) -> DfResult<Vec<Change>> {
+        use datafusion::arrow::array::Array;
+        if !datafusion::arrow::compute::can_cast_types(
+            self.compared.legacy().data_type(),
+            &datafusion::arrow::datatypes::DataType::Float64,
+        ) {
+            return Ok(Vec::new());
+        }
+        let (values, legacy) = (values::floats(column)?, values::floats(self.compared.legacy())?);
+        let mut found: Vec<f64> = Vec::new();
+        for at in 0..parts.len() {
+            let pairs: Vec<(f64, f64)> = sample
+                .iter()
+                .filter(|(_, mismatched)| *mismatched)
+                .filter_map(|(p, _)| {
+                    let value = at * panel.labels.len() + panel.place(self.compared.label_row(*p))?;
+                    let legacy_row = self.compared.legacy_row(*p);
+                    (values.is_valid(value) && legacy.is_valid(legacy_row))
+                        .then(|| (values.value(value), legacy.value(legacy_row)))
+                })
+                .collect();
+            if let Some(factor) = values::factor(&pairs).filter(|f| !found.contains(f)) {
+                found.push(factor);
+            }
+        }
+        Ok(found.into_iter().take(4).map(|factor| Change::Scaled { factor }).collect())
+    }
+}
+
+/// A hypothesis by what it acts on.
+pub(super) fn layer(changes: &[Change], layer: Layer) -> Vec<&Change> {
+    changes.iter().filter(|c| c.layer() == layer).collect()
+}

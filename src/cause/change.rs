@@ -1,0 +1,305 @@
+//! The changes of meaning that a legacy system may have made: what each is called, its parameters, what it acts on.
+
+use chrono_tz::Tz;
+use serde_json::{Map, Value, json};
+
+use crate::source::time::rfc3339;
+
+/// The length of a window, as SQL counts it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Length {
+    Fixed {
+        months: i32,
+        days: i32,
+        nanos: i64,
+    },
+    /// From the start of the current `hour`, `day`, `week`, `month`, `quarter` or `year`.
+    Calendar(&'static str),
+    /// No lower bound at all.
+    Unbounded,
+}
+
+impl Length {
+    pub(super) const fn nanos(nanos: i64) -> Self {
+        Self::Fixed { months: 0, days: 0, nanos }
+    }
+
+    /// As the report shows it: ISO 8601, or in words.
+    pub(super) fn shown(self) -> String {
+        match self {
+            Self::Fixed { months, days, nanos } if months == 0 => {
+                duration(i64::from(days).saturating_mul(DAY).saturating_add(nanos))
+            }
+            Self::Fixed { months, days, nanos } => crate::plan::iso_duration(months, days, nanos),
+            Self::Calendar(unit) => format!("calendar {unit}"),
+            Self::Unbounded => "unbounded".to_string(),
+        }
+    }
+}
+
+pub(super) const SECOND: i64 = 1_000_000_000;
+pub(super) const MINUTE: i64 = 60 * SECOND;
+pub(super) const HOUR: i64 = 60 * MINUTE;
+pub(super) const DAY: i64 = 24 * HOUR;
+
+/// An ISO 8601 duration of whole days, or of hours and below.
+pub(super) fn duration(nanos: i64) -> String {
+    let sign = if nanos < 0 { "-" } else { "" };
+    let nanos = nanos.saturating_abs();
+    let text = if nanos % DAY == 0 && nanos != 0 {
+        crate::plan::iso_duration(0, i32::try_from(nanos / DAY).unwrap_or(i32::MAX), 0)
+    } else {
+        crate::plan::iso_duration(0, 0, nanos)
+    };
+    format!("{sign}{text}")
+}
+
+/// How a source's timestamps were moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Shift {
+    /// Minutes that are added to each.
+    Minutes(i32),
+    /// The clock's reading was taken for local time of this zone.
+    ReadIn(Tz),
+    /// The local time of this zone was taken for UTC.
+    ShownIn(Tz),
+}
+
+/// How a legacy value came to hold what lay ahead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Ahead {
+    /// The whole view was computed that much later: windows move along.
+    Moves,
+    /// Windows begin where they should, and events that arrive up to the horizon count.
+    Arrives,
+    /// As [`Ahead::Arrives`], but by event time, before they had arrived.
+    Happens,
+}
+
+/// One named change of meaning.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    WindowStart {
+        inclusive: bool,
+    },
+    LabelTime {
+        included: bool,
+    },
+    /// `from`: the window that is changed, as it is in the SQL; `None`: every window by its own alternative of this number.
+    WindowLength {
+        window: Option<usize>,
+        step: usize,
+        /// By window of the view; `None`: unchanged.
+        lengths: Vec<Option<Length>>,
+    },
+    Tiled {
+        tile: i64,
+    },
+    /// `source`: by its number; `None`: all that the view reads.
+    Timezone {
+        shift: Shift,
+        source: Option<usize>,
+    },
+    Stale {
+        period: i64,
+        lag: i64,
+    },
+    /// No horizon: everything that is in the log.
+    FutureLeak {
+        horizon: Option<i64>,
+        ahead: Ahead,
+    },
+    LateVisible {
+        source: Option<usize>,
+    },
+    LateDropped {
+        limit: i64,
+    },
+    DuplicatesCounted,
+    DuplicatesRemoved,
+    Truncated {
+        first: i64,
+    },
+    NullsAsZero,
+    MissingAsZero,
+    MissingAsNull,
+    Float32,
+    Rounded {
+        digits: i32,
+    },
+    Scaled {
+        factor: f64,
+    },
+}
+
+/// What a change acts on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Layer {
+    /// The label time.
+    Instant,
+    /// Sources or the view's plan: another replay.
+    World,
+    /// The number, after the fact.
+    Value,
+}
+
+impl Change {
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::WindowStart { inclusive: true } => "window_start_inclusive",
+            Self::WindowStart { inclusive: false } => "window_start_exclusive",
+            Self::LabelTime { included: true } => "label_time_included",
+            Self::LabelTime { included: false } => "label_time_excluded",
+            Self::WindowLength { .. } => "window_length",
+            Self::Tiled { .. } => "tiled_window",
+            Self::Timezone { .. } => "timezone",
+            Self::Stale { .. } => "stale",
+            Self::FutureLeak { .. } => "future_leak",
+            Self::LateVisible { .. } => "late_events_visible",
+            Self::LateDropped { .. } => "late_events_dropped",
+            Self::DuplicatesCounted => "duplicates_counted",
+            Self::DuplicatesRemoved => "duplicates_removed",
+            Self::Truncated { .. } => "truncated_history",
+            Self::NullsAsZero => "nulls_as_zero",
+            Self::MissingAsZero => "missing_as_zero",
+            Self::MissingAsNull => "missing_as_null",
+            Self::Float32 => "float32",
+            Self::Rounded { .. } => "rounded",
+            Self::Scaled { .. } => "scaled",
+        }
+    }
+
+    pub fn layer(&self) -> Layer {
+        match self {
+            Self::Stale { .. } | Self::FutureLeak { ahead: Ahead::Moves, horizon: Some(_) } => Layer::Instant,
+            Self::NullsAsZero
+            | Self::MissingAsZero
+            | Self::MissingAsNull
+            | Self::Float32
+            | Self::Rounded { .. }
+            | Self::Scaled { .. } => Layer::Value,
+            _ => Layer::World,
+        }
+    }
+
+    /// How many numbers have to be right for it: what a simpler explanation has fewer of.
+    pub fn freedom(&self) -> usize {
+        match self {
+            Self::Stale { lag: 0, .. } => 1,
+            Self::Stale { .. } => 2,
+            Self::WindowLength { .. }
+            | Self::Tiled { .. }
+            | Self::LateDropped { .. }
+            | Self::Truncated { .. }
+            | Self::Rounded { .. }
+            | Self::Scaled { .. } => 1,
+            Self::FutureLeak { ahead, .. } => 1 + usize::from(*ahead == Ahead::Happens),
+            Self::Timezone { source, .. } => 1 + usize::from(source.is_some()),
+            Self::LateVisible { source } => usize::from(source.is_some()),
+            _ => 0,
+        }
+    }
+
+    /// `sources`: names by number.
+    pub fn parameters(&self, sources: &[String]) -> Value {
+        let mut map = Map::new();
+        let mut put = |key: &str, value: Value| {
+            map.insert(key.to_string(), value);
+        };
+        let of = |source: &Option<usize>| source.and_then(|s| sources.get(s)).cloned();
+        match self {
+            Self::WindowLength { window, lengths, .. } => {
+                let named = match window {
+                    Some(window) => lengths.get(*window).copied().flatten(),
+                    None => lengths.iter().flatten().next().copied(),
+                };
+                put("length", json!(named.map(Length::shown)));
+            }
+            Self::Tiled { tile } => put("tile", json!(duration(*tile))),
+            Self::Timezone { shift, source } => {
+                match shift {
+                    Shift::Minutes(minutes) => put("offset_minutes", json!(minutes)),
+                    Shift::ReadIn(zone) => put("zone", json!(zone.name())),
+                    Shift::ShownIn(zone) => {
+                        put("zone", json!(zone.name()));
+                        put("read_as", json!("UTC"));
+                    }
+                }
+                if let Some(source) = of(source) {
+                    put("source", json!(source));
+                }
+            }
+            Self::Stale { period, lag } => {
+                put("period", json!(duration(*period)));
+                put("lag", json!(duration(*lag)));
+            }
+            Self::FutureLeak { horizon, ahead } => {
+                put("horizon", horizon.map_or_else(|| json!("unbounded"), |h| json!(duration(h))));
+                match ahead {
+                    Ahead::Moves => put("window", json!("moves")),
+                    Ahead::Arrives => {}
+                    Ahead::Happens => put("by", json!("event_time")),
+                }
+            }
+            Self::LateVisible { source } => {
+                if let Some(source) = of(source) {
+                    put("source", json!(source));
+                }
+            }
+            Self::LateDropped { limit } => put("limit", json!(duration(*limit))),
+            Self::Truncated { first } => put("first", json!(rfc3339(*first))),
+            Self::Rounded { digits } => put("digits", json!(digits)),
+            Self::Scaled { factor } => put("factor", json!(factor)),
+            _ => {}
+        }
+        Value::Object(map)
+    }
+
+    /// Whether what it shows was not known at the label time, and how far ahead it looked, where a number says so.
+    pub fn leaks(&self) -> Option<Option<i64>> {
+        match self {
+            Self::FutureLeak { horizon, .. } => Some(*horizon),
+            Self::LateVisible { .. } => Some(None),
+            Self::Stale { lag, .. } if *lag < 0 => Some(Some(-lag)),
+            Self::Timezone { shift: Shift::Minutes(minutes), .. } if *minutes < 0 => {
+                Some(Some(i64::from(-minutes) * MINUTE))
+            }
+            Self::Timezone { shift: Shift::ReadIn(_) | Shift::ShownIn(_), .. } => None,
+            _ => None,
+        }
+    }
+
+    /// The label time as this change has it.
+    pub fn instant(&self, time: i64) -> i64 {
+        match self {
+            Self::Stale { period, lag } => {
+                // Weeks begin on Monday; 1970 began on a Thursday.
+                let origin = if period % (7 * DAY) == 0 { -3 * DAY } else { 0 };
+                let since = time.saturating_sub(origin);
+                since.div_euclid(*period).saturating_mul(*period).saturating_add(origin).saturating_sub(*lag)
+            }
+            Self::FutureLeak { horizon: Some(horizon), ahead: Ahead::Moves } => time.saturating_add(*horizon),
+            _ => time,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weeks_begin_on_monday() {
+        let at = |text: &str| chrono::DateTime::parse_from_rfc3339(text).unwrap().timestamp_nanos_opt().unwrap();
+        let weekly = Change::Stale { period: 7 * DAY, lag: 0 };
+        assert_eq!(rfc3339(weekly.instant(at("2025-03-13T15:00:00Z"))), "2025-03-10T00:00:00Z");
+        let nightly = Change::Stale { period: DAY, lag: 6 * HOUR };
+        assert_eq!(rfc3339(nightly.instant(at("2025-03-13T15:00:00Z"))), "2025-03-12T18:00:00Z");
+    }
+
+    #[test]
+    fn durations_are_days_where_they_are_whole() {
+        assert_eq!([DAY, HOUR, 0, -DAY].map(duration), ["P1D", "PT1H", "PT0S", "-P1D"]);
+        assert_eq!(Length::Fixed { months: 1, days: 0, nanos: 0 }.shown(), "P1M");
+    }
+}

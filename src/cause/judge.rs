@@ -1,0 +1,148 @@
+//! Does a counterfactual explain what differs, or would it fit by chance?
+//!
+//! For every row of a sample there is the replayed value, the legacy value and the counterfactual one. A row *informs*
+//! where the counterfactual differs from the replayed value: elsewhere it says nothing. A mismatch is *explained* where
+//! the counterfactual agrees with the legacy value, an agreeing row is *broken* where it does not.
+//!
+//! **Chance.** What would the cause explain if the mismatches had nothing to do with it? Then the change it makes in one row
+//! (`x` = counterfactual - replayed) is as good as the change it makes in another. So for each mismatch (`y` = legacy -
+//! replayed) we count in how many agreeing rows it makes that very change; where a value is no number, in how many it gives that
+//! very value. The mean is the share that chance explains. A cause that leaves agreeing rows alone makes no change there, so
+//! chance explains next to nothing; one that moves counts about by one in every second row explains a lot by chance.
+//!
+//! Noise may strike where the cause acts, too (large counts, say). So a cause that breaks agreeing rows, or that changes
+//! mismatching rows without explaining them, is also held against the changes it makes in the *other mismatching*
+//! rows, and the larger share counts.
+//!
+//! **The margin.** A cause is named only where
+//! 1. it explains at least [`LEAST_SHARE`] of the mismatches, and three times what chance explains, and
+//! 2. the probability that chance explains as many is below [`ALPHA`] divided by the number of causes tried (the binomial
+//!    tail, by Chernoff's bound; exact where all are explained).
+
+/// The probability of naming anything in a feature that differs by noise.
+pub(super) const ALPHA: f64 = 0.01;
+/// The least share of mismatches that is worth naming.
+pub(super) const LEAST_SHARE: f64 = 0.02;
+/// How much more than chance a cause must explain.
+const TIMES_CHANCE: f64 = 3.0;
+/// A cause is clean where it explains this share of the mismatches that it changes, ...
+const CLEAN_HITS: f64 = 0.8;
+/// ... and breaks no more than this share of what it explains.
+const CLEAN_BREAKS: f64 = 0.2;
+/// Rows on either side of the count of chance.
+const MOST_COUNTED: usize = 256;
+
+/// A row of the sample under one counterfactual.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Row {
+    pub mismatched: bool,
+    /// The counterfactual value differs from the replayed one.
+    pub informs: bool,
+    /// The counterfactual value agrees with the legacy one.
+    pub agrees: bool,
+    /// Counterfactual - replayed.
+    pub x: Option<f64>,
+    /// Legacy - replayed.
+    pub y: Option<f64>,
+}
+
+/// What the rows say.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Judgement {
+    pub mismatches: usize,
+    pub explained: usize,
+    pub agreeing: usize,
+    pub broken: usize,
+    /// The share of mismatches that chance would explain.
+    pub chance: f64,
+    /// The natural logarithm of the probability that chance explains as many.
+    pub log_tail: f64,
+}
+
+impl Judgement {
+    pub(super) fn explains(&self) -> f64 {
+        share(self.explained, self.mismatches)
+    }
+
+    pub(super) fn breaks(&self) -> f64 {
+        share(self.broken, self.agreeing)
+    }
+
+    /// Whether the cause is more than chance, where so many were tried.
+    pub(super) fn holds(&self, tried: usize) -> bool {
+        self.explained > 0
+            && self.explains() >= LEAST_SHARE
+            && self.explains() >= TIMES_CHANCE * self.chance
+            && self.log_tail <= (ALPHA / tried.max(1) as f64).ln()
+    }
+}
+
+fn share(part: usize, whole: usize) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
+/// Judges the rows. `slack`: how far two numbers that agree may lie apart. `fits(i, j)`: whether the counterfactual value of row
+/// `i` is the legacy value of row `j`.
+pub(super) fn judge(rows: &[Row], slack: f64, fits: &dyn Fn(usize, usize) -> bool) -> Judgement {
+    let count = |f: &dyn Fn(&Row) -> bool| rows.iter().filter(|r| f(r)).count();
+    let (mismatches, agreeing) = (count(&|r| r.mismatched), count(&|r| !r.mismatched));
+    let explained = count(&|r| r.mismatched && r.agrees);
+    let broken = count(&|r| !r.mismatched && !r.agrees);
+    let changed = count(&|r| r.mismatched && r.informs);
+    let mut judged = Judgement { mismatches, explained, agreeing, broken, chance: 1.0, log_tail: 0.0 };
+    if explained == 0 {
+        return judged;
+    }
+    let spread = |mismatched: bool| -> Vec<usize> {
+        let all: Vec<usize> = (0..rows.len()).filter(|&i| rows[i].mismatched == mismatched).collect();
+        let step = all.len().div_ceil(MOST_COUNTED).max(1);
+        all.into_iter().step_by(step).collect()
+    };
+    let (differing, calm) = (spread(true), spread(false));
+    let among = |pool: &[usize]| mean(&differing, |i| chance_of(rows, i, pool, slack, fits));
+    let clean = share(explained, changed) >= CLEAN_HITS && judged.breaks() <= CLEAN_BREAKS * judged.explains();
+    judged.chance = match (clean, calm.len() < FEW) {
+        (true, false) => among(&calm),
+        // Hardly a row agrees: what the mismatches have in common is all that there is to chance.
+        (_, true) => among(&differing.iter().chain(&calm).copied().collect::<Vec<_>>()),
+        (false, false) => among(&calm).max(among(&differing)),
+    };
+    judged.log_tail = log_tail(explained, mismatches, judged.chance);
+    judged
+}
+
+/// Fewer agreeing rows than this say nothing about chance.
+const FEW: usize = 10;
+
+fn mean(items: &[usize], f: impl Fn(usize) -> f64) -> f64 {
+    items.iter().map(|&i| f(i)).sum::<f64>() / items.len().max(1) as f64
+}
+
+/// In which share of `pool` (but for the row itself) the cause does what would explain row `i`; never quite none.
+fn chance_of(rows: &[Row], i: usize, pool: &[usize], slack: f64, fits: &dyn Fn(usize, usize) -> bool) -> f64 {
+    let same = |j: usize| {
+        rows[j].informs
+            && match (rows[j].x, rows[i].y) {
+                (Some(x), Some(y)) => (x - y).abs() <= slack.max(1e-9 * x.abs().max(y.abs())),
+                _ => fits(j, i),
+            }
+    };
+    let others = pool.iter().filter(|&&j| j != i).count();
+    let hits = pool.iter().filter(|&&j| j != i && same(j)).count();
+    (hits as f64 + 0.5) / (others as f64 + 1.0)
+}
+
+/// The logarithm of a bound on the probability of at least `hits` in `trials` of probability `p`.
+fn log_tail(hits: usize, trials: usize, p: f64) -> f64 {
+    let p = p.clamp(1e-12, 1.0);
+    let seen = share(hits, trials);
+    if seen <= p {
+        return 0.0;
+    }
+    let rest = if seen < 1.0 { (1.0 - seen) * ((1.0 - seen) / (1.0 - p)).ln() } else { 0.0 };
+    -(trials as f64) * (seen * (seen / p).ln() + rest)
+}
+
+#[cfg(test)]
+#[path = "judge_tests.rs"]
+mod tests;

@@ -1,0 +1,128 @@
+//! What holds and what is chance.
+
+use super::*;
+use crate::cause::change::Change;
+
+/// A small seeded generator.
+struct Lot(u64);
+
+impl Lot {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) % bound
+    }
+}
+
+fn numbers(mismatched: bool, x: f64, y: f64) -> Row {
+    Row { mismatched, informs: x != 0.0, agrees: x == y, x: Some(x), y: Some(y) }
+}
+
+fn judged(rows: &[Row]) -> Judgement {
+    judge(rows, 0.0, &|i, j| rows[i].x == rows[j].y)
+}
+
+#[test]
+fn a_change_that_explains_all_and_breaks_nothing_holds() {
+    let mut rows = vec![numbers(true, 1.0, 1.0); 3];
+    rows.extend(vec![numbers(false, 0.0, 0.0); 100]);
+    let found = judged(&rows);
+    assert_eq!((found.explained, found.broken), (3, 0));
+    assert!(found.holds(200), "{found:?}");
+}
+
+#[test]
+fn one_row_alone_proves_nothing_among_many_hypotheses() {
+    let mut rows = vec![numbers(true, 1.0, 1.0)];
+    rows.extend(vec![numbers(false, 0.0, 0.0); 64]);
+    assert!(!judged(&rows).holds(200));
+}
+
+#[test]
+fn noise_is_not_explained_by_what_moves_every_second_row() {
+    let mut lot = Lot(7);
+    for _ in 0..200 {
+        let rows: Vec<Row> = (0..128)
+            .map(|i| {
+                let x = if lot.below(2) == 0 { 1.0 } else { 0.0 };
+                let y = if i % 2 == 0 { [1.0, -1.0][lot.below(2) as usize] } else { 0.0 };
+                numbers(i % 2 == 0, x, y)
+            })
+            .collect();
+        let found = judged(&rows);
+        assert!(!found.holds(1), "{found:?}");
+    }
+}
+
+#[test]
+fn noise_where_the_cause_acts_most_is_chance_all_the_same() {
+    // Large counts are hit by noise, and by the change: in the agreeing rows neither does anything.
+    let mut lot = Lot(11);
+    let mut rows: Vec<Row> =
+        (0..64).map(|_| numbers(true, [1.0, 2.0, 3.0][lot.below(3) as usize], [1.0, 2.0, 3.0][lot.below(3) as usize])).collect();
+    rows.extend(vec![numbers(false, 0.0, 0.0); 64]);
+    assert!(!judged(&rows).holds(1));
+}
+
+#[test]
+fn a_refresh_that_failed_for_some_rows_holds_though_it_breaks_the_others() {
+    let mut lot = Lot(3);
+    let mut rows: Vec<Row> = (0..12).map(|i| numbers(true, f64::from(i % 5 + 1), f64::from(i % 5 + 1))).collect();
+    rows.extend((0..500).map(|_| numbers(false, [-2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 7.0, 9.0][lot.below(8) as usize], 0.0)));
+    let found = judged(&rows);
+    assert!(found.breaks() > 0.8 && found.holds(200), "{found:?}");
+}
+
+#[test]
+fn where_all_rows_differ_alike_nothing_tells_a_cause_from_a_constant() {
+    let alike = vec![numbers(true, 1.0, 1.0); 100];
+    assert!(!judged(&alike).holds(1));
+    let mixed: Vec<Row> = (0..100).map(|i| numbers(true, f64::from(i % 5 + 1), f64::from(i % 5 + 1))).collect();
+    assert!(judged(&mixed).holds(500));
+}
+
+#[test]
+fn values_that_are_no_numbers_are_held_against_the_values_of_other_rows() {
+    // Texts: the cause gives the legacy value, which is another in each row.
+    let row = |mismatched| Row { mismatched, informs: mismatched, agrees: true, x: None, y: None };
+    let mut rows = vec![row(true); 10];
+    rows.extend(vec![row(false); 50]);
+    assert!(judge(&rows, 0.0, &|i, j| i == j).holds(200));
+    // All legacy values are the same, and so are the cause's: NULL, say. Agreeing rows tell that this is no chance.
+    assert!(judge(&rows, 0.0, &|_, _| true).holds(200));
+}
+
+#[test]
+fn the_tail_is_exact_where_all_are_explained() {
+    assert!((log_tail(3, 3, 0.1) - 3.0 * 0.1_f64.ln()).abs() < 1e-12);
+    assert_eq!(log_tail(1, 10, 0.1), 0.0);
+}
+
+#[test]
+fn every_cause_of_the_config_has_a_change_of_that_name() {
+    use crate::cause::change::{Ahead, Shift};
+    let changes = [
+        Change::WindowStart { inclusive: true },
+        Change::WindowStart { inclusive: false },
+        Change::LabelTime { included: false },
+        Change::LabelTime { included: true },
+        Change::WindowLength { window: None, step: 0, lengths: vec![] },
+        Change::Tiled { tile: 1 },
+        Change::Timezone { shift: Shift::Minutes(60), source: None },
+        Change::Stale { period: 1, lag: 0 },
+        Change::FutureLeak { horizon: None, ahead: Ahead::Arrives },
+        Change::LateVisible { source: None },
+        Change::LateDropped { limit: 0 },
+        Change::DuplicatesCounted,
+        Change::DuplicatesRemoved,
+        Change::NullsAsZero,
+        Change::MissingAsZero,
+        Change::MissingAsNull,
+        Change::Truncated { first: 0 },
+        Change::Float32,
+        Change::Rounded { digits: 2 },
+        Change::Scaled { factor: 2.0 },
+    ];
+    assert_eq!(changes.iter().map(Change::name).collect::<Vec<_>>(), crate::config::CAUSES);
+}

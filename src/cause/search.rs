@@ -1,0 +1,441 @@
+//! The search for causes over one view: cheap hypotheses first, on few rows; what holds is tried on all rows of the sample.
+//!
+//! 1. *Instants*: every change of the label time is a row of one replay.
+//! 2. *Worlds*: every other change is a replay of its own over the screened rows.
+//! 3. *Pairs*, where one cause leaves much open: the most promising worlds with every change of the label time (one
+//!    replay each), with each other, and with changes of the number.
+//! 4. *Fitted* parameters: horizons, shifts of single sources, and the first event of a history that was cut off.
+//! 5. What holds is tried on the whole sample, and the best is taken. Then all again for the mismatches that it leaves.
+//!
+//! A view whose features are settled by one cause takes no further step.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use datafusion::prelude::SessionContext;
+use futures::StreamExt;
+
+use crate::analysis::{Project, View};
+use crate::cause::candidates::{self, Sources};
+use crate::cause::case::{Block, Case, Chosen, Hypothesis, Panel, best, layer, leading};
+use crate::cause::change::{Ahead, Change, DAY, HOUR, Layer, MINUTE, Shift};
+use crate::cause::values;
+use crate::cause::windows::Windows;
+use crate::cause::world::{Answers, Ask, Held, World};
+use crate::error::{Error, Result};
+use crate::source::Labels;
+
+/// Rows of each feature on which hypotheses are first tried: mismatching, agreeing.
+const SCREEN: (usize, usize) = (64, 64);
+/// The same for pairs.
+const PAIR_SCREEN: (usize, usize) = (32, 24);
+/// Hypotheses of each feature that are tried on the whole sample.
+const LEADING: usize = 6;
+/// Causes that one feature may have.
+const MOST_CAUSES: usize = 3;
+/// Where a single cause explains less, pairs are tried.
+const ENOUGH: f64 = 0.97;
+/// Worlds of each feature that are paired.
+const PAIRED: usize = 5;
+
+/// The search over one view of one snapshot.
+pub(super) struct Search<'a> {
+    pub project: &'a Project,
+    pub view: &'a View,
+    pub labels: &'a Arc<Labels>,
+    /// With one partition: replays run side by side.
+    pub session: &'a SessionContext,
+    pub threads: usize,
+    pub held: HashMap<usize, Held>,
+    pub windows: Windows,
+    pub sources: Sources,
+    /// By name, which causes are asked for.
+    pub allowed: &'a (dyn Fn(&Change) -> bool + Sync),
+}
+
+impl Search<'_> {
+    /// Finds the causes of the cases.
+    ///
+    /// # Errors
+    /// Only where values can't be compared, which is a defect: a replay that fails under another meaning says nothing.
+    pub(super) async fn run(&self, cases: &mut [Case<'_>]) -> Result<()> {
+        for round in 0..MOST_CAUSES {
+            for case in cases.iter_mut() {
+                let least = if round == 0 { 1 } else { (case.differing.len() / 50).max(3) };
+                case.done |= case.open.len() < least;
+                case.tried = 0;
+                case.scored.clear();
+            }
+            if cases.iter().all(|c| c.done) {
+                return Ok(());
+            }
+            self.screen(cases).await?;
+            self.decide(cases).await?;
+        }
+        Ok(())
+    }
+
+    async fn screen(&self, cases: &mut [Case<'_>]) -> Result<()> {
+        let mut instants: Vec<Hypothesis> = vec![Vec::new()];
+        let shifts = self.allowed_all(candidates::instants(&self.windows, true));
+        instants.extend(shifts.into_iter().map(|c| vec![c]));
+        self.try_grids(cases, SCREEN, vec![(Vec::new(), instants.clone())]).await?;
+        if self.settled(cases) {
+            return Ok(());
+        }
+        let worlds = self.allowed_all(candidates::worlds(&self.windows, &self.sources));
+        let grids = worlds.iter().map(|w| (vec![w.clone()], vec![Vec::new()])).collect();
+        self.try_grids(cases, SCREEN, grids).await?;
+        if self.settled(cases) {
+            return Ok(());
+        }
+        self.pairs(cases, &worlds, &instants).await?;
+        if self.settled(cases) {
+            return Ok(());
+        }
+        self.fitted(cases).await
+    }
+
+    /// Whether every case has an explanation that needs no better.
+    fn settled(&self, cases: &[Case<'_>]) -> bool {
+        cases.iter().all(|c| c.done || best(&c.scored, c.tried).is_some_and(|s| s.settles()))
+    }
+
+    fn explained(case: &Case<'_>) -> f64 {
+        best(&case.scored, case.tried).map_or(0.0, |s| s.judged.explains())
+    }
+
+    async fn pairs(&self, cases: &mut [Case<'_>], worlds: &[Change], instants: &[Hypothesis]) -> Result<()> {
+        let mut picked: BTreeSet<usize> = BTreeSet::new();
+        for case in cases.iter().filter(|c| !c.done && Self::explained(c) < ENOUGH) {
+            let mut ranked: Vec<(f64, usize)> = Vec::new();
+            for scored in case.scored.iter().filter(|s| s.changes.len() == 1 && s.nearer > 0.02) {
+                if let Some(at) = worlds.iter().position(|w| *w == scored.changes[0]) {
+                    ranked.push((scored.nearer, at));
+                }
+            }
+            ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+            picked.extend(ranked.into_iter().take(PAIRED).map(|(_, at)| at));
+            // What has no parameter costs little, and may only show beside another cause.
+            picked.extend((0..worlds.len()).filter(|at| worlds[*at].freedom() == 0));
+        }
+        if picked.is_empty() {
+            return Ok(());
+        }
+        let mut grids: Vec<(Hypothesis, Vec<Hypothesis>)> =
+            picked.iter().map(|at| (vec![worlds[*at].clone()], instants.to_vec())).collect();
+        for &a in &picked {
+            for &b in picked.range(a + 1..) {
+                if worlds[a].name() != worlds[b].name() && !opposed(&worlds[a], &worlds[b]) {
+                    grids.push((vec![worlds[a].clone(), worlds[b].clone()], vec![Vec::new()]));
+                }
+            }
+        }
+        self.try_grids(cases, PAIR_SCREEN, grids).await
+    }
+
+    async fn fitted(&self, cases: &mut [Case<'_>]) -> Result<()> {
+        let lacking = |cases: &[Case<'_>]| cases.iter().any(|c| !c.done && Self::explained(c) < 0.9);
+        if lacking(cases) {
+            self.fit_first(cases).await?;
+        }
+        for changes in [candidates::leaks(&self.sources), candidates::shifted_sources(&self.windows, &self.sources)] {
+            if lacking(cases) {
+                let changes = self.allowed_all(changes);
+                let grids = changes.into_iter().map(|c| (vec![c], vec![Vec::new()])).collect();
+                self.try_grids(cases, SCREEN, grids).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks for the first event that was left: the case with most open rows leads, by whether its values are still on the side
+    /// of the replayed ones.
+    async fn fit_first(&self, cases: &mut [Case<'_>]) -> Result<()> {
+        if !(self.allowed)(&Change::Truncated { first: 0 }) {
+            return Ok(());
+        }
+        let Some(lead) = (0..cases.len())
+            .filter(|&i| !cases[i].done && Self::explained(&cases[i]) < 0.9)
+            .max_by_key(|&i| (cases[i].open.len(), std::cmp::Reverse(i)))
+        else {
+            return Ok(());
+        };
+        let events = self.held.values().flat_map(|held| held.event.iter().flatten());
+        let (Some(mut early), Some(last)) = (events.min(), self.labels.times.values().last().copied()) else {
+            return Ok(());
+        };
+        let mut late = last;
+        for _ in 0..40 {
+            let Some(middle) = between(early, late) else { break };
+            let change = Change::Truncated { first: middle };
+            self.try_grids(cases, SCREEN, vec![(vec![change.clone()], vec![Vec::new()])]).await?;
+            let scored = cases[lead].scored.iter().rev().find(|s| s.changes == [change.clone()]);
+            match scored {
+                // Nothing moved: it is too early to tell, or too late to matter.
+                None => match self.side(cases, lead, &change).await? {
+                    std::cmp::Ordering::Greater => late = middle,
+                    _ => early = middle,
+                },
+                Some(scored) if scored.judged.explains() >= 0.99 => break,
+                Some(_) => match self.side(cases, lead, &change).await? {
+                    std::cmp::Ordering::Greater => late = middle,
+                    std::cmp::Ordering::Less => early = middle,
+                    std::cmp::Ordering::Equal => break,
+                },
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether most values under the change still lack (less) or have overshot (greater) the way from the replayed values to the
+    /// legacy ones.
+    async fn side(&self, cases: &[Case<'_>], lead: usize, change: &Change) -> Result<std::cmp::Ordering> {
+        let case = &cases[lead];
+        let sample = case.screen(SCREEN.0, 0);
+        let panel = Panel::new(sample.iter().map(|(p, _)| case.compared.label_row(*p)));
+        let Some(answers) = self.answer(&panel, &[change], &[Vec::new()]).await else {
+            return Ok(std::cmp::Ordering::Equal);
+        };
+        let block = Block::new(case, std::slice::from_ref(&answers.columns[case.slot]), panel.labels.len());
+        let Some(block) = block.map_err(failed)? else { return Ok(std::cmp::Ordering::Equal) };
+        let (_, _, rows) = block.judge(case, &panel, 0, &sample);
+        let mut balance = 0_i64;
+        for row in rows.iter().filter(|r| !r.agrees) {
+            balance += match (row.x, row.y) {
+                (Some(x), Some(y)) if (y - x) * y < 0.0 => 1,
+                (Some(_), Some(_)) => -1,
+                // The legacy value is NULL, the replayed one is not: gone is what has to go.
+                _ if !row.informs => -1,
+                (None, Some(_)) => 1,
+                _ => -1,
+            };
+        }
+        Ok(balance.cmp(&0))
+    }
+
+    /// Tries the leading hypotheses on all rows of the sample and takes the best of each case.
+    async fn decide(&self, cases: &mut [Case<'_>]) -> Result<()> {
+        let mut wanted: Vec<Hypothesis> = Vec::new();
+        for case in cases.iter().filter(|c| !c.done) {
+            for hypothesis in leading(&case.scored, case.tried, LEADING) {
+                for hypothesis in self.resolved(hypothesis) {
+                    if !wanted.contains(&hypothesis) {
+                        wanted.push(hypothesis);
+                    }
+                }
+            }
+        }
+        let tried: Vec<usize> = cases.iter().map(|c| c.tried).collect();
+        for case in cases.iter_mut() {
+            case.scored.clear();
+        }
+        let positions = |case: &Case<'_>| -> Vec<(usize, bool)> {
+            let differing = case.differing.iter().map(|p| (*p, true));
+            differing.chain(case.calm.iter().map(|p| (*p, false))).collect()
+        };
+        let open = cases.iter().filter(|c| !c.done);
+        let panel = Panel::new(open.flat_map(|c| positions(c).into_iter().map(|(p, _)| c.compared.label_row(p))));
+        let mut explained: Vec<HashMap<usize, (Vec<usize>, f64)>> = vec![HashMap::new(); cases.len()];
+        let parts = by_world(&wanted);
+        let grids: Vec<_> = parts.iter().map(|(world, instants, _)| (world.clone(), instants.clone())).collect();
+        let answers = self.answers(&panel, &grids).await;
+        for ((_, _, members), answers) in parts.iter().zip(answers) {
+            let Some(answers) = answers else { continue };
+            for (number, case) in cases.iter_mut().enumerate().filter(|(_, c)| !c.done) {
+                let all = positions(case);
+                let residual: BTreeSet<usize> = case.open.iter().copied().collect();
+                for (hypothesis, at) in members {
+                    let changes = &wanted[*hypothesis];
+                    let column = &answers.columns[case.slot];
+                    let readings = match layer(changes, Layer::Value).first() {
+                        Some(change) => {
+                            values::changed(change, case.spec, column, &answers.found).map_err(failed)?
+                        }
+                        None => vec![Arc::clone(column)],
+                    };
+                    let Some(block) = Block::new(case, &readings, panel.labels.len()).map_err(failed)? else { continue };
+                    let sample: Vec<(usize, bool)> =
+                        all.iter().copied().filter(|(p, mismatched)| !mismatched || residual.contains(p)).collect();
+                    let (judged, nearer, _) = block.judge(case, &panel, *at, &sample);
+                    let (_, _, rows) = if residual.len() == case.differing.len() {
+                        block.judge(case, &panel, *at, &sample)
+                    } else {
+                        block.judge(case, &panel, *at, &all)
+                    };
+                    let hits = all.iter().zip(&rows).filter(|((_, m), row)| *m && row.agrees).map(|((p, _), _)| *p);
+                    explained[number].insert(*hypothesis, (hits.collect(), judged.breaks()));
+                    let scored = crate::cause::case::Scored { changes: changes.clone(), judged, nearer };
+                    case.scored.push(scored);
+                }
+            }
+        }
+        for (number, case) in cases.iter_mut().enumerate().filter(|(_, c)| !c.done) {
+            let Some(best) = best(&case.scored, tried[number]).cloned() else {
+                case.done = true;
+                continue;
+            };
+            let position = wanted.iter().position(|h| *h == best.changes).unwrap_or_default();
+            let Some((hits, breaks)) = explained[number].remove(&position) else { continue };
+            let cause = u16::try_from(case.chosen.len()).unwrap_or(u16::MAX);
+            for hit in &hits {
+                case.cause_of.entry(*hit).or_insert(cause);
+            }
+            case.open.retain(|p| !case.cause_of.contains_key(p));
+            case.chosen.push(Chosen { changes: best.changes, explained: hits.len(), breaks });
+        }
+        Ok(())
+    }
+
+    /// The same hypothesis by each window that it changes, where it changes several.
+    fn resolved(&self, hypothesis: Hypothesis) -> Vec<Hypothesis> {
+        let mut all = vec![hypothesis.clone()];
+        for (at, change) in hypothesis.iter().enumerate() {
+            let Change::WindowLength { window: None, step, lengths } = change else { continue };
+            let changed: Vec<usize> = (0..lengths.len()).filter(|w| lengths[*w].is_some()).collect();
+            for window in changed {
+                let mut own = hypothesis.clone();
+                own[at] = Change::WindowLength { window: Some(window), step: *step, lengths: lengths.clone() };
+                all.push(own);
+            }
+        }
+        all
+    }
+
+    /// Replays grids (the worlds' changes, and parts that only change the label time) and scores every case.
+    async fn try_grids(
+        &self,
+        cases: &mut [Case<'_>],
+        rows: (usize, usize),
+        grids: Vec<(Hypothesis, Vec<Hypothesis>)>,
+    ) -> Result<()> {
+        let samples: Vec<Vec<(usize, bool)>> =
+            cases.iter().map(|c| if c.done { Vec::new() } else { c.screen(rows.0, rows.1) }).collect();
+        let labels = cases.iter().zip(&samples).flat_map(|(c, s)| s.iter().map(|(p, _)| c.compared.label_row(*p)));
+        let panel = Panel::new(labels);
+        let answers = self.answers(&panel, &grids).await;
+        for ((world, instants), answers) in grids.iter().zip(answers) {
+            let Some(answers) = answers else { continue };
+            let parts: Vec<Hypothesis> =
+                instants.iter().map(|instant| world.iter().chain(instant).cloned().collect()).collect();
+            for (case, sample) in cases.iter_mut().zip(&samples).filter(|(c, _)| !c.done) {
+                let column = Arc::clone(&answers.columns[case.slot]);
+                case.score(&panel, &parts, (&column, &answers.found), sample, self.allowed).map_err(failed)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Replays side by side; the answers are in the order of the questions. `None`: the view has no answer there.
+    async fn answers(&self, panel: &Panel, grids: &[(Hypothesis, Vec<Hypothesis>)]) -> Vec<Option<Answers>> {
+        let replays = grids.iter().map(|(world, instants)| async move {
+            let world: Vec<&Change> = world.iter().collect();
+            self.answer(panel, &world, instants).await
+        });
+        let replays: Vec<_> = replays.collect();
+        futures::stream::iter(replays).buffered(self.threads.max(1)).collect().await
+    }
+
+    /// Answers for every row of the panel under the world's changes and each of `instants`, one after the other.
+    async fn answer(&self, panel: &Panel, world: &[&Change], instants: &[Hypothesis]) -> Option<Answers> {
+        let world =
+            World::under(self.view, &self.project.inputs.logs, &self.held, &self.windows, world).ok()?;
+        let mut asks = Vec::with_capacity(panel.labels.len() * instants.len());
+        for instant in instants {
+            for &row in &panel.labels {
+                let time = self.labels.times.value(row);
+                asks.push(Ask { row, time: instant.iter().fold(time, |time, change| seen_at(change, time)) });
+            }
+        }
+        world.ask(Arc::clone(self.labels), asks, self.session.clone()).await.ok()
+    }
+
+    fn allowed_all(&self, changes: Vec<Change>) -> Vec<Change> {
+        changes.into_iter().filter(|c| (self.allowed)(c)).collect()
+    }
+}
+
+/// The label time under a change of it; of all sources that are shifted alike, the label time is shifted back.
+fn seen_at(change: &Change, time: i64) -> i64 {
+    match change {
+        Change::Timezone { shift: Shift::Minutes(minutes), source: None } => {
+            time.saturating_sub(i64::from(*minutes) * MINUTE)
+        }
+        other => other.instant(time),
+    }
+}
+
+/// Two changes that undo each other, or are one and the same.
+fn opposed(a: &Change, b: &Change) -> bool {
+    let leak = |c: &Change| matches!(c, Change::FutureLeak { ahead: Ahead::Arrives, .. });
+    let late = |c: &Change| matches!(c, Change::LateVisible { .. });
+    matches!((a, b), (Change::WindowStart { .. }, Change::WindowStart { .. }))
+        || matches!((a, b), (Change::LabelTime { .. }, Change::LabelTime { .. }))
+        || (leak(a) && late(b))
+        || (late(a) && leak(b))
+}
+
+/// Hypotheses by what makes their world: one replay has all that differ in the label time or in the number only. Members are
+/// positions of hypotheses and of their instant.
+type Shared = (Hypothesis, Vec<Hypothesis>, Vec<(usize, usize)>);
+
+fn by_world(hypotheses: &[Hypothesis]) -> Vec<Shared> {
+    let mut shared: Vec<Shared> = Vec::new();
+    for (number, changes) in hypotheses.iter().enumerate() {
+        let of = |wanted: Layer| -> Hypothesis { layer(changes, wanted).into_iter().cloned().collect() };
+        let (world, instant) = (of(Layer::World), of(Layer::Instant));
+        let at = shared.iter().position(|(w, _, _)| *w == world).unwrap_or_else(|| {
+            shared.push((world, Vec::new(), Vec::new()));
+            shared.len() - 1
+        });
+        let (_, instants, members) = &mut shared[at];
+        let place = instants.iter().position(|i| *i == instant).unwrap_or_else(|| {
+            instants.push(instant);
+            instants.len() - 1
+        });
+        members.push((number, place));
+    }
+    shared
+}
+
+/// A round instant between the two, at least a minute from either: a day's start where there is one, else an hour's, else
+/// a minute's.
+fn between(early: i64, late: i64) -> Option<i64> {
+    let middle = early + (late.checked_sub(early)?) / 2;
+    [DAY, HOUR, MINUTE].into_iter().find_map(|unit| {
+        let down = middle.div_euclid(unit) * unit;
+        [down, down + unit].into_iter().find(|t| *t > early && *t < late)
+    })
+}
+
+fn failed(e: datafusion::error::DataFusionError) -> Error {
+    Error::engine("look for causes", e)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn round_instants_are_tried_first() {
+        assert_eq!(between(0, 10 * DAY), Some(5 * DAY));
+        assert_eq!(between(DAY + 1, DAY + 4 * HOUR), Some(DAY + 2 * HOUR));
+        assert_eq!(between(0, MINUTE), None);
+    }
+
+    #[test]
+    fn hypotheses_of_one_world_share_a_replay() {
+        let late = Change::LateVisible { source: None };
+        let nightly = Change::Stale { period: DAY, lag: 0 };
+        let wanted = [
+            vec![nightly.clone()],
+            vec![late.clone(), nightly.clone()],
+            vec![late.clone()],
+            vec![nightly.clone(), Change::Float32],
+        ];
+        let shared = by_world(&wanted);
+        assert_eq!(shared.len(), 2);
+        assert_eq!(shared[0].2, [(0, 0), (3, 0)]);
+        assert_eq!(shared[1].1, [vec![nightly], Vec::new()]);
+    }
+}

@@ -1,0 +1,198 @@
+//! Changes of the number after the fact: no replay, the same comparison of cells.
+//!
+//! A change may have more than one reading (which way a half is rounded, multiplied or divided): a value agrees where one of
+//! them does.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array};
+use datafusion::arrow::compute::kernels::zip::zip;
+use datafusion::arrow::compute::{cast, is_null, not};
+use datafusion::arrow::datatypes::{DataType, Float64Type};
+use datafusion::common::ScalarValue;
+use datafusion::error::Result as DfResult;
+
+use crate::analysis::Feature;
+use crate::cause::change::Change;
+
+/// Units and powers of ten by which a number may be off.
+const FACTORS: [f64; 18] = [
+    1000.0,
+    100.0,
+    10.0,
+    1e6,
+    1e9,
+    60.0,
+    3600.0,
+    86_400.0,
+    24.0,
+    7.0,
+    1440.0,
+    1.609_344,
+    3.6,
+    1.852,
+    2.204_622_621_848_775_8,
+    0.453_592_37,
+    0.3048,
+    1024.0,
+];
+
+/// The readings of `column` under a value change; `found` tells where the view has a row. Empty where it does not apply.
+///
+/// # Errors
+/// Only where Arrow can't choose between two arrays of one type, which is a defect.
+pub(super) fn changed(
+    change: &Change,
+    feature: &Feature,
+    column: &ArrayRef,
+    found: &BooleanArray,
+) -> DfResult<Vec<ArrayRef>> {
+    let zero = || ScalarValue::new_zero(column.data_type());
+    let null = || ScalarValue::try_from(column.data_type());
+    let numeric = column.data_type().is_numeric();
+    Ok(match change {
+        Change::NullsAsZero if numeric => vec![zip(&is_null(column)?, &zero()?.to_scalar()?, column)?],
+        Change::MissingAsZero if numeric => vec![zip(&not(found)?, &zero()?.to_scalar()?, column)?],
+        Change::MissingAsNull if feature.when_missing.is_some() => {
+            vec![zip(&not(found)?, &null()?.to_scalar()?, column)?]
+        }
+        Change::Float32 if column.data_type().is_floating() || column.data_type().is_decimal() => {
+            vec![cast(&cast(column, &DataType::Float32)?, &DataType::Float64)?]
+        }
+        Change::Rounded { digits } if column.data_type().is_floating() || column.data_type().is_decimal() => {
+            let values = floats(column)?;
+            let away: Float64Array = values.unary(|v| rounded(v, *digits));
+            let even: Float64Array = values.unary(|v| to_even(v, *digits));
+            vec![Arc::new(away), Arc::new(even)]
+        }
+        Change::Scaled { factor } if numeric => {
+            let values = floats(column)?;
+            let (factor, inverse) = (*factor, 1.0 / *factor);
+            let inverse = if inverse.round() != 0.0 && (inverse - inverse.round()).abs() < 1e-9 * inverse.abs() {
+                inverse.round()
+            } else {
+                inverse
+            };
+            let multiplied: Float64Array = values.unary(|v| v * factor);
+            let divided: Float64Array = values.unary(|v| v / inverse);
+            let whole: Int64Array = multiplied.unary(|v| v.round() as i64);
+            let mut readings: Vec<ArrayRef> = vec![Arc::new(multiplied), Arc::new(divided)];
+            // An integer's unit changes to an integer.
+            if column.data_type().is_integer() {
+                readings.push(Arc::new(whole));
+            }
+            readings
+        }
+        _ => Vec::new(),
+    })
+}
+
+pub(super) fn floats(column: &ArrayRef) -> DfResult<Float64Array> {
+    Ok(cast(column, &DataType::Float64)?.as_primitive::<Float64Type>().clone())
+}
+
+/// Halves away from zero.
+pub(super) fn rounded(value: f64, digits: i32) -> f64 {
+    let power = 10_f64.powi(digits);
+    let scaled = (value * power).round() / power;
+    if scaled.is_finite() { scaled } else { value }
+}
+
+/// The nearest decimal; halves to even.
+fn to_even(value: f64, digits: i32) -> f64 {
+    match usize::try_from(digits) {
+        Ok(digits) if value.is_finite() => format!("{value:.digits$}").parse().unwrap_or(value),
+        _ => value,
+    }
+}
+
+/// The value changes that the legacy values of the mismatching rows leave possible: `pairs` of (counterfactual, legacy).
+pub(super) fn candidates(feature: &Feature, legacy: &ArrayRef, rows: &[usize], mismatched: &[usize]) -> Vec<Change> {
+    let mut found = Vec::new();
+    if !feature.data_type.is_numeric() {
+        if feature.when_missing.is_some() {
+            found.push(Change::MissingAsNull);
+        }
+        return found;
+    }
+    let Ok(values) = floats(legacy) else { return found };
+    let of = |rows: &[usize]| -> Vec<f64> {
+        rows.iter().filter(|&&r| values.is_valid(r)).map(|&r| values.value(r)).collect()
+    };
+    let (all, differing) = (of(rows), of(mismatched));
+    if differing.contains(&0.0) {
+        found.extend([Change::MissingAsZero, Change::NullsAsZero]);
+    }
+    if feature.when_missing.is_some() && mismatched.iter().any(|&r| values.is_null(r)) {
+        found.push(Change::MissingAsNull);
+    }
+    if !feature.data_type.is_floating() && !feature.data_type.is_decimal() {
+        return found;
+    }
+    let fractional = |v: &f64| v.is_finite() && v.fract() != 0.0;
+    if !differing.is_empty() && all.iter().all(|v| !v.is_finite() || f64::from(*v as f32) == *v) {
+        found.push(Change::Float32);
+    }
+    if !differing.is_empty() {
+        // The fewest digits that hold every legacy value; a few more, where all happen to end early.
+        let fits = |digits: i32, v: &f64| {
+            let nearest = rounded(*v, digits);
+            (nearest - v).abs() <= v.abs() * 1e-12 || f64::from(nearest as f32) == *v || to_even(*v, digits) == *v
+        };
+        let fewest = (0..=8).find(|d| all.iter().filter(|v| v.is_finite()).all(|v| fits(*d, v)));
+        if let Some(fewest) = fewest.filter(|d| *d > 0 || differing.iter().any(|v| !fractional(v))) {
+            found.push(Change::Rounded { digits: fewest });
+        }
+    }
+    found
+}
+
+/// The factor by which most legacy values are off: a known one where it fits, else the ratio itself.
+pub(super) fn factor(values: &[(f64, f64)]) -> Option<f64> {
+    let mut ratios: Vec<f64> = values
+        .iter()
+        .filter(|(value, legacy)| value.is_finite() && legacy.is_finite() && *value != 0.0 && *legacy != 0.0)
+        .map(|(value, legacy)| legacy / value)
+        .collect();
+    if ratios.len() < 3 {
+        return None;
+    }
+    ratios.sort_by(f64::total_cmp);
+    let median = ratios[ratios.len() / 2];
+    // An integer's unit is rounded: a ratio of small numbers is a rough one, a known factor may still be meant.
+    let near = |a: f64, b: f64, slack: f64| (a - b).abs() <= slack * b.abs();
+    let constant = ratios.iter().filter(|r| near(**r, median, 1e-6)).count();
+    if near(median, 1.0, 1e-6) || constant * 10 < ratios.len() * 7 {
+        return None;
+    }
+    let known = FACTORS.iter().flat_map(|f| [*f, 1.0 / f]).flat_map(|f| [f, -f]).chain([-1.0]);
+    Some(known.into_iter().find(|k| near(median, *k, 1e-6)).unwrap_or(median))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_known_factor_is_taken_for_the_ratio() {
+        let off = |by: f64| -> Vec<(f64, f64)> { (1..20).map(|i| (f64::from(i) * 0.7, f64::from(i) * 0.7 * by)).collect() };
+        assert_eq!(factor(&off(60.0)), Some(60.0));
+        assert_eq!(factor(&off(0.001)), Some(1.0 / 1000.0));
+        assert_eq!(factor(&off(1.0)), None);
+        assert_eq!(factor(&off(-1.0)), Some(-1.0));
+        let fitted = factor(&off(1.2345)).unwrap();
+        assert!((fitted - 1.2345).abs() < 1e-9);
+    }
+
+    #[test]
+    fn ratios_without_a_rule_are_no_factor() {
+        let pairs: Vec<(f64, f64)> = (1..50).map(|i| (f64::from(i), f64::from(i * i % 17 + 1))).collect();
+        assert_eq!(factor(&pairs), None);
+    }
+
+    #[test]
+    fn halves_are_rounded_both_ways() {
+        assert_eq!((rounded(0.125, 2), to_even(0.125, 2)), (0.13, 0.12));
+        assert_eq!(rounded(-2.5, 0), -3.0);
+    }
+}

@@ -1,0 +1,319 @@
+//! The windows that a view's plan has, and the same plan with other ones.
+//!
+//! A window's start is a comparison of a row with the label time less a constant: `ts > $NOW - INTERVAL '1 day'`,
+//! `ts >= date_trunc('day', $NOW)`, `ts + INTERVAL '1 day' > $NOW`, in WHERE, FILTER, CASE and ON alike. Its end is a
+//! comparison with the label time itself. Anything else that names the label time is left as it is.
+//!
+//! ```text
+//! before: count(*) FILTER (WHERE ts > $NOW - 1 day)
+//! start inclusive: ts >= $NOW - 1 day      tiled by 1 h: ts > date_bin(1 h, $NOW - 1 day)
+//! calendar day:    ts > date_trunc('day', $NOW)
+//! ```
+
+use datafusion::arrow::datatypes::{DataType, IntervalMonthDayNano};
+use datafusion::common::ScalarValue;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::error::Result as DfResult;
+use datafusion::functions::datetime::expr_fn::{date_bin, date_trunc};
+use datafusion::logical_expr::{Between, BinaryExpr, Expr, LogicalPlan, Operator, binary_expr, lit};
+
+use crate::cause::change::{DAY, Length};
+use crate::sql::{ROUNDING, exact_comparisons, is_now, mentions_now, rewrite_expressions};
+
+/// Where a window begins, as the SQL says it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Start {
+    /// The label time less months, days, nanoseconds.
+    Before(i32, i32, i64),
+    /// The start of a calendar unit of that.
+    Of(String, i32, i32, i64),
+}
+
+impl Start {
+    /// The length where it is one of days and below.
+    pub(super) fn nanos(&self) -> Option<i64> {
+        match self {
+            Self::Before(0, days, nanos) => Some(i64::from(*days) * DAY + nanos),
+            _ => None,
+        }
+    }
+}
+
+/// What a view's plan says about its label time.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Windows {
+    /// Each different one once, in order.
+    pub starts: Vec<Start>,
+    /// Some window holds what is exactly at its start.
+    pub includes_start: bool,
+    /// Some window does not.
+    pub excludes_start: bool,
+    /// Some condition lets in what is exactly at the label time, and some shuts it out.
+    pub end_included: bool,
+    pub end_excluded: bool,
+    /// Months, weeks, days of the calendar have a say, so that a shift of all times is no shift of the label time.
+    pub calendar: bool,
+}
+
+/// What becomes of a plan's windows.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Rewindow {
+    Start { inclusive: bool },
+    End { included: bool },
+    Lengths(Vec<Option<Length>>),
+    Tiled(i64),
+    EndLater(Option<i64>),
+}
+
+/// A comparison of a row's time with one of the label time.
+struct Bounded {
+    row: Expr,
+    op: Operator,
+    bound: Expr,
+}
+
+impl Windows {
+    /// What the plan says.
+    pub(super) fn of(plan: &LogicalPlan) -> Self {
+        let mut windows = Self::default();
+        let _ = plan.apply_with_subqueries(|node| {
+            node.apply_expressions(|expr| {
+                expr.apply(|e| {
+                    windows.note(e);
+                    Ok(TreeNodeRecursion::Continue)
+                })
+            })
+        });
+        windows.starts.sort();
+        windows.starts.dedup();
+        windows
+    }
+
+    fn note(&mut self, expr: &Expr) {
+        match expr {
+            Expr::ScalarFunction(f) if matches!(f.func.name(), "date_trunc" | "date_bin" | "date_part" | "to_char") => {
+                self.calendar = true;
+            }
+            Expr::Cast(to) if matches!(to.field.data_type(), DataType::Date32 | DataType::Date64) => {
+                self.calendar = true;
+            }
+            Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(v)), _) if v.months != 0 => self.calendar = true,
+            _ => {}
+        }
+        for bounded in bounds(expr) {
+            match bounded.op {
+                Operator::Gt | Operator::GtEq => {
+                    let Some((_, start)) = core(&bounded.bound) else { continue };
+                    self.starts.push(start);
+                    self.includes_start |= bounded.op == Operator::GtEq;
+                    self.excludes_start |= bounded.op == Operator::Gt;
+                }
+                Operator::Lt | Operator::LtEq if is_now(plain(&bounded.bound)) => {
+                    self.end_included |= bounded.op == Operator::LtEq;
+                    self.end_excluded |= bounded.op == Operator::Lt;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The plan with other windows.
+    pub(super) fn rewrite(&self, plan: LogicalPlan, change: &Rewindow) -> DfResult<LogicalPlan> {
+        let rewritten = rewrite_expressions(plan, &|expr| {
+            let parts = bounds(&expr);
+            if parts.is_empty() {
+                return Ok(Transformed::no(expr));
+            }
+            let changed: Vec<Option<Expr>> =
+                parts.iter().map(|part| self.changed(part, change)).collect::<DfResult<_>>()?;
+            if changed.iter().all(Option::is_none) {
+                return Ok(Transformed::no(expr));
+            }
+            let parts = parts.into_iter().zip(changed);
+            let parts = parts.map(|(part, new)| new.unwrap_or_else(|| binary_expr(part.row, part.op, part.bound)));
+            Ok(Transformed::yes(parts.reduce(Expr::and).unwrap_or_else(|| lit(true))))
+        })?;
+        exact_comparisons(rewritten)
+    }
+
+    fn changed(&self, part: &Bounded, change: &Rewindow) -> DfResult<Option<Expr>> {
+        let lower = matches!(part.op, Operator::Gt | Operator::GtEq);
+        let upper = matches!(part.op, Operator::Lt | Operator::LtEq) && is_now(plain(&part.bound));
+        let start = if lower { core(&part.bound) } else { None };
+        let compared = |op: Operator, bound: Expr| Some(binary_expr(part.row.clone(), op, bound));
+        Ok(match change {
+            Rewindow::Start { inclusive } if start.is_some() => {
+                let op = if *inclusive { Operator::GtEq } else { Operator::Gt };
+                (op != part.op).then(|| binary_expr(part.row.clone(), op, part.bound.clone()))
+            }
+            Rewindow::End { included } if upper => {
+                let op = if *included { Operator::LtEq } else { Operator::Lt };
+                (op != part.op).then(|| binary_expr(part.row.clone(), op, part.bound.clone()))
+            }
+            Rewindow::EndLater(None) if upper => Some(part.row.clone().is_not_null()),
+            Rewindow::EndLater(Some(by)) if upper => compared(part.op, part.bound.clone() + lit(interval(0, 0, *by))),
+            Rewindow::Tiled(tile) => match start {
+                Some((core, _)) => {
+                    let origin = ScalarValue::TimestampNanosecond(Some(0), Some("UTC".into()));
+                    let floored = date_bin(lit(interval(0, 0, *tile)), core.clone(), lit(origin));
+                    compared(part.op, replaced(&part.bound, &core, &floored)?)
+                }
+                None => None,
+            },
+            Rewindow::Lengths(lengths) => match start {
+                Some((core, start)) => {
+                    let position = self.starts.iter().position(|s| *s == start);
+                    match position.and_then(|at| lengths.get(at).copied().flatten()) {
+                        None => None,
+                        Some(Length::Unbounded) => Some(part.row.clone().is_not_null()),
+                        Some(length) => {
+                            let Some(now) = now_of(&core) else { return Ok(None) };
+                            let new = match length {
+                                Length::Calendar(unit) => date_trunc(lit(unit), now),
+                                Length::Fixed { months, days, nanos } => now - lit(interval(months, days, nanos)),
+                                Length::Unbounded => return Ok(None),
+                            };
+                            // A calendar's unit holds its first instant.
+                            let op = if matches!(length, Length::Calendar(_)) { Operator::GtEq } else { part.op };
+                            compared(op, replaced(&part.bound, &core, &new)?)
+                        }
+                    }
+                }
+                None => None,
+            },
+            _ => None,
+        })
+    }
+}
+
+fn interval(months: i32, days: i32, nanos: i64) -> ScalarValue {
+    ScalarValue::IntervalMonthDayNano(Some(IntervalMonthDayNano::new(months, days, nanos)))
+}
+
+/// The comparisons with the label time that the expression is, rows on the left; none where it is something else.
+fn bounds(expr: &Expr) -> Vec<Bounded> {
+    match expr {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => bounded(left, *op, right).into_iter().collect(),
+        Expr::Between(Between { expr, negated: false, low, high }) if mentions_now(low) || mentions_now(high) => {
+            let row = expr.as_ref().clone();
+            let part = |op, bound: &Expr| {
+                bounded(&row, op, bound).unwrap_or_else(|| Bounded { row: row.clone(), op, bound: bound.clone() })
+            };
+            vec![part(Operator::GtEq, low), part(Operator::LtEq, high)]
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn bounded(left: &Expr, op: Operator, right: &Expr) -> Option<Bounded> {
+    let of_row = |e: &Expr| !mentions_now(e) && !e.column_refs().is_empty();
+    let of_time = |e: &Expr| mentions_now(e) && e.column_refs().is_empty();
+    let (row, op, bound) = if of_row(left) && of_time(right) {
+        (left, op, right)
+    } else if of_time(left) && of_row(right) {
+        (right, op.swap()?, left)
+    } else {
+        return None;
+    };
+    if !matches!(op, Operator::Gt | Operator::GtEq | Operator::Lt | Operator::LtEq) {
+        return None;
+    }
+    // What was rounded for a coarser column is rounded again once the comparison is another.
+    let bound = unrounded(bound).clone();
+    if let Expr::BinaryExpr(BinaryExpr { left, op: sign, right }) = row
+        && let Some(length) = length_of(right)
+        && length.months == 0
+        && is_now(plain(&bound))
+    {
+        let moved = match sign {
+            Operator::Plus => bound - lit(interval(0, length.days, length.nanoseconds)),
+            Operator::Minus => bound + lit(interval(0, length.days, length.nanoseconds)),
+            _ => return Some(Bounded { row: row.clone(), op, bound }),
+        };
+        return Some(Bounded { row: left.as_ref().clone(), op, bound: moved });
+    }
+    Some(Bounded { row: row.clone(), op, bound })
+}
+
+fn unrounded(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::ScalarFunction(f) if ROUNDING.contains(&f.func.name()) => f.args.first().map_or(expr, unrounded),
+        other => other,
+    }
+}
+
+/// Without casts between timestamps and roundings.
+fn plain(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Cast(to) if matches!(to.field.data_type(), DataType::Timestamp(_, _)) => plain(&to.expr),
+        other => match unrounded(other) {
+            same if std::ptr::eq(same, other) => same,
+            inner => plain(inner),
+        },
+    }
+}
+
+fn length_of(expr: &Expr) -> Option<IntervalMonthDayNano> {
+    match expr {
+        Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(v)), _) => Some(*v),
+        Expr::Literal(ScalarValue::IntervalDayTime(Some(v)), _) => {
+            Some(IntervalMonthDayNano::new(0, v.days, i64::from(v.milliseconds) * 1_000_000))
+        }
+        Expr::Literal(ScalarValue::IntervalYearMonth(Some(months)), _) => Some(IntervalMonthDayNano::new(*months, 0, 0)),
+        _ => None,
+    }
+}
+
+/// The part of a bound that says where the window begins: `$NOW - interval`, or a calendar unit of it.
+fn core(bound: &Expr) -> Option<(Expr, Start)> {
+    match bound {
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Minus, right }) => {
+            let length = length_of(right)?;
+            if is_now(plain(left)) {
+                return Some((bound.clone(), Start::Before(length.months, length.days, length.nanoseconds)));
+            }
+            match core(left)? {
+                (_, Start::Of(unit, 0, 0, 0)) => {
+                    Some((bound.clone(), Start::Of(unit, length.months, length.days, length.nanoseconds)))
+                }
+                _ => None,
+            }
+        }
+        Expr::ScalarFunction(f) if f.func.name() == "date_trunc" => {
+            let [Expr::Literal(ScalarValue::Utf8(Some(unit)), _), inner] = f.args.as_slice() else { return None };
+            let (months, days, nanos) = if is_now(plain(inner)) {
+                (0, 0, 0)
+            } else {
+                match core(inner)? {
+                    (_, Start::Before(months, days, nanos)) => (months, days, nanos),
+                    _ => return None,
+                }
+            };
+            Some((bound.clone(), Start::Of(unit.to_lowercase(), months, days, nanos)))
+        }
+        Expr::ScalarFunction(f) if ROUNDING.contains(&f.func.name()) => core(f.args.first()?),
+        Expr::Cast(to) if matches!(to.field.data_type(), DataType::Timestamp(_, _)) => core(&to.expr),
+        _ => None,
+    }
+}
+
+/// The label time inside the core of a bound, with its casts.
+fn now_of(core: &Expr) -> Option<Expr> {
+    match core {
+        e if is_now(plain(e)) => Some(e.clone()),
+        Expr::BinaryExpr(BinaryExpr { left, .. }) => now_of(left),
+        Expr::ScalarFunction(f) => f.args.last().and_then(now_of),
+        _ => None,
+    }
+}
+
+fn replaced(bound: &Expr, old: &Expr, new: &Expr) -> DfResult<Expr> {
+    let done = bound.clone().transform_down(|e| {
+        Ok(if e == *old { Transformed::new(new.clone(), true, TreeNodeRecursion::Jump) } else { Transformed::no(e) })
+    })?;
+    Ok(done.data)
+}
+
+#[cfg(test)]
+#[path = "windows_tests.rs"]
+mod tests;

@@ -1,0 +1,65 @@
+//! Looks for the causes of what differs, and tells them where they belong: the diff, its cells, and the report's leakage.
+
+use datafusion::prelude::SessionContext;
+
+use crate::analysis::Project;
+use crate::cause::diagnose;
+use crate::diff::Diff;
+use crate::error::{Error, Result};
+use crate::monitor::Monitor;
+use crate::report::{Leak, cause_sentence, iso_nanos};
+use crate::source::Labels;
+
+/// Adds causes to the diffs; the legacy values that leak, in the order of snapshots and features.
+///
+/// # Errors
+/// As [`diagnose`].
+pub(super) async fn find_causes(
+    project: &Project,
+    labels: &Labels,
+    diffs: &mut [Diff],
+    session: &SessionContext,
+    monitor: &dyn Monitor,
+) -> Result<Vec<Leak>> {
+    let mut leakage = Vec::new();
+    for (number, diff) in diffs.iter_mut().enumerate() {
+        monitor.begin(&format!("looking for causes in {}", diff.snapshot.snapshot), None);
+        let found = diagnose(project, labels, number, diff, session, monitor).await;
+        monitor.end();
+        let snapshot = diff.snapshot.snapshot.clone();
+        for found in found? {
+            let name = diff.snapshot.features[found.feature].feature.clone();
+            for (cause, leak) in found.causes.iter().zip(&found.leaks) {
+                let Some(by) = leak else { continue };
+                let models = models_of(project, &name);
+                let fed = if models.is_empty() { String::new() } else { format!("; it feeds {}", models.join(", ")) };
+                let rows = cause.mismatches;
+                let what = if rows == 1 { "legacy value" } else { "legacy values" };
+                let sentence = format!("{rows} {what} of `{name}`: {}{fed}", cause_sentence(&cause.cause, &cause.parameters));
+                leakage.push(Leak {
+                    snapshot: snapshot.clone(),
+                    feature: name.clone(),
+                    cause: cause.cause.clone(),
+                    rows,
+                    by: by.map(iso_nanos),
+                    models,
+                    sentence,
+                });
+            }
+            let cells = found.cause_of.into_iter().collect();
+            diff.explain(found.feature, found.causes, Some(found.unexplained), cells)
+                .map_err(|e| Error::engine("tell the causes", datafusion::common::exec_datafusion_err!("{e}")))?;
+        }
+    }
+    Ok(leakage)
+}
+
+/// The models that a feature feeds.
+fn models_of(project: &Project, feature: &str) -> Vec<String> {
+    let feeds = |pattern: &str| match pattern.strip_suffix(".*") {
+        Some(view) => feature.split_once('.').is_some_and(|(own, _)| own == view),
+        None => pattern == feature,
+    };
+    let models = project.inputs.config.models.iter();
+    models.filter(|m| m.features.iter().any(|p| feeds(p))).map(|m| m.name.clone()).collect()
+}
