@@ -7,13 +7,16 @@ use datafusion::error::Result as DfResult;
 
 use crate::analysis::Feature;
 use crate::cause::change::{Change, Layer};
-use crate::cause::judge::{Judgement, Row, judge};
+use crate::cause::judge::{Judgement, Row, count, judge};
 use crate::cause::sample::spread;
 use crate::cause::values;
 use crate::diff::{Agreement, Compared};
 
-/// Changes of meaning that are made together: at most two.
+/// Changes of meaning that are made together: two at most, and one of the number.
 pub(super) type Hypothesis = Vec<Change>;
+
+/// Hypotheses of one grid that are held against chance.
+const WEIGHED: usize = 24;
 
 /// A hypothesis with what the rows say of it.
 #[derive(Debug, Clone)]
@@ -27,8 +30,8 @@ pub(super) struct Scored {
 impl Scored {
     /// What it leaves open and what it breaks.
     fn error(&self) -> f64 {
-        let pair = if self.changes.len() > 1 { PAIR_COSTS } else { 0.0 };
-        1.0 - self.judged.explains() + BREAKS_COST * self.judged.breaks() + pair
+        let more = PAIR_COSTS * (self.changes.len() - 1) as f64;
+        1.0 - self.judged.explains() + BREAKS_COST * self.judged.breaks() + more
     }
 
     fn freedom(&self) -> usize {
@@ -37,17 +40,18 @@ impl Scored {
 
     /// Whether it needs no better.
     pub(super) fn settles(&self) -> bool {
-        self.changes.len() == 1
-            && self.judged.mismatches >= 20
+        self.judged.mismatches >= 20
             && self.judged.explains() >= 0.995
             && self.judged.breaks() <= 0.005
     }
 }
 
-/// Two causes have to explain this much more than one.
+/// Each further cause has to explain this much more.
 const PAIR_COSTS: f64 = 0.03;
 /// What a broken row weighs against a mismatch that stays. Little: a system may have been wrong for some rows only.
 const BREAKS_COST: f64 = 0.25;
+/// On a screened sample the best may be this far from the least error.
+const CLOSE: f64 = 0.08;
 /// Hypotheses that explain nearly the same are one as good as the other.
 const NEAR: f64 = 0.01;
 
@@ -73,7 +77,8 @@ pub(super) fn leading(scored: &[Scored], tried: usize, most: usize) -> Vec<Hypot
         a.error().total_cmp(&b.error()).then((a.changes.len(), a.freedom()).cmp(&(b.changes.len(), b.freedom())))
     });
     let mut leading: Vec<Hypothesis> = best(scored, tried).map(|s| s.changes.clone()).into_iter().collect();
-    for scored in holding {
+    let least = holding.first().map_or(0.0, |s| s.error());
+    for scored in holding.into_iter().filter(|s| s.error() <= least + CLOSE) {
         if leading.len() < most && !leading.contains(&scored.changes) {
             leading.push(scored.changes.clone());
         }
@@ -161,12 +166,14 @@ impl Block {
         panel: &Panel,
         at: usize,
         sample: &[(usize, bool)],
+        weigh: bool,
     ) -> (Judgement, f64, Vec<Row>) {
         let rows: Vec<Row> =
             sample.iter().map(|s| self.row(case, panel, at, *s).unwrap_or_default()).collect();
         let fits = |i: usize, j: usize| self.fits(case, panel, at, sample[i].0, sample[j].0);
         let nearer = nearer(&rows);
-        (judge(&rows, case.compared.tolerance().abs, &fits), nearer, rows)
+        let judged = if weigh { judge(&rows, case.compared.tolerance().abs, &fits) } else { count(&rows) };
+        (judged, nearer, rows)
     }
 }
 
@@ -272,12 +279,14 @@ impl<'a> Case<'a> {
         let rows = panel.labels.len();
         let plain = Block::new(self, std::slice::from_ref(column), rows)?;
         let Some(plain) = plain else { return Ok(()) };
-        let mut fresh = Vec::new();
+        let mut blocks = vec![plain];
+        // What was counted, and by which block and number it can be weighed.
+        let mut fresh: Vec<(Scored, usize, usize)> = Vec::new();
         for (at, part) in parts.iter().enumerate().filter(|(_, part)| !part.is_empty()) {
-            let (judged, nearer, _) = plain.judge(self, panel, at, sample);
-            fresh.push(Scored { changes: part.clone(), judged, nearer });
+            let (judged, nearer, _) = blocks[0].judge(self, panel, at, sample, false);
+            fresh.push((Scored { changes: part.clone(), judged, nearer }, 0, at));
         }
-        let explained = fresh.iter().any(Scored::settles);
+        let explained = fresh.iter().any(|(s, ..)| s.settles());
         let mut changes: Vec<Change> = if explained { Vec::new() } else { self.value_changes(sample) };
         if !explained && self.spec.data_type.is_numeric() {
             changes.extend(self.factors(panel, parts, column, sample)?);
@@ -285,14 +294,23 @@ impl<'a> Case<'a> {
         for change in changes.into_iter().filter(|c| allowed(c)) {
             let readings = values::changed(&change, self.spec, column, found)?;
             let Some(block) = Block::new(self, &readings, rows)? else { continue };
-            for (at, part) in parts.iter().enumerate().filter(|(_, part)| part.len() < 2) {
-                let (judged, nearer, _) = block.judge(self, panel, at, sample);
+            for (at, part) in parts.iter().enumerate() {
+                let (judged, nearer, _) = block.judge(self, panel, at, sample, false);
                 let changes = part.iter().cloned().chain([change.clone()]).collect();
-                fresh.push(Scored { changes, judged, nearer });
+                fresh.push((Scored { changes, judged, nearer }, blocks.len(), at));
             }
+            blocks.push(block);
         }
         self.tried += fresh.len();
-        self.scored.extend(fresh.into_iter().filter(|s| s.judged.explained > 0 || s.nearer > 0.0));
+        fresh.retain(|(s, ..)| s.judged.explained > 0 || s.nearer > 0.0);
+        // Chance is only worth a count for those that explain most.
+        fresh.sort_by(|(a, ..), (b, ..)| a.error().total_cmp(&b.error()));
+        for (scored, block, at) in fresh.iter_mut().take(WEIGHED) {
+            if scored.judged.explained > 0 {
+                scored.judged = blocks[*block].judge(self, panel, *at, sample, true).0;
+            }
+        }
+        self.scored.extend(fresh.into_iter().map(|(s, ..)| s));
         Ok(())
     }
 

@@ -81,15 +81,25 @@ fn share(part: usize, whole: usize) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
+/// What is explained and broken; not yet held against chance, so that nothing holds.
+pub(super) fn count(rows: &[Row]) -> Judgement {
+    let count = |f: &dyn Fn(&Row) -> bool| rows.iter().filter(|r| f(r)).count();
+    Judgement {
+        mismatches: count(&|r| r.mismatched),
+        explained: count(&|r| r.mismatched && r.agrees),
+        agreeing: count(&|r| !r.mismatched),
+        broken: count(&|r| !r.mismatched && !r.agrees),
+        chance: 1.0,
+        log_tail: 0.0,
+    }
+}
+
 /// Judges the rows. `slack`: how far two numbers that agree may lie apart. `fits(i, j)`: whether the counterfactual value of row
 /// `i` is the legacy value of row `j`.
 pub(super) fn judge(rows: &[Row], slack: f64, fits: &dyn Fn(usize, usize) -> bool) -> Judgement {
-    let count = |f: &dyn Fn(&Row) -> bool| rows.iter().filter(|r| f(r)).count();
-    let (mismatches, agreeing) = (count(&|r| r.mismatched), count(&|r| !r.mismatched));
-    let explained = count(&|r| r.mismatched && r.agrees);
-    let broken = count(&|r| !r.mismatched && !r.agrees);
-    let changed = count(&|r| r.mismatched && r.informs);
-    let mut judged = Judgement { mismatches, explained, agreeing, broken, chance: 1.0, log_tail: 0.0 };
+    let mut judged = count(rows);
+    let Judgement { mismatches, explained, .. } = judged;
+    let changed = rows.iter().filter(|r| r.mismatched && r.informs).count();
     if explained == 0 {
         return judged;
     }

@@ -36,7 +36,9 @@ const MOST_CAUSES: usize = 3;
 /// Where a single cause explains less, pairs are tried.
 const ENOUGH: f64 = 0.97;
 /// Worlds of each feature that are paired.
-const PAIRED: usize = 5;
+const PAIRED: usize = 4;
+/// Changes of the label time that go with every world, for each feature.
+const NEAREST: usize = 10;
 
 /// The search over one view of one snapshot.
 pub(super) struct Search<'a> {
@@ -84,16 +86,44 @@ impl Search<'_> {
             return Ok(());
         }
         let worlds = self.allowed_all(candidates::worlds(&self.windows, &self.sources));
-        let grids = worlds.iter().map(|w| (vec![w.clone()], vec![Vec::new()])).collect();
+        // What has no parameter comes with the changes of the label time that go the right way.
+        let (plain, fitted): (Vec<&Change>, Vec<&Change>) = worlds.iter().partition(|w| w.freedom() == 0);
+        let near = self.nearest(cases);
+        let grids = plain.iter().map(|w| (vec![(*w).clone()], near.clone())).collect();
         self.try_grids(cases, SCREEN, grids).await?;
+        for family in fitted.chunk_by(|a, b| a.name() == b.name()) {
+            if self.settled(cases) {
+                return Ok(());
+            }
+            let grids = family.iter().map(|w| (vec![(*w).clone()], vec![Vec::new()])).collect();
+            self.try_grids(cases, SCREEN, grids).await?;
+        }
         if self.settled(cases) {
             return Ok(());
         }
-        self.pairs(cases, &worlds, &instants).await?;
+        self.pairs(cases, &worlds, &near).await?;
         if self.settled(cases) {
             return Ok(());
         }
         self.fitted(cases).await
+    }
+
+    /// No change of the label time, then those that bring values of some case nearest to the legacy ones.
+    fn nearest(&self, cases: &[Case<'_>]) -> Vec<Hypothesis> {
+        let mut near: Vec<Hypothesis> = vec![Vec::new()];
+        let usual = [DAY, HOUR].map(|period| Change::Stale { period, lag: 0 });
+        near.extend(self.allowed_all(usual.to_vec()).into_iter().map(|c| vec![c]));
+        for case in cases.iter().filter(|c| !c.done) {
+            let single = case.scored.iter().filter(|s| s.changes.len() == 1 && s.nearer > 0.0);
+            let mut ranked: Vec<_> = single.filter(|s| s.changes[0].layer() != Layer::Value).collect();
+            ranked.sort_by(|a, b| b.nearer.total_cmp(&a.nearer).then(a.changes[0].freedom().cmp(&b.changes[0].freedom())));
+            for scored in ranked.into_iter().take(NEAREST) {
+                if !near.contains(&scored.changes) {
+                    near.push(scored.changes.clone());
+                }
+            }
+        }
+        near
     }
 
     /// Whether every case has an explanation that needs no better.
@@ -122,8 +152,13 @@ impl Search<'_> {
         if picked.is_empty() {
             return Ok(());
         }
-        let mut grids: Vec<(Hypothesis, Vec<Hypothesis>)> =
-            picked.iter().map(|at| (vec![worlds[*at].clone()], instants.to_vec())).collect();
+        let timed = |at: &&usize| worlds[**at].freedom() > 0;
+        let grids = picked.iter().filter(timed).map(|at| (vec![worlds[*at].clone()], instants.to_vec())).collect();
+        self.try_grids(cases, PAIR_SCREEN, grids).await?;
+        if self.settled(cases) {
+            return Ok(());
+        }
+        let mut grids: Vec<(Hypothesis, Vec<Hypothesis>)> = Vec::new();
         for &a in &picked {
             for &b in picked.range(a + 1..) {
                 if worlds[a].name() != worlds[b].name() && !opposed(&worlds[a], &worlds[b]) {
@@ -199,7 +234,7 @@ impl Search<'_> {
         };
         let block = Block::new(case, std::slice::from_ref(&answers.columns[case.slot]), panel.labels.len());
         let Some(block) = block.map_err(failed)? else { return Ok(std::cmp::Ordering::Equal) };
-        let (_, _, rows) = block.judge(case, &panel, 0, &sample);
+        let (_, _, rows) = block.judge(case, &panel, 0, &sample, true);
         let mut balance = 0_i64;
         for row in rows.iter().filter(|r| !r.agrees) {
             balance += match (row.x, row.y) {
@@ -257,12 +292,8 @@ impl Search<'_> {
                     let Some(block) = Block::new(case, &readings, panel.labels.len()).map_err(failed)? else { continue };
                     let sample: Vec<(usize, bool)> =
                         all.iter().copied().filter(|(p, mismatched)| !mismatched || residual.contains(p)).collect();
-                    let (judged, nearer, _) = block.judge(case, &panel, *at, &sample);
-                    let (_, _, rows) = if residual.len() == case.differing.len() {
-                        block.judge(case, &panel, *at, &sample)
-                    } else {
-                        block.judge(case, &panel, *at, &all)
-                    };
+                    let (judged, nearer, _) = block.judge(case, &panel, *at, &sample, true);
+                    let (_, _, rows) = block.judge(case, &panel, *at, &all, false);
                     let hits = all.iter().zip(&rows).filter(|((_, m), row)| *m && row.agrees).map(|((p, _), _)| *p);
                     explained[number].insert(*hypothesis, (hits.collect(), judged.breaks()));
                     let scored = crate::cause::case::Scored { changes: changes.clone(), judged, nearer };

@@ -29,11 +29,14 @@ pub(super) async fn find_causes(
         let snapshot = diff.snapshot.snapshot.clone();
         for found in found? {
             let name = diff.snapshot.features[found.feature].feature.clone();
-            for (cause, leak) in found.causes.iter().zip(&found.leaks) {
+            for (number, (cause, leak)) in found.causes.iter().zip(&found.leaks).enumerate() {
                 let Some(by) = leak else { continue };
                 let models = models_of(project, &name);
                 let fed = if models.is_empty() { String::new() } else { format!("; it feeds {}", models.join(", ")) };
-                let rows = cause.mismatches;
+                // Cells that need the leak: what an earlier cause explains without one does not.
+                let own = found.cause_of.values().filter(|c| usize::from(**c) == number).count();
+                let all = diff.snapshot.features[found.feature].mismatched;
+                let rows = (own as f64 / found.tested.max(1) as f64 * all as f64).round() as u64;
                 let what = if rows == 1 { "legacy value" } else { "legacy values" };
                 let sentence = format!("{rows} {what} of `{name}`: {}{fed}", cause_sentence(&cause.cause, &cause.parameters));
                 leakage.push(Leak {

@@ -1,0 +1,199 @@
+//! Planted flaws: a legacy store that computes from its own definition, and the cause that has to be found first.
+
+mod world;
+
+use serde_json::{Value, json};
+
+use crate::support::{read_parquet, shown};
+use world::{DAY, HOUR, Lot, MINUTE, START, Store, World, feature, report};
+
+/// The first cause of a feature with its parameters, and what it explains.
+fn first<'a>(report: &'a Value, snapshot: &str, name: &str) -> (&'a Value, &'a Value, f64) {
+    let feature = feature(report, snapshot, name);
+    let cause = &feature["causes"][0];
+    (&cause["cause"], &cause["parameters"], cause["explains"].as_f64().unwrap_or(0.0))
+}
+
+#[track_caller]
+fn found(report: &Value, snapshot: &str, cause: &Value, parameters: &Value) {
+    for name in ["spend.n", "spend.total"] {
+        let feature = feature(report, snapshot, name);
+        if feature["mismatched"] == 0 {
+            continue;
+        }
+        let (named, with, explains) = first(report, snapshot, name);
+        assert_eq!((named, with), (cause, parameters), "{snapshot} {name}: {}", feature["causes"]);
+        assert!(explains > 0.99, "{snapshot} {name}: {feature}");
+        assert!(feature["causes"][0]["breaks"].as_f64().unwrap() < 0.01, "{snapshot} {name}: {}", feature["causes"]);
+    }
+}
+
+#[test]
+fn every_planted_change_of_time_and_window_is_found_first_with_its_parameter() {
+    let w = World::new(1);
+    let day_of = |t: i64| t.div_euclid(DAY) * DAY;
+    let inclusive = |u, t| w.totals(u, false, |e| e.seen <= t && e.at >= t - DAY);
+    let excluded = |u, t| w.totals(u, false, |e| e.seen < t && e.at > t - DAY);
+    let calendar = |u, t| w.totals(u, false, |e| e.seen <= t && e.at >= day_of(t));
+    let longer = |u, t| w.totals(u, false, |e| e.seen <= t && e.at > t - 2 * DAY);
+    let tiled = |u, t: i64| w.totals(u, false, |e| e.seen <= t && e.at > (t - DAY).div_euclid(HOUR) * HOUR);
+    let nightly = |u, t| w.right(u, day_of(t));
+    let lagging = |u, t: i64| w.right(u, t.div_euclid(HOUR) * HOUR - HOUR);
+    let zone = |u, t| w.totals(u, false, |e| e.seen + 330 * MINUTE <= t && e.at + 330 * MINUTE > t - DAY);
+    let stores: [(&str, &Store<'_>); 8] = [
+        ("inclusive", &inclusive),
+        ("excluded", &excluded),
+        ("calendar", &calendar),
+        ("longer", &longer),
+        ("tiled", &tiled),
+        ("nightly", &nightly),
+        ("lagging", &lagging),
+        ("zone", &zone),
+    ];
+    let report = report(&w.project(&stores, ""));
+    found(&report, "inclusive", &json!("window_start_inclusive"), &json!({}));
+    found(&report, "excluded", &json!("label_time_excluded"), &json!({}));
+    found(&report, "calendar", &json!("window_length"), &json!({"length": "calendar day"}));
+    found(&report, "longer", &json!("window_length"), &json!({"length": "P2D"}));
+    found(&report, "tiled", &json!("tiled_window"), &json!({"tile": "PT1H"}));
+    found(&report, "nightly", &json!("stale"), &json!({"period": "P1D", "lag": "PT0S"}));
+    found(&report, "lagging", &json!("stale"), &json!({"period": "PT1H", "lag": "PT1H"}));
+    found(&report, "zone", &json!("timezone"), &json!({"offset_minutes": 330}));
+    assert_eq!(report["leakage"], json!([]));
+}
+
+#[test]
+fn every_planted_change_of_sources_and_numbers_is_found_first_with_its_parameter() {
+    let w = World::new(2);
+    let late = |u, t| w.totals(u, false, |e| e.at <= t && e.at > t - DAY);
+    let leak = |u, t| w.totals(u, false, |e| e.seen <= t + 2 * HOUR && e.at > t - DAY);
+    let dropped = |u, t| w.totals(u, false, |e| e.seen <= t && e.seen - e.at <= HOUR && e.at > t - DAY);
+    let counted = |u, t| w.totals(u, true, |e| e.seen <= t && e.at > t - DAY);
+    let truncated = |u, t| w.totals(u, false, |e| e.seen <= t && e.at > t - DAY && e.at >= START + 8 * DAY);
+    let filled = |u, t| {
+        let (n, total) = w.right(u, t);
+        (Some(n.unwrap_or(0)), Some(total.unwrap_or(0.0)))
+    };
+    let narrowed = |u, t| {
+        let (n, total) = w.right(u, t);
+        (n, total.map(|v| f64::from(v as f32)))
+    };
+    let rounded = |u, t| {
+        let (n, total) = w.right(u, t);
+        (n, total.map(|v| (v * 100.0).round() / 100.0))
+    };
+    let scaled = |u, t| {
+        let (n, total) = w.right(u, t);
+        (n, total.map(|v| v * 60.0))
+    };
+    let stores: [(&str, &Store<'_>); 9] = [
+        ("late", &late),
+        ("leak", &leak),
+        ("dropped", &dropped),
+        ("counted", &counted),
+        ("truncated", &truncated),
+        ("filled", &filled),
+        ("narrowed", &narrowed),
+        ("rounded", &rounded),
+        ("scaled", &scaled),
+    ];
+    let project = w.project(&stores, "");
+    let report = report(&project);
+    found(&report, "late", &json!("late_events_visible"), &json!({}));
+    found(&report, "leak", &json!("future_leak"), &json!({"horizon": "PT2H"}));
+    found(&report, "dropped", &json!("late_events_dropped"), &json!({"limit": "PT1H"}));
+    found(&report, "counted", &json!("duplicates_counted"), &json!({}));
+    found(&report, "truncated", &json!("truncated_history"), &json!({"first": "2025-03-09T00:00:00Z"}));
+    found(&report, "filled", &json!("missing_as_zero"), &json!({}));
+    found(&report, "narrowed", &json!("float32"), &json!({}));
+    found(&report, "rounded", &json!("rounded"), &json!({"digits": 2}));
+    found(&report, "scaled", &json!("scaled"), &json!({"factor": 60.0}));
+
+    // What leaks is said first, in words.
+    let leaks = report["leakage"].as_array().unwrap();
+    let told: Vec<&str> = leaks.iter().map(|l| l["sentence"].as_str().unwrap()).collect();
+    assert_eq!(leaks.len(), 4, "{told:?}");
+    let future = leaks.iter().find(|l| l["cause"] == "future_leak").unwrap();
+    assert_eq!((&future["by"], &future["models"]), (&json!("PT2H"), &json!(["m"])));
+    assert!(told[0].contains("events count before they had arrived; it feeds m"), "{told:?}");
+    let ran = project.backcast(&["diff"]).exits_with(3);
+    assert!(ran.stdout.lines().nth(1).unwrap().starts_with("Leakage: 2 features hold"), "{}", ran.stdout);
+
+    // Every cell has its cause.
+    let cells = project.outputs().into_iter().find(|p| p.starts_with("mismatches/late/")).unwrap();
+    let cells = read_parquet(&project.path(&format!("out/{cells}")));
+    let causes = shown(&cells, "cause");
+    assert!(!causes.is_empty() && causes.iter().all(|c| c == "late_events_visible"), "{causes:?}");
+}
+
+#[test]
+fn two_causes_at_once_are_found_together() {
+    let w = World::new(3);
+    let day_of = |t: i64| t.div_euclid(DAY) * DAY;
+    let stale_and_late = |u, t| {
+        let t = day_of(t);
+        w.totals(u, false, |e| e.at <= t && e.at > t - DAY)
+    };
+    let longer_and_counted = |u, t| w.totals(u, true, |e| e.seen <= t && e.at > t - 2 * DAY);
+    let stores: [(&str, &Store<'_>); 2] = [("a", &stale_and_late), ("b", &longer_and_counted)];
+    let report = report(&w.project(&stores, ""));
+    found(
+        &report,
+        "a",
+        &json!(["late_events_visible", "stale"]),
+        &json!({"late_events_visible": {}, "stale": {"period": "P1D", "lag": "PT0S"}}),
+    );
+    found(
+        &report,
+        "b",
+        &json!(["duplicates_counted", "window_length"]),
+        &json!({"duplicates_counted": {}, "window_length": {"length": "P2D"}}),
+    );
+}
+
+#[test]
+fn noise_has_no_cause_and_where_nothing_differs_none_is_looked_for() {
+    let w = World::new(4);
+    let lot = std::cell::RefCell::new(Lot::new(9));
+    let noisy = |u, t| {
+        let (n, total) = w.right(u, t);
+        let mut lot = lot.borrow_mut();
+        if lot.below(5) > 0 {
+            return (n, total);
+        }
+        (n.map(|n| n + 1 - 2 * lot.below(2)), total.map(|v| v * (1.0 + (lot.below(2001) - 1000) as f64 / 5000.0)))
+    };
+    let right = |u, t| w.right(u, t);
+    let stores: [(&str, &Store<'_>); 2] = [("noisy", &noisy), ("right", &right)];
+    let report = report(&w.project(&stores, ""));
+    for name in ["spend.n", "spend.total"] {
+        let noise = feature(&report, "noisy", name);
+        assert!(noise["mismatched"].as_u64().unwrap() > 20);
+        assert_eq!((&noise["causes"], &noise["unexplained"]), (&json!([]), &json!(1.0)), "{name}");
+        let calm = feature(&report, "right", name);
+        assert_eq!((&calm["causes"], &calm["unexplained"]), (&json!([]), &json!(null)), "{name}");
+    }
+}
+
+#[test]
+fn causes_can_be_listed_and_switched_off() {
+    let w = World::new(5);
+    let late = |u, t| w.totals(u, false, |e| e.at <= t && e.at > t - DAY);
+    let stores: [(&str, &Store<'_>); 1] = [("late", &late)];
+    let off = report(&w.project(&stores, "causes = false"));
+    assert_eq!(feature(&off, "late", "spend.n")["unexplained"], json!(null));
+    let others = report(&w.project(&stores, "causes = [\"float32\", \"duplicates_counted\"]"));
+    assert_eq!(feature(&others, "late", "spend.n")["causes"], json!([]));
+    let own = report(&w.project(&stores, "causes = [\"late_events_visible\"]\nsample = 40"));
+    assert_eq!(first(&own, "late", "spend.n").0, "late_events_visible");
+}
+
+#[test]
+fn causes_do_not_depend_on_threads() {
+    let w = World::new(6);
+    let late = |u, t| w.totals(u, false, |e| e.at <= t && e.at > t - DAY);
+    let stores: [(&str, &Store<'_>); 1] = [("late", &late)];
+    let project = w.project(&stores, "");
+    let told = |threads: &str| project.backcast(&["diff", "--format", "json", "--threads", threads]).json()["snapshots"].clone();
+    assert_eq!(told("1"), told("3"));
+}
