@@ -18,6 +18,10 @@ pub(super) type Hypothesis = Vec<Change>;
 /// Hypotheses of one grid that are held against chance.
 const WEIGHED: usize = 24;
 
+/// Fewer mismatches than this are held against so many agreeing rows.
+const FEW: usize = 16;
+const MANY_CALM: usize = 256;
+
 /// A hypothesis with what the rows say of it.
 #[derive(Debug, Clone)]
 pub(super) struct Scored {
@@ -47,13 +51,13 @@ impl Scored {
 }
 
 /// Each further cause has to explain this much more.
-const PAIR_COSTS: f64 = 0.03;
+const PAIR_COSTS: f64 = 0.015;
 /// What a broken row weighs against a mismatch that stays. Little: a system may have been wrong for some rows only.
 const BREAKS_COST: f64 = 0.25;
 /// On a screened sample the best may be this far from the least error.
 const CLOSE: f64 = 0.08;
 /// Hypotheses that explain nearly the same are one as good as the other.
-const NEAR: f64 = 0.01;
+const NEAR: f64 = 0.005;
 
 /// The best of what holds: the least error; among those near it the fewest causes, then the fewest parameters.
 pub(super) fn best(scored: &[Scored], tried: usize) -> Option<&Scored> {
@@ -250,6 +254,8 @@ impl<'a> Case<'a> {
     /// At most so many open mismatches and agreeing rows, in the order of positions.
     pub(super) fn screen(&self, differing: usize, calm: usize) -> Vec<(usize, bool)> {
         let sizes: Vec<f64> = self.open.iter().map(|p| self.compared.delta(*p).unwrap_or(f64::NAN)).collect();
+        // Where little differs, chance has to be told from many agreeing rows.
+        let calm = if calm > 0 && self.open.len() < FEW { MANY_CALM } else { calm };
         let mut rows: Vec<(usize, bool)> =
             spread(&self.open, &sizes, differing).into_iter().map(|p| (p, true)).collect();
         rows.extend(spread(&self.calm, &vec![0.0; self.calm.len()], calm).into_iter().map(|p| (p, false)));

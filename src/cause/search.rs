@@ -38,7 +38,7 @@ const ENOUGH: f64 = 0.97;
 /// Worlds of each feature that are paired.
 const PAIRED: usize = 4;
 /// Changes of the label time that go with every world, for each feature.
-const NEAREST: usize = 10;
+const NEAREST: usize = 6;
 
 /// The search over one view of one snapshot.
 pub(super) struct Search<'a> {
@@ -90,7 +90,7 @@ impl Search<'_> {
         let (plain, fitted): (Vec<&Change>, Vec<&Change>) = worlds.iter().partition(|w| w.freedom() == 0);
         let near = self.nearest(cases);
         let grids = plain.iter().map(|w| (vec![(*w).clone()], near.clone())).collect();
-        self.try_grids(cases, SCREEN, grids).await?;
+        self.try_grids(cases, PAIR_SCREEN, grids).await?;
         for family in fitted.chunk_by(|a, b| a.name() == b.name()) {
             if self.settled(cases) {
                 return Ok(());

@@ -1,6 +1,7 @@
 //! Backcast as a whole: engines against each other, meaning, determinism, bad input, the command line, golden plans.
 
 mod bad_input;
+mod causes;
 mod cli;
 mod determinism;
 mod diagnostics;
