@@ -3,7 +3,9 @@
 
 use std::collections::HashMap;
 
-use crate::cause::change::{Ahead, Change, DAY, HOUR, Length, MINUTE, SECOND, Shift};
+use chrono_tz::Tz;
+
+use crate::cause::change::{Ahead, Change, DAY, HOUR, Length, MINUTE, SECOND, Shift, offset_at};
 use crate::cause::windows::{Start, Windows};
 use crate::cause::world::Held;
 use crate::config::{SourceKind, Tie};
@@ -68,8 +70,7 @@ const LIMITS: [i64; 15] = [
     7 * DAY,
 ];
 
-const TILES: [i64; 8] =
-    [DAY, HOUR, 15 * MINUTE, 5 * MINUTE, 10 * MINUTE, 30 * MINUTE, 6 * HOUR, 12 * HOUR];
+const TILES: [i64; 8] = [DAY, HOUR, 15 * MINUTE, 5 * MINUTE, 10 * MINUTE, 30 * MINUTE, 6 * HOUR, 12 * HOUR];
 
 const LENGTHS: [i64; 24] = [
     5 * MINUTE,
@@ -206,7 +207,7 @@ pub(super) fn worlds(windows: &Windows, sources: &Sources) -> Vec<Change> {
 fn starts_off(windows: &Windows, tile: i64) -> bool {
     windows.starts.iter().any(|start| match start {
         Start::Before(months, _, _) => *months != 0 || start.nanos().is_some_and(|n| n >= tile),
-        Start::Of(_, ..) => false,
+        Start::Of(..) => false,
     })
 }
 
@@ -220,6 +221,44 @@ pub(super) fn shifted_sources(windows: &Windows, sources: &Sources) -> Vec<Chang
         for &source in &sources.reads {
             let whole = offsets().into_iter().filter(|m| m % 60 == 0);
             all.extend(whole.map(|m| Change::Timezone { shift: Shift::Minutes(m), source: Some(source) }));
+        }
+    }
+    all
+}
+
+/// Zones with summer time, the best known of those with the same clocks.
+const ZONES: [Tz; 16] = [
+    chrono_tz::America::New_York,
+    chrono_tz::America::Chicago,
+    chrono_tz::America::Denver,
+    chrono_tz::America::Los_Angeles,
+    chrono_tz::America::Anchorage,
+    chrono_tz::America::Halifax,
+    chrono_tz::America::St_Johns,
+    chrono_tz::America::Santiago,
+    chrono_tz::Europe::London,
+    chrono_tz::Europe::Berlin,
+    chrono_tz::Europe::Athens,
+    chrono_tz::Asia::Jerusalem,
+    chrono_tz::Africa::Cairo,
+    chrono_tz::Australia::Sydney,
+    chrono_tz::Australia::Adelaide,
+    chrono_tz::Pacific::Auckland,
+];
+
+/// Zones that moved timestamps by so many minutes at some of these instants, and by others at others.
+pub(super) fn zones(minutes: i32, source: Option<usize>, instants: &[i64]) -> Vec<Change> {
+    let by = i64::from(minutes) * MINUTE;
+    let mut all = Vec::new();
+    for zone in ZONES {
+        let offsets: Vec<i64> = instants.iter().map(|at| offset_at(zone, *at)).collect();
+        if offsets.iter().all(|o| *o == offsets[0]) {
+            continue;
+        }
+        for (shift, sign) in [(Shift::ReadIn(zone), -1), (Shift::ShownIn(zone), 1)] {
+            if offsets.iter().any(|o| sign * o == by) {
+                all.push(Change::Timezone { shift, source });
+            }
         }
     }
     all
@@ -287,7 +326,13 @@ fn alternatives(start: &Start) -> Vec<Length> {
         _ => {}
     }
     let whole = i64::from(months_of) * 30 * DAY + nanos;
-    let unit = if whole > 2 * DAY { DAY } else if whole > 2 * HOUR { HOUR } else { MINUTE };
+    let unit = if whole > 2 * DAY {
+        DAY
+    } else if whole > 2 * HOUR {
+        HOUR
+    } else {
+        MINUTE
+    };
     let near = [whole - unit, whole + unit, 2 * whole, whole / 2].into_iter();
     let mut common: Vec<i64> = LENGTHS.iter().copied().filter(|l| *l * 5 >= whole && *l <= whole * 5).collect();
     common.sort_by_key(|l| ((*l as f64 / whole.max(1) as f64).ln().abs() * 1e9) as i64);
@@ -345,6 +390,16 @@ mod tests {
             assert!(all.contains(&minutes), "{minutes}");
         }
         assert!(!all.contains(&0));
+    }
+
+    #[test]
+    fn only_zones_whose_clocks_changed_and_fit_are_tried() {
+        let at = |text: &str| chrono::DateTime::parse_from_rfc3339(text).unwrap().timestamp_nanos_opt().unwrap();
+        let spring = [at("2025-03-01T00:00:00Z"), at("2025-03-20T00:00:00Z")];
+        let read_in = |zone| Change::Timezone { shift: Shift::ReadIn(zone), source: None };
+        assert!(zones(300, None, &spring).contains(&read_in(chrono_tz::America::New_York)));
+        assert!(!zones(300, None, &spring).contains(&read_in(chrono_tz::Europe::Berlin)));
+        assert_eq!(zones(300, None, &spring[..1]), []);
     }
 
     #[test]

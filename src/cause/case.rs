@@ -44,9 +44,7 @@ impl Scored {
 
     /// Whether it needs no better.
     pub(super) fn settles(&self) -> bool {
-        self.judged.mismatches >= 20
-            && self.judged.explains() >= 0.995
-            && self.judged.breaks() <= 0.005
+        self.judged.mismatches >= 20 && self.judged.explains() >= 0.995 && self.judged.breaks() <= 0.005
     }
 }
 
@@ -172,8 +170,7 @@ impl Block {
         sample: &[(usize, bool)],
         weigh: bool,
     ) -> (Judgement, f64, Vec<Row>) {
-        let rows: Vec<Row> =
-            sample.iter().map(|s| self.row(case, panel, at, *s).unwrap_or_default()).collect();
+        let rows: Vec<Row> = sample.iter().map(|s| self.row(case, panel, at, *s).unwrap_or_default()).collect();
         let fits = |i: usize, j: usize| self.fits(case, panel, at, sample[i].0, sample[j].0);
         let nearer = nearer(&rows);
         let judged = if weigh { judge(&rows, case.compared.tolerance().abs, &fits) } else { count(&rows) };

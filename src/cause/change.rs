@@ -1,5 +1,6 @@
 //! The changes of meaning that a legacy system may have made: what each is called, its parameters, what it acts on.
 
+use chrono::{DateTime, Offset, TimeZone};
 use chrono_tz::Tz;
 use serde_json::{Map, Value, json};
 
@@ -27,7 +28,7 @@ impl Length {
     /// As the report shows it: ISO 8601, or in words.
     pub(super) fn shown(self) -> String {
         match self {
-            Self::Fixed { months, days, nanos } if months == 0 => {
+            Self::Fixed { months: 0, days, nanos } => {
                 duration(i64::from(days).saturating_mul(DAY).saturating_add(nanos))
             }
             Self::Fixed { months, days, nanos } => crate::plan::iso_duration(months, days, nanos),
@@ -52,6 +53,19 @@ pub(super) fn duration(nanos: i64) -> String {
         crate::plan::iso_duration(0, 0, nanos)
     };
     format!("{sign}{text}")
+}
+
+/// A winter's and a summer's instant, seconds since 1970.
+const SEASONS: [i64; 2] = [1_736_899_200, 1_752_537_600];
+
+/// What a zone's clocks are ahead of UTC at an instant of nanoseconds since 1970, in nanoseconds.
+pub(super) fn offset_at(zone: Tz, instant: i64) -> i64 {
+    offset(zone, instant.div_euclid(SECOND))
+}
+
+fn offset(zone: Tz, seconds: i64) -> i64 {
+    let at = DateTime::from_timestamp(seconds, 0).unwrap_or_default().naive_utc();
+    i64::from(zone.offset_from_utc_datetime(&at).fix().local_minus_utc()) * SECOND
 }
 
 /// How a source's timestamps were moved.
@@ -264,7 +278,15 @@ impl Change {
             Self::Timezone { shift: Shift::Minutes(minutes), .. } if *minutes < 0 => {
                 Some(Some(i64::from(-minutes) * MINUTE))
             }
-            Self::Timezone { shift: Shift::ReadIn(_) | Shift::ShownIn(_), .. } => None,
+            Self::Timezone { shift, .. } => {
+                let (zone, sign) = match shift {
+                    Shift::ReadIn(zone) => (zone, -1),
+                    Shift::ShownIn(zone) => (zone, 1),
+                    Shift::Minutes(_) => return None,
+                };
+                let earliest = SEASONS.iter().map(|at| sign * offset(*zone, *at)).min().unwrap_or(0);
+                (earliest < 0).then_some(Some(-earliest))
+            }
             _ => None,
         }
     }
@@ -290,7 +312,7 @@ mod tests {
 
     #[test]
     fn weeks_begin_on_monday() {
-        let at = |text: &str| chrono::DateTime::parse_from_rfc3339(text).unwrap().timestamp_nanos_opt().unwrap();
+        let at = |text: &str| DateTime::parse_from_rfc3339(text).unwrap().timestamp_nanos_opt().unwrap();
         let weekly = Change::Stale { period: 7 * DAY, lag: 0 };
         assert_eq!(rfc3339(weekly.instant(at("2025-03-13T15:00:00Z"))), "2025-03-10T00:00:00Z");
         let nightly = Change::Stale { period: DAY, lag: 6 * HOUR };

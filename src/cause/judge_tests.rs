@@ -59,8 +59,9 @@ fn noise_is_not_explained_by_what_moves_every_second_row() {
 fn noise_where_the_cause_acts_most_is_chance_all_the_same() {
     // Large counts are hit by noise, and by the change: in the agreeing rows neither does anything.
     let mut lot = Lot(11);
-    let mut rows: Vec<Row> =
-        (0..64).map(|_| numbers(true, [1.0, 2.0, 3.0][lot.below(3) as usize], [1.0, 2.0, 3.0][lot.below(3) as usize])).collect();
+    let mut rows: Vec<Row> = (0..64)
+        .map(|_| numbers(true, [1.0, 2.0, 3.0][lot.below(3) as usize], [1.0, 2.0, 3.0][lot.below(3) as usize]))
+        .collect();
     rows.extend(vec![numbers(false, 0.0, 0.0); 64]);
     assert!(!judged(&rows).holds(1));
 }
@@ -69,7 +70,9 @@ fn noise_where_the_cause_acts_most_is_chance_all_the_same() {
 fn a_refresh_that_failed_for_some_rows_holds_though_it_breaks_the_others() {
     let mut lot = Lot(3);
     let mut rows: Vec<Row> = (0..12).map(|i| numbers(true, f64::from(i % 5 + 1), f64::from(i % 5 + 1))).collect();
-    rows.extend((0..500).map(|_| numbers(false, [-2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 7.0, 9.0][lot.below(8) as usize], 0.0)));
+    rows.extend(
+        (0..500).map(|_| numbers(false, [-2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 7.0, 9.0][lot.below(8) as usize], 0.0)),
+    );
     let found = judged(&rows);
     assert!(found.breaks() > 0.8 && found.holds(200), "{found:?}");
 }

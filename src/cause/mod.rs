@@ -104,9 +104,7 @@ pub async fn diagnose(
             if let std::collections::hash_map::Entry::Vacant(entry) = held.entry(source) {
                 let log = &project.inputs.logs[source];
                 let read = Held::read(log, session).await;
-                entry.insert(
-                    read.map_err(|e| Error::engine(format!("read source `{}`", log.config.name), e))?,
-                );
+                entry.insert(read.map_err(|e| Error::engine(format!("read source `{}`", log.config.name), e))?);
             }
         }
         let own: HashMap<usize, Held> = sources.iter().map(|s| (*s, held[s].clone())).collect();

@@ -101,11 +101,35 @@ impl Search<'_> {
         if self.settled(cases) {
             return Ok(());
         }
+        self.zones(cases).await?;
+        if self.settled(cases) {
+            return Ok(());
+        }
         self.pairs(cases, &worlds, &near).await?;
         if self.settled(cases) {
             return Ok(());
         }
         self.fitted(cases).await
+    }
+
+    /// Zones by name, where a fixed offset fits some of the rows.
+    async fn zones(&self, cases: &mut [Case<'_>]) -> Result<()> {
+        let times = self.labels.times.values();
+        let instants: Vec<i64> = times.iter().step_by((times.len() / 64).max(1)).chain(times.last()).copied().collect();
+        let mut zones: Vec<Change> = Vec::new();
+        for case in cases.iter().filter(|c| !c.done) {
+            let partly = case.scored.iter().filter(|s| s.changes.len() == 1 && s.judged.explains() > 0.1);
+            for scored in partly {
+                let Change::Timezone { shift: Shift::Minutes(minutes), source } = &scored.changes[0] else { continue };
+                for zone in self.allowed_all(candidates::zones(*minutes, *source, &instants)) {
+                    if !zones.contains(&zone) {
+                        zones.push(zone);
+                    }
+                }
+            }
+        }
+        let grids = zones.into_iter().map(|c| (vec![c], vec![Vec::new()])).collect();
+        self.try_grids(cases, SCREEN, grids).await
     }
 
     /// No change of the label time, then those that bring values of some case nearest to the legacy ones.
@@ -116,7 +140,9 @@ impl Search<'_> {
         for case in cases.iter().filter(|c| !c.done) {
             let single = case.scored.iter().filter(|s| s.changes.len() == 1 && s.nearer > 0.0);
             let mut ranked: Vec<_> = single.filter(|s| s.changes[0].layer() != Layer::Value).collect();
-            ranked.sort_by(|a, b| b.nearer.total_cmp(&a.nearer).then(a.changes[0].freedom().cmp(&b.changes[0].freedom())));
+            ranked.sort_by(|a, b| {
+                b.nearer.total_cmp(&a.nearer).then(a.changes[0].freedom().cmp(&b.changes[0].freedom()))
+            });
             for scored in ranked.into_iter().take(NEAREST) {
                 if !near.contains(&scored.changes) {
                     near.push(scored.changes.clone());
@@ -284,12 +310,12 @@ impl Search<'_> {
                     let changes = &wanted[*hypothesis];
                     let column = &answers.columns[case.slot];
                     let readings = match layer(changes, Layer::Value).first() {
-                        Some(change) => {
-                            values::changed(change, case.spec, column, &answers.found).map_err(failed)?
-                        }
+                        Some(change) => values::changed(change, case.spec, column, &answers.found).map_err(failed)?,
                         None => vec![Arc::clone(column)],
                     };
-                    let Some(block) = Block::new(case, &readings, panel.labels.len()).map_err(failed)? else { continue };
+                    let Some(block) = Block::new(case, &readings, panel.labels.len()).map_err(failed)? else {
+                        continue;
+                    };
                     let sample: Vec<(usize, bool)> =
                         all.iter().copied().filter(|(p, mismatched)| !mismatched || residual.contains(p)).collect();
                     let (judged, nearer, _) = block.judge(case, &panel, *at, &sample, true);
@@ -369,8 +395,7 @@ impl Search<'_> {
 
     /// Answers for every row of the panel under the world's changes and each of `instants`, one after the other.
     async fn answer(&self, panel: &Panel, world: &[&Change], instants: &[Hypothesis]) -> Option<Answers> {
-        let world =
-            World::under(self.view, &self.project.inputs.logs, &self.held, &self.windows, world).ok()?;
+        let world = World::under(self.view, &self.project.inputs.logs, &self.held, &self.windows, world).ok()?;
         let mut asks = Vec::with_capacity(panel.labels.len() * instants.len());
         for instant in instants {
             for &row in &panel.labels {

@@ -175,7 +175,8 @@ mod tests {
 
     #[test]
     fn a_known_factor_is_taken_for_the_ratio() {
-        let off = |by: f64| -> Vec<(f64, f64)> { (1..20).map(|i| (f64::from(i) * 0.7, f64::from(i) * 0.7 * by)).collect() };
+        let off =
+            |by: f64| -> Vec<(f64, f64)> { (1..20).map(|i| (f64::from(i) * 0.7, f64::from(i) * 0.7 * by)).collect() };
         assert_eq!(factor(&off(60.0)), Some(60.0));
         assert_eq!(factor(&off(0.001)), Some(1.0 / 1000.0));
         assert_eq!(factor(&off(1.0)), None);

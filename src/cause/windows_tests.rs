@@ -59,11 +59,7 @@ fn what_is_no_window_stays() {
 fn a_length_is_replaced_where_its_window_is() {
     let both = col("ts").gt(ago(1)).or(col("ts").gt(ago(7)));
     let lengths = Rewindow::Lengths(vec![Some(Length::Calendar("day")), None]);
-    becomes(
-        both,
-        &lengths,
-        &format!("ts >= date_trunc(Utf8(\"day\"), $NOW) OR ts > $NOW - {}", shown_interval(7)),
-    );
+    becomes(both, &lengths, &format!("ts >= date_trunc(Utf8(\"day\"), $NOW) OR ts > $NOW - {}", shown_interval(7)));
     becomes(col("ts").gt(ago(1)), &Rewindow::Lengths(vec![Some(Length::Unbounded)]), "ts IS NOT NULL");
 }
 

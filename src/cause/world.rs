@@ -88,7 +88,9 @@ impl Held {
                 *kept = row;
             }
         }
-        Ok((0..self.rows.num_rows()).map(|row| !known(row) || first.get(encoded.row(row).data()) == Some(&row)).collect())
+        Ok((0..self.rows.num_rows())
+            .map(|row| !known(row) || first.get(encoded.row(row).data()) == Some(&row))
+            .collect())
     }
 
     /// Whether rows are equal in everything but their arrival.
@@ -273,10 +275,11 @@ fn reread(log: &mut Log, source: usize, held: &mut Held, change: &Change) -> DfR
                     Shift::Minutes(minutes) => {
                         held.shift(&name, &|column| moved(column, i64::from(*minutes) * MINUTE))?;
                     }
-                    Shift::ReadIn(zone) => held.shift(&name, &|column| {
-                        as_read(column, &local_to_utc(&as_timestamp(column, None)?, *zone)?)
-                    })?,
-                    Shift::ShownIn(zone) => held.shift(&name, &|column| as_read(column, &utc_to_local(column, *zone)?))?,
+                    Shift::ReadIn(zone) => held
+                        .shift(&name, &|column| as_read(column, &local_to_utc(&as_timestamp(column, None)?, *zone)?))?,
+                    Shift::ShownIn(zone) => {
+                        held.shift(&name, &|column| as_read(column, &utc_to_local(column, *zone)?))?
+                    }
                 }
             }
         }

@@ -6,9 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{
-    Array, ArrayRef, Float64Builder, RecordBatch, StringBuilder, UInt64Array,
-};
+use datafusion::arrow::array::{Array, ArrayRef, Float64Builder, RecordBatch, StringBuilder, UInt64Array};
 use datafusion::arrow::compute::take;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 

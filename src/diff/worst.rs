@@ -42,11 +42,7 @@ pub(super) struct LabelRows<'a> {
     pub time: &'a ArrayRef,
 }
 
-pub(super) fn worst(
-    rows: LabelRows<'_>,
-    feature: &ComparedCells,
-    pairs: &[Pair],
-) -> Result<Vec<WorstCell>, DiffError> {
+pub(super) fn worst(rows: LabelRows<'_>, feature: &ComparedCells, pairs: &[Pair]) -> Result<Vec<WorstCell>, DiffError> {
     let mut worst: Vec<Candidate> = Vec::with_capacity(MOST_CELLS + 1);
     let Some(cells) = &feature.cells else { return Ok(Vec::new()) };
     for at in feature.mismatched.set_indices() {

@@ -38,7 +38,8 @@ pub(super) async fn find_causes(
                 let all = diff.snapshot.features[found.feature].mismatched;
                 let rows = (own as f64 / found.tested.max(1) as f64 * all as f64).round() as u64;
                 let what = if rows == 1 { "legacy value" } else { "legacy values" };
-                let sentence = format!("{rows} {what} of `{name}`: {}{fed}", cause_sentence(&cause.cause, &cause.parameters));
+                let sentence =
+                    format!("{rows} {what} of `{name}`: {}{fed}", cause_sentence(&cause.cause, &cause.parameters));
                 leakage.push(Leak {
                     snapshot: snapshot.clone(),
                     feature: name.clone(),

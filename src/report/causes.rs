@@ -72,7 +72,8 @@ fn one(name: &str, parameters: &Value) -> String {
         Some(Value::Number(value)) => value.as_f64().map_or_else(|| value.to_string(), number),
         _ => "?".to_string(),
     };
-    let of_source = || parameters.get("source").and_then(Value::as_str).map(|s| format!(" of `{s}`")).unwrap_or_default();
+    let of_source =
+        || parameters.get("source").and_then(Value::as_str).map(|s| format!(" of `{s}`")).unwrap_or_default();
     match name {
         "window_start_inclusive" => "the window's start is inclusive".to_string(),
         "window_start_exclusive" => "the window's start is exclusive".to_string(),
@@ -153,9 +154,27 @@ fn words(iso: &str) -> String {
             unit => {
                 let one = digits == "1";
                 let word = match (unit, clock) {
-                    ('Y', _) => if one { "year" } else { "years" },
-                    ('M', false) => if one { "month" } else { "months" },
-                    ('D', _) => if one { "day" } else { "days" },
+                    ('Y', _) => {
+                        if one {
+                            "year"
+                        } else {
+                            "years"
+                        }
+                    }
+                    ('M', false) => {
+                        if one {
+                            "month"
+                        } else {
+                            "months"
+                        }
+                    }
+                    ('D', _) => {
+                        if one {
+                            "day"
+                        } else {
+                            "days"
+                        }
+                    }
                     ('H', _) => "h",
                     ('M', true) => "min",
                     ('S', _) => "s",
@@ -189,7 +208,10 @@ mod tests {
 
     #[test]
     fn durations_are_said_in_words() {
-        assert_eq!(said("stale", json!({"period": "P1D", "lag": "PT0S"})), "the value is as of the last refresh, every 1 day");
+        assert_eq!(
+            said("stale", json!({"period": "P1D", "lag": "PT0S"})),
+            "the value is as of the last refresh, every 1 day"
+        );
         assert_eq!(
             said("stale", json!({"period": "PT6H", "lag": "PT1H30M"})),
             "the value is as of the last refresh, every 6 h, less 1 h 30 min"

@@ -184,10 +184,8 @@ impl Log {
     /// As [`Log::counted`], without a sort and without columns that are only read to tell tied rows apart.
     fn first_arrivals(&self, columns: &[usize], latest_ns: Option<i64>) -> DfResult<LogicalPlanBuilder> {
         let raw_schema = TableProvider::schema(self.table.as_ref());
-        let scan = || {
-            LogicalPlanBuilder::scan(RAW, self.raw_source(), None)?
-                .filter(self.reachable(&raw_schema, latest_ns))
-        };
+        let scan =
+            || LogicalPlanBuilder::scan(RAW, self.raw_source(), None)?.filter(self.reachable(&raw_schema, latest_ns));
         let index = |name: &String| self.schema.index_of(name);
         let ids = self.config.id.iter().map(index).collect::<Result<Vec<usize>, _>>()?;
         let mut order = vec![self.available_at().to_string(), self.config.time.clone()];

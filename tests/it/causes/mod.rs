@@ -176,6 +176,32 @@ fn noise_has_no_cause_and_where_nothing_differs_none_is_looked_for() {
 }
 
 #[test]
+fn three_mismatches_are_enough_where_the_cause_leaves_other_rows_alone() {
+    let mut w = World::new(7);
+    let tied = |w: &World, (u, t): (i64, i64)| w.events.iter().any(|e| e.user == u && e.seen == t);
+    let all = w.labels.clone();
+    let few: Vec<(i64, i64)> = all.iter().copied().filter(|l| tied(&w, *l)).take(3).collect();
+    w.labels.retain(|l| few.contains(l) || !w.events.iter().any(|e| e.user == l.0 && e.seen == l.1));
+    let excluded = |u, t| w.totals(u, false, |e| e.seen < t && e.at > t - DAY);
+    let stores: [(&str, &Store<'_>); 1] = [("excluded", &excluded)];
+    let report = report(&w.project(&stores, ""));
+    assert_eq!(feature(&report, "excluded", "spend.n")["mismatched"], 3);
+    found(&report, "excluded", &json!("label_time_excluded"), &json!({}));
+}
+
+#[test]
+fn a_zone_with_summer_time_is_found_by_its_name() {
+    let mut w = World::new(8);
+    // The clocks of New York change on March 9, in the middle of the labels.
+    let change = START + 8 * DAY + 7 * HOUR;
+    let read = |at: i64| at + if at >= START + 8 * DAY + 3 * HOUR { 4 * HOUR } else { 5 * HOUR };
+    w.events.retain(|e| (e.at - change).abs() > 6 * HOUR && (e.seen - change).abs() > 6 * HOUR);
+    let zone = |u, t| w.totals(u, false, |e| read(e.seen) <= t && read(e.at) > t - DAY);
+    let stores: [(&str, &Store<'_>); 1] = [("zone", &zone)];
+    found(&report(&w.project(&stores, "")), "zone", &json!("timezone"), &json!({"zone": "America/New_York"}));
+}
+
+#[test]
 fn causes_can_be_listed_and_switched_off() {
     let w = World::new(5);
     let late = |u, t| w.totals(u, false, |e| e.at <= t && e.at > t - DAY);
@@ -194,6 +220,8 @@ fn causes_do_not_depend_on_threads() {
     let late = |u, t| w.totals(u, false, |e| e.at <= t && e.at > t - DAY);
     let stores: [(&str, &Store<'_>); 1] = [("late", &late)];
     let project = w.project(&stores, "");
-    let told = |threads: &str| project.backcast(&["diff", "--format", "json", "--threads", threads]).json()["snapshots"].clone();
+    let told = |threads: &str| {
+        project.backcast(&["diff", "--format", "json", "--threads", threads]).json()["snapshots"].clone()
+    };
     assert_eq!(told("1"), told("3"));
 }

@@ -61,7 +61,8 @@ impl World {
         let mut events = Vec::new();
         let mut add = |lot: &mut Lot, user: i64, at: i64, prompt: bool| {
             let late = if prompt || lot.below(4) > 0 { 0 } else { (1 + lot.below(5 * 60)) * MINUTE };
-            let event = Event { user, at, seen: at + late, id: events.len() as i64, amount: lot.below(100_000) as f64 / 7.0 };
+            let event =
+                Event { user, at, seen: at + late, id: events.len() as i64, amount: lot.below(100_000) as f64 / 7.0 };
             events.push(event);
             if !prompt && lot.below(10) == 0 {
                 events.push(Event { seen: event.seen + 30 * SECOND, ..event });
@@ -118,7 +119,8 @@ impl World {
                 "SELECT user_id, COUNT(*) AS n, SUM(amount) AS total FROM events \
                  WHERE ts > NOW() - INTERVAL '24 hours' GROUP BY user_id",
             );
-        let mut config = format!("[diff]\ntolerance = {{ rel = 1e-9 }}\n{diff}\n[models.m]\nfeatures = [\"spend.*\"]\n");
+        let mut config =
+            format!("[diff]\ntolerance = {{ rel = 1e-9 }}\n{diff}\n[models.m]\nfeatures = [\"spend.*\"]\n");
         for (name, store) in stores {
             let (n, total): (Vec<Option<i64>>, Vec<Option<f64>>) =
                 self.labels.iter().map(|(user, t)| store(*user, *t)).unzip();
@@ -140,7 +142,8 @@ impl World {
 pub(super) type Store<'a> = dyn Fn(i64, i64) -> (Option<i64>, Option<f64>) + 'a;
 
 pub(super) fn batch(columns: &[(&str, ArrayRef)]) -> RecordBatch {
-    RecordBatch::try_from_iter_with_nullable(columns.iter().map(|(name, column)| (*name, Arc::clone(column), true))).unwrap()
+    RecordBatch::try_from_iter_with_nullable(columns.iter().map(|(name, column)| (*name, Arc::clone(column), true)))
+        .unwrap()
 }
 
 /// The report of a diff.
