@@ -14,9 +14,10 @@ fn the_page_tells_verdict_features_and_worst_cells() {
         "<code>origin_load.dep_1h</code>",
         "81.18 %",
         "tail_num=N12345, origin=JFK",
+        "backcast trace origin_load.dep_1h --key tail_num=N12345 --key origin=JFK --at 2013-03-01T10:00:00Z<",
         "renamed",
         "window functions are not rewritten yet",
-        "<svg class=\"sparkline\"",
+        "<svg class=\"spark\"",
     ] {
         assert!(page.contains(told), "{told}");
     }

@@ -11,6 +11,8 @@ mod json;
 mod model;
 #[cfg(test)]
 mod samples;
+mod sentence;
+mod shell;
 mod table;
 mod terminal;
 mod text;
@@ -23,4 +25,5 @@ pub use model::{
     FORMAT, Gate, GateKind, LabelsReport, Leak, ModelFeature, ModelReport, Note, OutputReport, Report, SelfCheck,
     SourceCounts, Timing, Verdict, ViewReport, ViewSource,
 };
+pub use sentence::{cause_clause, cause_name, cause_sentence};
 pub use terminal::{Style, summary};

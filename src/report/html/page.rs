@@ -1,0 +1,108 @@
+//! The page as a whole: its parts in the order of reading, and the one way out.
+
+use askama::Template;
+
+use super::cards::{self, Card, GateTold};
+use super::features::{self, Snapshot};
+use super::method::{self, FindingTold, Table};
+use super::policy::policy;
+use crate::report::Report;
+use crate::report::text::{clean, short_time};
+use crate::report::verdict::verdict;
+
+const STYLE: &str = include_str!("../../../templates/report/page.css");
+const SCRIPT: &str = include_str!("../../../templates/report/page.js");
+
+#[derive(Template)]
+#[template(path = "report/page.html")]
+struct Page {
+    policy: String,
+    style: &'static str,
+    script: &'static str,
+    title: String,
+    project: String,
+    made: String,
+    versions: String,
+    /// The sections that there are: id and title.
+    parts: Vec<(&'static str, &'static str)>,
+    leakage_title: String,
+    leaks: Vec<String>,
+    verdict: Headline,
+    cards: Vec<Card>,
+    gates: Vec<GateTold>,
+    snapshots: Vec<Snapshot>,
+    findings: Vec<FindingTold>,
+    method: Vec<String>,
+    tables: Vec<Table>,
+}
+
+struct Headline {
+    class: &'static str,
+    headline: String,
+    sentences: Vec<String>,
+}
+
+/// The page's text.
+pub(super) fn page(report: &Report) -> String {
+    let parts = [
+        ("leakage", "Leakage", !report.leakage.is_empty()),
+        ("verdict", "Verdict", true),
+        ("gates", "Gates", !report.gates.is_empty()),
+        ("features", "Features", !report.snapshots.is_empty()),
+        ("findings", "Warnings", !report.findings.is_empty()),
+        ("method", "Method", true),
+    ];
+    let config = report.config.as_deref();
+    let models = report.models.iter().map(cards::model);
+    let snapshots = report.snapshots.iter().enumerate();
+    let page = Page {
+        policy: policy(STYLE, SCRIPT),
+        style: STYLE,
+        script: SCRIPT,
+        title: format!("Backcast: {}", clean(&report.project)),
+        project: clean(&report.project),
+        made: short_time(&report.generated_at),
+        versions: versions(report),
+        parts: parts.iter().filter(|(_, _, there)| *there).map(|(id, title, _)| (*id, *title)).collect(),
+        leakage_title: cards::leakage_title(&report.leakage),
+        leaks: report.leakage.iter().map(|leak| clean(&leak.sentence)).collect(),
+        verdict: headline(report),
+        cards: models.chain(report.snapshots.iter().map(cards::snapshot)).collect(),
+        gates: report.gates.iter().map(cards::gate).collect(),
+        snapshots: snapshots.map(|(at, snapshot)| features::snapshot(at, snapshot, config)).collect(),
+        findings: method::findings(report),
+        method: method::sentences(report),
+        tables: method::tables(report),
+    };
+    visible(&page.render().expect("text is written to a string"))
+}
+
+fn headline(report: &Report) -> Headline {
+    let verdict = verdict(report);
+    // Each snapshot has a card of its own that tells its agreement.
+    let told = usize::from(!report.snapshots.is_empty() && !verdict.sentences.is_empty());
+    Headline {
+        class: if verdict.passed { "good" } else { "failed" },
+        headline: verdict.headline,
+        sentences: verdict.sentences[told..].to_vec(),
+    }
+}
+
+fn versions(report: &Report) -> String {
+    let backcast = format!("Backcast {}", clean(&report.backcast));
+    match &report.datafusion {
+        Some(datafusion) => format!("Made by {backcast} with DataFusion {}.", clean(datafusion)),
+        None => format!("Made by {backcast}."),
+    }
+}
+
+/// The page with each control and invisible character spelled out; lines stay.
+fn visible(page: &str) -> String {
+    let mut shown = String::with_capacity(page.len());
+    for line in page.split_inclusive('\n') {
+        let (text, end) = line.strip_suffix('\n').map_or((line, ""), |text| (text, "\n"));
+        shown.push_str(&clean(text));
+        shown.push_str(end);
+    }
+    shown
+}
