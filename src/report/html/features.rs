@@ -60,8 +60,9 @@ impl Feature {
         self.sort_differ > 0 || !self.causes.is_empty()
     }
 
+    /// The first cause, or that there is none.
     pub(super) fn main_cause(&self) -> Option<&String> {
-        self.causes.first()
+        self.causes.first().or(self.unexplained.as_ref())
     }
 }
 
@@ -198,7 +199,7 @@ fn counts(feature: &FeatureDiff) -> Vec<(&'static str, String)> {
 fn deltas(feature: &FeatureDiff) -> Vec<DeltaBar> {
     let Some(delta) = feature.delta.filter(|delta| delta.max > 0.0) else { return Vec::new() };
     let bars = [
-        ("Half of them at most", delta.p50),
+        ("Half at most", delta.p50),
         ("95 % at most", delta.p95),
         ("99 % at most", delta.p99),
         ("Largest", delta.max),

@@ -96,6 +96,17 @@ fn versions(report: &Report) -> String {
     }
 }
 
+/// A sentence in parts, each with whether it is a name: what stands in backticks. Clean, as the sentence.
+pub(super) fn words(sentence: &str) -> impl Iterator<Item = (bool, &str)> {
+    // An odd backtick belongs to the text.
+    let (paired, rest) = match sentence.matches('`').count() % 2 {
+        0 => (sentence, ""),
+        _ => sentence.split_at(sentence.rfind('`').unwrap_or(0)),
+    };
+    let parts = paired.split('`').enumerate().map(|(at, part)| (at % 2 == 1, part));
+    parts.chain([(false, rest)]).filter(|(_, part)| !part.is_empty())
+}
+
 /// The page with each control and invisible character spelled out; lines stay.
 fn visible(page: &str) -> String {
     let mut shown = String::with_capacity(page.len());
@@ -105,4 +116,22 @@ fn visible(page: &str) -> String {
         shown.push_str(end);
     }
     shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_in_backticks_are_parts_of_their_own() {
+        let parts = |sentence| words(sentence).collect::<Vec<_>>();
+        assert_eq!(parts("the worst is `a.b`: 3 differ"), [(false, "the worst is "), (true, "a.b"), (false, ": 3 differ")]);
+        assert_eq!(parts("`a` and a ` alone"), [(true, "a"), (false, " and a "), (false, "` alone")]);
+        assert_eq!(parts(""), []);
+    }
+
+    #[test]
+    fn invisible_characters_are_spelled_out_and_lines_stay() {
+        assert_eq!(visible("a\u{1b}b\n\u{202e}c\n"), "a\\u{1b}b\n\\u{202e}c\n");
+    }
 }

@@ -18,7 +18,7 @@ pub(super) struct Series {
     pub path: String,
     pub first: String,
     pub last: String,
-    /// The highest bar: "at most 33.89 %: 40 of 118 from 2013-02-11 on".
+    /// The highest bar: "highest at 2013-02-11: 33.89 % (40 of 118)".
     pub most: String,
     /// All of it for who does not see it.
     pub label: String,
@@ -50,16 +50,16 @@ pub(super) fn series(buckets: &[TimeBucket]) -> Option<Series> {
     };
     let (first, last) = (told(buckets.first()?), told(buckets.last()?));
     let most = format!(
-        "at most {}: {} of {} from {} on",
+        "highest at {}: {} ({} of {})",
+        told(highest),
         percent(highest.mismatched, highest.compared),
         thousands(highest.mismatched),
         thousands(highest.compared),
-        told(highest)
     );
     Some(Series {
         width: buckets.len() * STEP,
         path: bars.collect(),
-        label: format!("share that differs, {first} to {last}: {most}"),
+        label: format!("Share that differs, {first} to {last}; {most}"),
         first,
         last,
         most,
@@ -85,10 +85,10 @@ mod tests {
         // 20 % is half of 40 %; nothing differs on the first day and nothing was compared on the third.
         assert_eq!(series.path, "M4 24v-12h3v12zM12 24v-24h3v24zM16 24v-1h3v1z");
         assert_eq!(series.width, 20);
-        assert_eq!(series.most, "at most 40.00 %: 4 of 10 from 2013-03-04 on");
+        assert_eq!(series.most, "highest at 2013-03-04: 40.00 % (4 of 10)");
         assert_eq!(
             series.label,
-            "share that differs, 2013-03-01 to 2013-03-05: at most 40.00 %: 4 of 10 from 2013-03-04 on"
+            "Share that differs, 2013-03-01 to 2013-03-05; highest at 2013-03-04: 40.00 % (4 of 10)"
         );
     }
 
