@@ -83,7 +83,6 @@ impl Parameters<'_> {
             "window_start_exclusive" => "the window's start is exclusive",
             "label_time_excluded" => "events at exactly the label time are left out",
             "label_time_included" => "events at exactly the label time count",
-            "late_events_visible" => "events count from when they happened, before they had arrived (leakage)",
             "duplicates_counted" => "redelivered events count each time",
             "duplicates_removed" => "redelivered events count only once",
             "nulls_as_zero" => "NULL becomes 0",
@@ -97,24 +96,48 @@ impl Parameters<'_> {
 
     fn measured(&mut self, name: &str) -> Option<String> {
         Some(match name {
-            "window_length" => format!("the window's length is {}", self.length("length")?),
-            "tiled_window" => format!("the window's start is rounded down to a tile of {}", self.length("tile")?),
-            "timezone" => match self.text("zone") {
-                Some(zone) => format!("the source's times are read as those of {zone}"),
-                None => format!("the source's times are shifted by {}", self.offset()?),
+            "window_length" => match self.length("length").as_deref() {
+                Some("unbounded") => "the window has no start".to_string(),
+                Some(unit) if unit.starts_with("calendar ") => format!("the window is the {unit}"),
+                Some(length) => format!("the window's length is {length}"),
+                None => "the window has another length".to_string(),
             },
+            "tiled_window" => format!("the window's start is rounded down to a tile of {}", self.length("tile")?),
+            "timezone" => {
+                let times = self.of_source("times");
+                match (self.text("zone"), self.text("read_as")) {
+                    (Some(zone), Some(read)) => format!("{times}, written in {zone}, are read as {read}"),
+                    (Some(zone), None) => format!("{times} are read as those of {zone}"),
+                    (None, _) => format!("{times} are shifted by {}", self.offset()?),
+                }
+            }
             "stale" => {
                 let period = self.length("period")?;
                 let every = period.strip_prefix("1 ").filter(|unit| !unit.contains(' ')).unwrap_or(&period);
-                match self.length("lag").filter(|lag| !lag.starts_with("0 ")) {
-                    Some(lag) => format!("values are those of the last refresh (every {every}, {lag} late)"),
+                let lag = self.length("lag").filter(|lag| !lag.starts_with("0 "));
+                match lag.as_deref().map(|lag| lag.strip_prefix('-').ok_or(lag)) {
+                    Some(Err(late)) => format!("values are those of the last refresh (every {every}, {late} late)"),
+                    Some(Ok(ahead)) => {
+                        format!("values are those of a refresh (every {every}) that saw {ahead} ahead (leakage)")
+                    }
                     None => format!("values are those of the last refresh (every {every})"),
                 }
             }
-            "future_leak" => match self.length("horizon") {
-                Some(horizon) => format!("events up to {horizon} after the label time count (leakage)"),
-                None => "events after the label time count (leakage)".to_string(),
-            },
+            "future_leak" => {
+                let horizon = self.length("horizon").filter(|horizon| horizon != "unbounded");
+                let ahead = horizon.map_or_else(|| "any time".to_string(), |horizon| format!("up to {horizon}"));
+                match (self.is("window", "moves"), self.is("by", "event_time")) {
+                    (true, _) => format!("values are as of {} after the label time (leakage)", ahead.trim_start_matches("up to ")),
+                    (_, true) => {
+                        format!("events that happened {ahead} after the label time count, arrived or not (leakage)")
+                    }
+                    _ => format!("events from {ahead} after the label time count (leakage)"),
+                }
+            }
+            "late_events_visible" => {
+                let events = self.of_source("events");
+                format!("{events} count from when they happened, before they had arrived (leakage)")
+            }
             "late_events_dropped" => {
                 format!("events that arrived more than {} late never count", self.length("limit")?)
             }
@@ -138,6 +161,20 @@ impl Parameters<'_> {
 
     fn text(&mut self, name: &'static str) -> Option<String> {
         self.take(name).map(value)
+    }
+
+    /// Whether a parameter is this; only then the sentence tells it.
+    fn is(&mut self, name: &'static str, told: &str) -> bool {
+        let is = self.all.and_then(|all| all.get(name)).is_some_and(|value| value == told);
+        if is {
+            self.used.push(name);
+        }
+        is
+    }
+
+    /// `times of `flights``; of all sources where none is named.
+    fn of_source(&mut self, what: &str) -> String {
+        self.text("source").map_or_else(|| what.to_string(), |source| format!("{what} of `{source}`"))
     }
 
     fn number(&mut self, name: &'static str) -> Option<f64> {

@@ -17,20 +17,56 @@ fn each_cause_ends_a_sentence() {
         ("label_time_excluded", json!({}), "events at exactly the label time are left out"),
         ("label_time_included", json!({}), "events at exactly the label time count"),
         ("window_length", json!({"length": "P30D"}), "the window's length is 30 days"),
-        ("window_length", json!({"length": "a calendar day"}), "the window's length is a calendar day"),
+        ("window_length", json!({"length": "calendar day"}), "the window is the calendar day"),
+        ("window_length", json!({"length": "unbounded"}), "the window has no start"),
         ("tiled_window", json!({"tile": "PT5M"}), "the window's start is rounded down to a tile of 5 minutes"),
-        ("timezone", json!({"offset_minutes": -300}), "the source's times are shifted by -5 hours"),
-        ("timezone", json!({"offset_minutes": 330}), "the source's times are shifted by +330 minutes"),
-        ("timezone", json!({"offset_minutes": 60}), "the source's times are shifted by +1 hour"),
-        ("timezone", json!({"zone": "Asia/Tokyo"}), "the source's times are read as those of Asia/Tokyo"),
+        ("timezone", json!({"offset_minutes": -300}), "times are shifted by -5 hours"),
+        ("timezone", json!({"offset_minutes": 330}), "times are shifted by +330 minutes"),
+        ("timezone", json!({"offset_minutes": 60}), "times are shifted by +1 hour"),
+        ("timezone", json!({"zone": "Asia/Tokyo"}), "times are read as those of Asia/Tokyo"),
+        ("window_length", json!({"length": null}), "the window has another length"),
+        (
+            "timezone",
+            json!({"offset_minutes": -60, "source": "flights"}),
+            "times of `flights` are shifted by -1 hour",
+        ),
+        (
+            "timezone",
+            json!({"zone": "America/New_York", "read_as": "UTC"}),
+            "times, written in America/New_York, are read as UTC",
+        ),
+        (
+            "stale",
+            json!({"period": "P1D", "lag": "-PT6H"}),
+            "values are those of a refresh (every day) that saw 6 hours ahead (leakage)",
+        ),
         ("stale", json!({"period": "P1D", "lag": "PT0S"}), "values are those of the last refresh (every day)"),
         (
             "stale",
             json!({"period": "PT24H", "lag": "PT2H"}),
             "values are those of the last refresh (every 24 hours, 2 hours late)",
         ),
-        ("future_leak", json!({"horizon": "PT1H30M"}), "events up to 1 hour 30 minutes after the label time count (leakage)"),
-        ("future_leak", json!({}), "events after the label time count (leakage)"),
+        ("future_leak", json!({"horizon": "PT1H30M"}), "events from up to 1 hour 30 minutes after the label time count (leakage)"),
+        (
+            "future_leak",
+            json!({"horizon": "unbounded"}),
+            "events from any time after the label time count (leakage)",
+        ),
+        (
+            "future_leak",
+            json!({"horizon": "PT2H", "window": "moves"}),
+            "values are as of 2 hours after the label time (leakage)",
+        ),
+        (
+            "future_leak",
+            json!({"horizon": "PT2H", "by": "event_time"}),
+            "events that happened up to 2 hours after the label time count, arrived or not (leakage)",
+        ),
+        (
+            "late_events_visible",
+            json!({"source": "arrivals"}),
+            "events of `arrivals` count from when they happened, before they had arrived (leakage)",
+        ),
         (
             "late_events_visible",
             json!({}),
@@ -85,7 +121,7 @@ fn what_a_sentence_has_no_place_for_is_told_in_brackets() {
     assert_eq!(told("float32", json!({"source": "flights"})), "the number is narrowed to 32 bits (source: flights)");
     assert_eq!(told("moon_phase", json!({"phase": 3, "none": null})), "`moon_phase` is assumed (phase: 3)");
     // Parameters that are not there, or of another kind, do not make half a sentence.
-    assert_eq!(told("window_length", json!({"width": 7})), "`window_length` is assumed (width: 7)");
+    assert_eq!(told("tiled_window", json!({"width": 7})), "`tiled_window` is assumed (width: 7)");
     assert_eq!(told("rounded", json!({"digits": "two"})), "`rounded` is assumed (digits: two)");
 }
 
