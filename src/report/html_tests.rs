@@ -96,7 +96,7 @@ fn a_screen_reader_finds_its_way() {
     }
     assert_eq!(count("<table"), count("<caption"));
     assert_eq!(count("<th"), count("<thead") + count("<th scope=\"col\"") + count("<th scope=\"row\""));
-    assert_eq!(count("<svg"), count("aria-hidden=\"true\"><") + count("role=\"img\" aria-label="));
+    assert_eq!(count("<svg"), count("aria-hidden=\"true\"><") + count("role=\"img\"><title>"));
     assert_eq!(count("aria-sort=\"ascending\""), 1);
 }
 

@@ -96,6 +96,11 @@ fn versions(report: &Report) -> String {
     }
 }
 
+/// A name in parts between which a narrow screen may break it.
+pub(super) fn breakable(name: &str) -> impl Iterator<Item = &str> {
+    name.split_inclusive(['.', '_'])
+}
+
 /// A sentence in parts, each with whether it is a name: what stands in backticks. Clean, as the sentence.
 pub(super) fn words(sentence: &str) -> impl Iterator<Item = (bool, &str)> {
     // An odd backtick belongs to the text.
