@@ -51,6 +51,28 @@ fn leakage_is_said_before_all_else() {
 }
 
 #[test]
+fn much_leakage_does_not_hide_the_verdict() {
+    let mut report = explained();
+    report.leakage = vec![report.leakage[0].clone(); 9];
+    let page = html(&report);
+    let (told, verdict) = (page.find("<summary>and 3 more</summary>").unwrap(), page.find("id=\"verdict\"").unwrap());
+    assert!(told < verdict);
+    assert_eq!(page[..told].matches("knows events").count(), 6);
+    assert_eq!(page[told..verdict].matches("knows events").count(), 3);
+}
+
+#[test]
+fn a_long_value_is_cut_and_its_command_is_not() {
+    let mut report = explained();
+    let cell = &mut report.snapshots[0].features[1].worst[0];
+    cell.legacy = "x".repeat(5_000).into();
+    cell.keys.insert("session".to_string(), "k".repeat(500).into());
+    let page = html(&report);
+    assert!(page.contains(&format!("<td class=\"n\">{}…</td>", "x".repeat(59))));
+    assert!(page.contains(&format!("--key session={} --at", "k".repeat(500))));
+}
+
+#[test]
 fn nothing_of_the_data_becomes_markup() {
     let page = html(&hostile());
     assert_eq!(page.matches("<script").count(), 1);

@@ -7,9 +7,7 @@ use super::{
     Timing, Verdict, ViewReport, ViewSource,
 };
 use crate::config::{Choice, Layer, Origin};
-use crate::diff::{
-    Cause, CauseName, Delta, FeatureDiff, IssueKind, SchemaIssue, SnapshotDiff, TimeBucket, WorstCell,
-};
+use crate::diff::{Cause, CauseName, Delta, FeatureDiff, IssueKind, SchemaIssue, SnapshotDiff, TimeBucket, WorstCell};
 use crate::finding::{Finding, Place};
 
 /// Markup, quotes, an ANSI escape and a direction override, where a name or value should be.

@@ -127,7 +127,10 @@ impl Parameters<'_> {
                 let horizon = self.length("horizon").filter(|horizon| horizon != "unbounded");
                 let ahead = horizon.map_or_else(|| "any time".to_string(), |horizon| format!("up to {horizon}"));
                 match (self.is("window", "moves"), self.is("by", "event_time")) {
-                    (true, _) => format!("values are as of {} after the label time (leakage)", ahead.trim_start_matches("up to ")),
+                    (true, _) => format!(
+                        "values are as of {} after the label time (leakage)",
+                        ahead.trim_start_matches("up to ")
+                    ),
                     (_, true) => {
                         format!("events that happened {ahead} after the label time count, arrived or not (leakage)")
                     }

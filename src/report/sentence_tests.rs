@@ -25,11 +25,7 @@ fn each_cause_ends_a_sentence() {
         ("timezone", json!({"offset_minutes": 60}), "times are shifted by +1 hour"),
         ("timezone", json!({"zone": "Asia/Tokyo"}), "times are read as those of Asia/Tokyo"),
         ("window_length", json!({"length": null}), "the window has another length"),
-        (
-            "timezone",
-            json!({"offset_minutes": -60, "source": "flights"}),
-            "times of `flights` are shifted by -1 hour",
-        ),
+        ("timezone", json!({"offset_minutes": -60, "source": "flights"}), "times of `flights` are shifted by -1 hour"),
         (
             "timezone",
             json!({"zone": "America/New_York", "read_as": "UTC"}),
@@ -46,12 +42,12 @@ fn each_cause_ends_a_sentence() {
             json!({"period": "PT24H", "lag": "PT2H"}),
             "values are those of the last refresh (every 24 hours, 2 hours late)",
         ),
-        ("future_leak", json!({"horizon": "PT1H30M"}), "events from up to 1 hour 30 minutes after the label time count (leakage)"),
         (
             "future_leak",
-            json!({"horizon": "unbounded"}),
-            "events from any time after the label time count (leakage)",
+            json!({"horizon": "PT1H30M"}),
+            "events from up to 1 hour 30 minutes after the label time count (leakage)",
         ),
+        ("future_leak", json!({"horizon": "unbounded"}), "events from any time after the label time count (leakage)"),
         (
             "future_leak",
             json!({"horizon": "PT2H", "window": "moves"}),
@@ -67,11 +63,7 @@ fn each_cause_ends_a_sentence() {
             json!({"source": "arrivals"}),
             "events of `arrivals` count from when they happened, before they had arrived (leakage)",
         ),
-        (
-            "late_events_visible",
-            json!({}),
-            "events count from when they happened, before they had arrived (leakage)",
-        ),
+        ("late_events_visible", json!({}), "events count from when they happened, before they had arrived (leakage)"),
         ("late_events_dropped", json!({"limit": "PT1H"}), "events that arrived more than 1 hour late never count"),
         ("duplicates_counted", json!({}), "redelivered events count each time"),
         ("duplicates_removed", json!({}), "redelivered events count only once"),
@@ -133,7 +125,8 @@ fn shares_are_rounded_neither_to_all_nor_to_none() {
 
 #[test]
 fn durations_are_words() {
-    let told = ["PT24H", "P1D", "P1DT6H", "P1M", "PT1M", "PT0.5S", "-PT5M", "P", "PT", "P5", "day", "P1H"].map(duration);
+    let told =
+        ["PT24H", "P1D", "P1DT6H", "P1M", "PT1M", "PT0.5S", "-PT5M", "P", "PT", "P5", "day", "P1H"].map(duration);
     let words = ["24 hours", "1 day", "1 day 6 hours", "1 month", "1 minute", "0.5 seconds", "-5 minutes"];
     assert_eq!(told[..7], words);
     assert_eq!(told[7..], ["P", "PT", "P5", "day", "P1H"]);

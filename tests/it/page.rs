@@ -1,14 +1,16 @@
 //! report.html in a headless Chromium: nothing of the data runs, nothing is loaded, and what can be used works.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use backcast::diff::{Cause, CauseName, Delta, FeatureDiff, IssueKind, SchemaIssue, SnapshotDiff, TimeBucket, WorstCell};
+use backcast::diff::{
+    Cause, CauseName, Delta, FeatureDiff, IssueKind, SchemaIssue, SnapshotDiff, TimeBucket, WorstCell,
+};
 use backcast::report::{Gate, Leak, ModelFeature, ModelReport, Report, SelfCheck, Verdict, html};
 use serde_json::{Map, json};
 use tempfile::TempDir;
 
-use crate::support::browser::Browser;
-use crate::support::{Project, table, write_parquet};
+use crate::support::browser::{self, Browser};
+use crate::support::{Project, backcast_in, table, write_parquet};
 
 /// Would name itself in the title if it ran.
 const SCRIPT: &str = "<script>document.title='owned'</script>";
@@ -83,9 +85,10 @@ fn report(features: usize, snapshots: usize) -> Report {
         rows: 1_200,
         by: Some("PT1H".to_string()),
         models: vec!["fraud".to_string()],
-        sentence: "`user_activity.events_1h` in `train_2026_01` holds events from up to 1 hour after the label time in 1,200 \
+        sentence:
+            "`user_activity.events_1h` in `train_2026_01` holds events from up to 1 hour after the label time in 1,200 \
                    rows; it feeds `fraud`."
-            .to_string(),
+                .to_string(),
     }];
     let verdict = |feature: &str, verdict| ModelFeature {
         feature: feature.to_string(),
@@ -117,8 +120,7 @@ fn hostile() -> Project {
     let (script, image) = (SCRIPT.replace(' ', "_"), IMAGE.replace(' ', "_"));
     let labels = table(&format!("user_id:str at:us@UTC\n {script} 2025-03-10T12:00"));
     let events = table(&format!("user_id:str ts:us@UTC note:str\n {script} 2025-03-10T11:00 {image}"));
-    let legacy =
-        table(&format!("user_id:str at:us@UTC {script}:str n:i64\n {script} 2025-03-10T12:00 {script} 7"));
+    let legacy = table(&format!("user_id:str at:us@UTC {script}:str n:i64\n {script} 2025-03-10T12:00 {script} 7"));
     let project = Project::new("keys = [\"user_id\"]\ntime = \"at\"", &labels)
         .source("events", "time = \"ts\"", &events)
         .view("v", &format!("SELECT user_id, MAX(note) AS \"{SCRIPT}\", COUNT(*) AS n FROM events GROUP BY user_id"))
@@ -140,7 +142,10 @@ fn nothing_in_names_or_values_runs_and_nothing_is_loaded() {
     let shown = browser.text("document.body.textContent");
     assert!(shown.contains(&format!("v.{SCRIPT}")) && shown.contains(IMAGE), "{shown}");
     let commands = browser.text("document.querySelector('.copy').firstChild.data");
-    assert!(commands.starts_with(r"backcast trace 'v.<script>document.title='\''owned'\''</script>' --key "), "{commands}");
+    assert!(
+        commands.starts_with(r"backcast trace 'v.<script>document.title='\''owned'\''</script>' --key "),
+        "{commands}"
+    );
     assert_eq!(browser.complaints(), Vec::<String>::new());
     assert_eq!(browser.requests(), [format!("file://{}", path.display())]);
 }
@@ -171,7 +176,8 @@ fn features_are_sorted_and_filtered_by_keyboard() {
     let (_dir, path) = page_of(&report(5, 1));
     browser.open(&path);
     assert_eq!(browser.text(SHOWN), "04:148 03:111 02:74 01:37 00:0");
-    let sorted = "[...document.querySelectorAll('table.features th')].map(th => th.ariaSort || '-').slice(0, 6).join(' ')";
+    let sorted =
+        "[...document.querySelectorAll('table.features th')].map(th => th.ariaSort || '-').slice(0, 6).join(' ')";
     assert_eq!(browser.text(sorted), "- ascending - - - -");
     browser.value("document.querySelector('table.features th button').focus()");
     browser.press("Enter", 13, "\r");
@@ -193,7 +199,10 @@ fn features_are_sorted_and_filtered_by_keyboard() {
     browser.ask("Input.insertText", json!({"text": "LAST_03 start"}));
     assert_eq!(browser.text(SHOWN), "03:111");
     assert_eq!(browser.text("document.getElementById('tally').textContent"), "1 of 5 shown");
-    assert_eq!(browser.value("[...document.querySelectorAll('details.feature')].filter(card => !card.hidden).length"), 1);
+    assert_eq!(
+        browser.value("[...document.querySelectorAll('details.feature')].filter(card => !card.hidden).length"),
+        1
+    );
     browser.value("document.getElementById('find').value = ''");
     browser.value("document.getElementById('show').focus()");
     // The first letters of "that differ".
@@ -224,7 +233,11 @@ fn the_page_is_whole_without_its_script() {
     let (_dir, path) = page_of(&report(3, 1));
     browser.ask("Emulation.setScriptExecutionDisabled", json!({"value": true}));
     browser.open(&path);
-    assert_eq!(browser.value("document.querySelectorAll('button:not([hidden] *)').length"), 0, "a button that does nothing");
+    assert_eq!(
+        browser.value("document.querySelectorAll('button:not([hidden] *)').length"),
+        0,
+        "a button that does nothing"
+    );
     let text = browser.text("document.body.innerText");
     for told in ["Leakage", "Freeze until 2026-12-24", "99.2 %", "once the window's start is inclusive", "Self-check"] {
         assert!(text.contains(told), "{told}: {text}");
@@ -295,4 +308,30 @@ fn fifty_features_in_three_snapshots_open_at_once() {
     // Far from what it takes: a page that hangs must fail, a machine at work must not.
     assert!(took.as_secs() < 20, "{took:?}");
     assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+/// The pictures in README.md. `UPDATE_SCREENSHOTS=1` takes them again, of the flawed training set of the fixture.
+#[test]
+fn the_pictures_in_the_readme_are_there_and_small() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    for theme in ["light", "dark"] {
+        let name = format!("docs/report-{theme}.png");
+        assert!(readme.contains(&name), "{name}");
+        let path = root.join(&name);
+        if std::env::var_os("UPDATE_SCREENSHOTS").is_some() {
+            let out = tempfile::tempdir().unwrap();
+            let out_uri = out.path().to_str().unwrap();
+            backcast_in(root, &["--quiet", "run", "fixtures/flights/flawed.toml", "--out", out_uri]).exits_with(3);
+            let page = std::fs::read_to_string(out.path().join("report.html")).unwrap();
+            let chosen =
+                page.replace(" checked>", ">").replace(&format!("id=\"{theme}\""), &format!("id=\"{theme}\" checked"));
+            let shown = out.path().join("shown.html");
+            std::fs::write(&shown, chosen).unwrap();
+            browser::picture(&shown, &path);
+        }
+        let picture = std::fs::read(&path).unwrap();
+        assert!(picture.starts_with(b"\x89PNG"), "{name}");
+        assert!(picture.len() < 300_000, "{name}: {} bytes", picture.len());
+    }
 }

@@ -68,10 +68,7 @@ pub(super) fn model(model: &ModelReport) -> Card {
         ),
         Verdict::Fallback => (
             "Fall back on legacy values".to_string(),
-            format!(
-                "{} not covered by the retained events; a snapshot has the values.",
-                are(with(Verdict::Fallback))
-            ),
+            format!("{} not covered by the retained events; a snapshot has the values.", are(with(Verdict::Fallback))),
         ),
         Verdict::Freeze => {
             let missing =
@@ -178,7 +175,11 @@ mod tests {
             "Freeze until 2026-12-01. 1 of 2 features is neither covered by the retained events nor in a snapshot. \
              From then on, enough covered label history exists."
         );
-        assert!(of(Verdict::Freeze, None).sentence.ends_with("No day is known by which enough covered label history will exist."));
+        assert!(
+            of(Verdict::Freeze, None)
+                .sentence
+                .ends_with("No day is known by which enough covered label history will exist.")
+        );
     }
 
     #[test]

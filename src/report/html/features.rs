@@ -4,8 +4,11 @@ use crate::diff::{FeatureDiff, IssueKind, SchemaIssue, SnapshotDiff};
 use crate::report::html::series::{Series, series};
 use crate::report::sentence::{cause_sentence, share};
 use crate::report::shell::trace_command;
-use crate::report::text::{agreement, clean, counted, keys, number, short_time, thousands, value};
+use crate::report::text::{agreement, clean, counted, keys, number, short_time, shorten, thousands, value};
 use crate::report::verdict::worst_first;
+
+/// Of a value that is a long text or list; report.json has the whole.
+const MOST_COLUMNS: usize = 60;
 
 /// A snapshot. All texts are clean.
 #[derive(Debug)]
@@ -218,8 +221,8 @@ fn cell(feature: &str, worst: &crate::diff::WorstCell, config: Option<&str>) -> 
     Cell {
         keys: keys(worst),
         time: worst.time.as_deref().map_or_else(|| "NULL".to_string(), short_time),
-        legacy: value(&worst.legacy),
-        replayed: value(&worst.replayed),
+        legacy: shorten(&value(&worst.legacy), MOST_COLUMNS),
+        replayed: shorten(&value(&worst.replayed), MOST_COLUMNS),
         delta: worst.delta.map(number).unwrap_or_default(),
         trace: trace_command(feature, worst, config),
     }

@@ -91,9 +91,8 @@ fn shown(place: &Place) -> Option<Shown> {
 
 /// What the numbers mean, and the self-check.
 pub(super) fn sentences(report: &Report) -> Vec<String> {
-    let mut sentences = vec![
-        "The feature SQL was run as of every label's time, over the rows that were visible then.".to_string(),
-    ];
+    let mut sentences =
+        vec!["The feature SQL was run as of every label's time, over the rows that were visible then.".to_string()];
     if !report.snapshots.is_empty() {
         sentences.push(
             "Its values were held against the snapshot's, matched on keys and time. Agreement is the share of compared \
@@ -139,9 +138,10 @@ pub(super) fn tables(report: &Report) -> Vec<Table> {
         let of = group.names.join(", ");
         [group.pattern, group.value, group.from.join(", "), of].iter().map(|text| clean(text)).collect()
     });
-    let outputs = report.outputs.iter().map(|output| {
-        vec![clean(&output.output), clean(&output.uri), output.rows.map(thousands).unwrap_or_default()]
-    });
+    let outputs = report
+        .outputs
+        .iter()
+        .map(|output| vec![clean(&output.output), clean(&output.uri), output.rows.map(thousands).unwrap_or_default()]);
     let timings = report.timings.iter().map(|t| vec![clean(&t.phase), format!("{:.1} s", t.seconds)]);
     [
         Table::of(
@@ -190,6 +190,9 @@ mod tests {
     #[test]
     fn a_place_beyond_its_line_is_no_failure() {
         let place = Place { file: "q".to_string(), line: 1, column: 9, length: 4, text: "abc".to_string() };
-        assert_eq!(shown(&place).unwrap(), Shown { before: "abc".to_string(), marked: String::new(), after: String::new() });
+        assert_eq!(
+            shown(&place).unwrap(),
+            Shown { before: "abc".to_string(), marked: String::new(), after: String::new() }
+        );
     }
 }

@@ -27,6 +27,8 @@ struct Page {
     parts: Vec<(&'static str, &'static str)>,
     leakage_title: String,
     leaks: Vec<String>,
+    /// What does not fit the first screen.
+    more_leaks: Vec<String>,
     verdict: Headline,
     cards: Vec<Card>,
     gates: Vec<GateTold>,
@@ -35,6 +37,9 @@ struct Page {
     method: Vec<String>,
     tables: Vec<Table>,
 }
+
+/// Sentences on leakage that stand before the verdict; more would hide it.
+const MOST_LEAKS: usize = 6;
 
 struct Headline {
     class: &'static str,
@@ -53,6 +58,8 @@ pub(super) fn page(report: &Report) -> String {
         ("method", "Method", true),
     ];
     let config = report.config.as_deref();
+    let mut leaks: Vec<String> = report.leakage.iter().map(|leak| clean(&leak.sentence)).collect();
+    let more_leaks = leaks.split_off(leaks.len().min(MOST_LEAKS));
     let models = report.models.iter().map(cards::model);
     let snapshots = report.snapshots.iter().enumerate();
     let page = Page {
@@ -65,7 +72,8 @@ pub(super) fn page(report: &Report) -> String {
         versions: versions(report),
         parts: parts.iter().filter(|(_, _, there)| *there).map(|(id, title, _)| (*id, *title)).collect(),
         leakage_title: cards::leakage_title(&report.leakage),
-        leaks: report.leakage.iter().map(|leak| clean(&leak.sentence)).collect(),
+        leaks,
+        more_leaks,
         verdict: headline(report),
         cards: models.chain(report.snapshots.iter().map(cards::snapshot)).collect(),
         gates: report.gates.iter().map(cards::gate).collect(),
@@ -130,7 +138,10 @@ mod tests {
     #[test]
     fn names_in_backticks_are_parts_of_their_own() {
         let parts = |sentence| words(sentence).collect::<Vec<_>>();
-        assert_eq!(parts("the worst is `a.b`: 3 differ"), [(false, "the worst is "), (true, "a.b"), (false, ": 3 differ")]);
+        assert_eq!(
+            parts("the worst is `a.b`: 3 differ"),
+            [(false, "the worst is "), (true, "a.b"), (false, ": 3 differ")]
+        );
         assert_eq!(parts("`a` and a ` alone"), [(true, "a"), (false, " and a "), (false, "` alone")]);
         assert_eq!(parts(""), []);
     }

@@ -29,12 +29,7 @@ pub(crate) struct Browser {
 impl Browser {
     /// A browser with an empty page; `None`, and a line that says so, where none is installed.
     pub(crate) fn start() -> Option<Self> {
-        let names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
-        let installed = |name: &str| {
-            let asked = Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
-            asked.is_ok_and(|status| status.success())
-        };
-        let Some(name) = names.into_iter().find(|name| installed(name)) else {
+        let Some(name) = installed() else {
             // Past the test harness, which would keep it to itself.
             let skipped = "\nSKIPPED: no Chromium is installed, so report.html is not tested in a browser.\n\n";
             std::io::stderr().write_all(skipped.as_bytes()).unwrap();
@@ -72,8 +67,7 @@ impl Browser {
         if let Ok(Some(status)) = child.try_wait() {
             panic!("{name} ended at once: {status}");
         }
-        let mut browser =
-            Self { child, commands, heard, events: Vec::new(), session: None, last_id: 0, profile };
+        let mut browser = Self { child, commands, heard, events: Vec::new(), session: None, last_id: 0, profile };
         browser.attach();
         Some(browser)
     }
@@ -174,6 +168,28 @@ impl Browser {
     fn settle(&mut self) {
         self.value("new Promise(done => setTimeout(done, 300))");
     }
+}
+
+/// The command of a browser that is installed.
+fn installed() -> Option<&'static str> {
+    ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"].into_iter().find(|name| {
+        let asked = Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+        asked.is_ok_and(|status| status.success())
+    })
+}
+
+/// Takes a picture of a page's first screen.
+pub(crate) fn picture(page: &Path, to: &Path) {
+    let profile = tempfile::tempdir().unwrap();
+    let taken = Command::new(installed().expect("a browser to take pictures with"))
+        .args(["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1180,1180"])
+        .arg(format!("--user-data-dir={}", profile.path().display()))
+        .arg(format!("--screenshot={}", to.display()))
+        .arg(format!("file://{}", page.display()))
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(taken.status.success(), "{}", String::from_utf8_lossy(&taken.stderr));
 }
 
 impl Drop for Browser {
