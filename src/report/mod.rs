@@ -25,5 +25,4 @@ pub use model::{
     FORMAT, Gate, GateKind, LabelsReport, Leak, ModelFeature, ModelReport, Note, OutputReport, Report, SelfCheck,
     SourceCounts, Timing, Verdict, ViewReport, ViewSource,
 };
-pub use sentence::{cause_clause, cause_name, cause_sentence};
 pub use terminal::{Style, summary};

@@ -6,10 +6,10 @@
 use serde_json::{Map, Value};
 
 use super::text::{clean, number, short_time, value};
-use crate::diff::{Cause, CauseName};
+use crate::diff::{Cause, CauseName, FeatureDiff};
 
 /// One cause as a sentence: "99.2 % of the differences vanish once the window's start is inclusive."
-pub fn cause_sentence(cause: &Cause) -> String {
+pub(super) fn cause_sentence(cause: &Cause) -> String {
     let verb = if cause.explains >= 1.0 { "All differences vanish".to_string() } else { vanish(cause.explains) };
     let broken = match cause.breaks {
         none if none <= 0.0 => String::new(),
@@ -18,27 +18,26 @@ pub fn cause_sentence(cause: &Cause) -> String {
     format!("{verb} once {}{broken}.", cause_clause(cause))
 }
 
+/// How far a feature agrees once its main cause is assumed: "Agrees on 99.2 % once the window's start is inclusive."
+pub(super) fn main_cause(feature: &FeatureDiff) -> Option<String> {
+    let cause = feature.causes.first()?;
+    let kept = (feature.compared - feature.mismatched) as f64 * (1.0 - cause.breaks);
+    let agreeing = (kept + feature.mismatched as f64 * cause.explains) / feature.compared.max(1) as f64;
+    Some(format!("Agrees on {} once {}.", share(agreeing), cause_clause(cause)))
+}
+
 fn vanish(explains: f64) -> String {
     format!("{} of the differences vanish", share(explains))
 }
 
 /// What the old system did, after "once": "the window's start is inclusive". Of several causes, all of them.
-pub fn cause_clause(cause: &Cause) -> String {
+fn cause_clause(cause: &Cause) -> String {
     match &cause.cause {
         CauseName::One(name) => clause(name, cause.parameters.as_object()),
         CauseName::Together(names) => {
             let own = |name: &String| cause.parameters.get(name).and_then(Value::as_object);
             names.iter().map(|name| clause(name, own(name))).collect::<Vec<_>>().join(", and ")
         }
-    }
-}
-
-/// The cause's name, or names, in words: `window start inclusive + float32`.
-pub fn cause_name(name: &CauseName) -> String {
-    let words = |name: &String| clean(&name.replace('_', " "));
-    match name {
-        CauseName::One(name) => words(name),
-        CauseName::Together(names) => names.iter().map(words).collect::<Vec<_>>().join(" + "),
     }
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::report::samples::HOSTILE;
+use crate::report::samples::{HOSTILE, feature};
 
 fn cause(name: &str, parameters: Value) -> Cause {
     Cause { cause: CauseName::One(name.to_string()), parameters, mismatches: 100, explains: 0.992, breaks: 0.0 }
@@ -94,6 +94,17 @@ fn a_sentence_says_what_a_cause_explains_and_breaks() {
 }
 
 #[test]
+fn the_main_cause_tells_how_far_a_feature_then_agrees() {
+    let mut told = feature("a.b", 1_000, 100);
+    assert_eq!(main_cause(&told), None);
+    told.causes = vec![cause("float32", json!({})), cause("stale", json!({"period": "P1D"}))];
+    // 900 agree already, and 99.2 of the other 100.
+    assert_eq!(main_cause(&told).unwrap(), "Agrees on 99.92 % once the number is narrowed to 32 bits.");
+    (told.causes[0].explains, told.causes[0].breaks) = (1.0, 0.5);
+    assert_eq!(main_cause(&told).unwrap(), "Agrees on 55 % once the number is narrowed to 32 bits.");
+}
+
+#[test]
 fn two_causes_at_once_are_one_sentence() {
     let found = Cause {
         cause: CauseName::Together(vec!["stale".to_string(), "float32".to_string()]),
@@ -104,7 +115,6 @@ fn two_causes_at_once_are_one_sentence() {
         cause_clause(&found),
         "values are those of the last refresh (every day, 2 hours late), and the number is narrowed to 32 bits"
     );
-    assert_eq!(cause_name(&found.cause), "stale + float32");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::diff::{FeatureDiff, IssueKind, SchemaIssue, SnapshotDiff};
 use crate::report::html::series::{Series, series};
-use crate::report::sentence::{cause_sentence, share};
+use crate::report::sentence::{cause_sentence, main_cause, share};
 use crate::report::shell::trace_command;
 use crate::report::text::{agreement, clean, counted, keys, number, short_time, shorten, thousands, value};
 use crate::report::verdict::worst_first;
@@ -47,6 +47,8 @@ pub(super) struct Feature {
     pub sort_compared: u64,
     pub sort_delta: String,
     pub series: Option<Series>,
+    /// The first cause, or that there is none.
+    pub main_cause: Option<String>,
     pub causes: Vec<String>,
     /// What no cause explains.
     pub unexplained: Option<String>,
@@ -61,11 +63,6 @@ impl Feature {
     /// Whether there is more to say than its row does.
     pub(super) fn has_card(&self) -> bool {
         self.sort_differ > 0 || !self.causes.is_empty()
-    }
-
-    /// The first cause, or that there is none.
-    pub(super) fn main_cause(&self) -> Option<&String> {
-        self.causes.first().or(self.unexplained.as_ref())
     }
 }
 
@@ -167,6 +164,7 @@ fn feature(id: String, feature: &FeatureDiff, config: Option<&str>) -> Feature {
         sort_compared: feature.compared,
         sort_delta: size(|delta| delta.max).map(|max| max.to_string()).unwrap_or_default(),
         series: series(&feature.by_time),
+        main_cause: main_cause(feature).or_else(|| not_explained(feature)),
         causes: feature.causes.iter().map(cause_sentence).collect(),
         unexplained: not_explained(feature),
         counts: counts(feature),
