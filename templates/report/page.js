@@ -11,7 +11,7 @@
     const store = window.localStorage;
     kept.get = () => store.getItem("backcast-theme");
     kept.set = theme => store.setItem("backcast-theme", theme);
-    const theme = by(kept.get() || "auto");
+    const theme = by(kept.get());
     if (theme && theme.name === "theme") theme.checked = true;
   } catch { /* A page from a file may have no storage. */ }
   for (const radio of all("input[name=theme]")) {

@@ -285,6 +285,24 @@ fn every_text_can_be_read_in_light_and_in_dark() {
 }
 
 #[test]
+fn colours_are_those_of_the_file_until_the_reader_chooses() {
+    let Some(mut browser) = Browser::start() else { return };
+    let (_dir, path) = page_of(&report(1, 1));
+    let scheme = "getComputedStyle(document.documentElement).colorScheme";
+    let page = std::fs::read_to_string(&path).unwrap();
+    let dark = page.replace(" checked>", ">").replace("id=\"dark\"", "id=\"dark\" checked");
+    browser.open(&path);
+    assert_eq!(browser.text(scheme), "light dark");
+    std::fs::write(&path, dark).unwrap();
+    browser.open(&path);
+    assert_eq!(browser.text(scheme), "dark");
+    browser.value("document.getElementById('light').click()");
+    assert_eq!(browser.text(scheme), "light");
+    browser.open(&path);
+    assert_eq!(browser.text(scheme), "light", "the choice is kept");
+}
+
+#[test]
 fn a_phone_scrolls_in_one_direction_only() {
     let Some(mut browser) = Browser::start() else { return };
     let (_dir, path) = page_of(&report(6, 2));
