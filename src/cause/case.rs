@@ -248,6 +248,16 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// Takes a cause that explains the mismatches `hits`.
+    pub(super) fn take(&mut self, changes: Hypothesis, hits: &[usize], breaks: f64) {
+        let cause = u16::try_from(self.chosen.len()).unwrap_or(u16::MAX);
+        for hit in hits {
+            self.cause_of.entry(*hit).or_insert(cause);
+        }
+        self.open.retain(|p| !self.cause_of.contains_key(p));
+        self.chosen.push(Chosen { changes, explained: hits.len(), breaks });
+    }
+
     /// At most so many open mismatches and agreeing rows, in the order of positions.
     pub(super) fn screen(&self, differing: usize, calm: usize) -> Vec<(usize, bool)> {
         let sizes: Vec<f64> = self.open.iter().map(|p| self.compared.delta(*p).unwrap_or(f64::NAN)).collect();

@@ -17,7 +17,7 @@ use futures::StreamExt;
 
 use crate::analysis::{Project, View};
 use crate::cause::candidates::{self, Sources};
-use crate::cause::case::{Block, Case, Chosen, Hypothesis, Panel, best, layer, leading};
+use crate::cause::case::{Block, Case, Hypothesis, Panel, best, layer, leading};
 use crate::cause::change::{Ahead, Change, DAY, HOUR, Layer, MINUTE, Shift};
 use crate::cause::values;
 use crate::cause::windows::Windows;
@@ -275,7 +275,8 @@ impl Search<'_> {
         Ok(balance.cmp(&0))
     }
 
-    /// Tries the leading hypotheses on all rows of the sample and takes the best of each case.
+    /// Tries the leading hypotheses on all rows of the sample and takes the best of each case. Where nothing holds for a case by
+    /// itself, a hypothesis that holds for another feature of the view, and explains all of this one on the same rows, does.
     async fn decide(&self, cases: &mut [Case<'_>]) -> Result<()> {
         let mut wanted: Vec<Hypothesis> = Vec::new();
         for case in cases.iter().filter(|c| !c.done) {
@@ -327,19 +328,31 @@ impl Search<'_> {
                 }
             }
         }
+        let mut established: Vec<(Hypothesis, BTreeSet<usize>)> = Vec::new();
+        let mut without: Vec<usize> = Vec::new();
         for (number, case) in cases.iter_mut().enumerate().filter(|(_, c)| !c.done) {
             let Some(best) = best(&case.scored, tried[number]).cloned() else {
-                case.done = true;
+                without.push(number);
                 continue;
             };
             let position = wanted.iter().position(|h| *h == best.changes).unwrap_or_default();
             let Some((hits, breaks)) = explained[number].remove(&position) else { continue };
-            let cause = u16::try_from(case.chosen.len()).unwrap_or(u16::MAX);
-            for hit in &hits {
-                case.cause_of.entry(*hit).or_insert(cause);
+            established.push((best.changes.clone(), hits.iter().map(|p| case.compared.label_row(*p)).collect()));
+            case.take(best.changes, &hits, breaks);
+        }
+        for number in without {
+            let case = &mut cases[number];
+            let shared = established.iter().find(|(changes, rows)| {
+                let all =
+                    |s: &crate::cause::case::Scored| s.changes == *changes && s.judged.explained == case.open.len();
+                let own = case.open.iter().filter(|p| rows.contains(&case.compared.label_row(**p))).count();
+                case.scored.iter().any(all) && own * 10 >= case.open.len() * 9
+            });
+            let position = shared.and_then(|(changes, _)| wanted.iter().position(|h| h == changes));
+            match position.and_then(|p| Some((p, explained[number].remove(&p)?))) {
+                Some((position, (hits, breaks))) => case.take(wanted[position].clone(), &hits, breaks),
+                None => case.done = true,
             }
-            case.open.retain(|p| !case.cause_of.contains_key(p));
-            case.chosen.push(Chosen { changes: best.changes, explained: hits.len(), breaks });
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use crate::cause::diagnose;
 use crate::diff::Diff;
 use crate::error::{Error, Result};
 use crate::monitor::Monitor;
-use crate::report::{Leak, cause_sentence, iso_nanos};
+use crate::report::{Leak, cause_clause, iso_nanos};
 use crate::source::Labels;
 
 /// Adds causes to the diffs; the legacy values that leak, in the order of snapshots and features.
@@ -38,8 +38,7 @@ pub(super) async fn find_causes(
                 let all = diff.snapshot.features[found.feature].mismatched;
                 let rows = (own as f64 / found.tested.max(1) as f64 * all as f64).round() as u64;
                 let what = if rows == 1 { "legacy value" } else { "legacy values" };
-                let sentence =
-                    format!("{rows} {what} of `{name}`: {}{fed}", cause_sentence(&cause.cause, &cause.parameters));
+                let sentence = format!("{rows} {what} of `{name}`: {}{fed}", cause_clause(cause));
                 leakage.push(Leak {
                     snapshot: snapshot.clone(),
                     feature: name.clone(),

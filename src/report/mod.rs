@@ -12,12 +12,14 @@ mod json;
 mod model;
 #[cfg(test)]
 mod samples;
+mod sentence;
+mod shell;
 mod table;
 mod terminal;
 mod text;
 mod verdict;
 
-pub use causes::{cause_sentence, iso_nanos, main_cause};
+pub use causes::iso_nanos;
 pub use choices::{ChosenAlike, choices_text, chosen_alike};
 pub use html::html;
 pub use json::json;
@@ -25,4 +27,5 @@ pub use model::{
     FORMAT, Gate, GateKind, LabelsReport, Leak, ModelFeature, ModelReport, Note, OutputReport, Report, SelfCheck,
     SourceCounts, Timing, Verdict, ViewReport, ViewSource,
 };
+pub use sentence::cause_clause;
 pub use terminal::{Style, summary};

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use anstyle::{AnsiColor, Style as Ansi};
 
 use super::Report;
-use super::causes::main_cause;
+use super::causes::told;
 use super::table::{Align, Table};
 use super::text::{agreement, cell, clean, counted, number, short_time, shorten, thousands, width};
 use super::verdict::{verdict, worst_first};
@@ -168,8 +168,8 @@ fn features(snapshot: &SnapshotDiff, style: Style, lines: &mut Vec<String>) {
             None => lines.push(line),
         }
         let feature = row.checked_sub(1).and_then(|row| shown.get(row));
-        if let Some(cause) = feature.and_then(|feature| main_cause(feature)) {
-            let wrapped = wrap(&clean(&cause), style.width - 5);
+        if let Some(cause) = feature.and_then(|feature| told(feature)) {
+            let wrapped = wrap(&cause, style.width - 5);
             lines.extend(wrapped.into_iter().map(|line| format!("     {line}")));
         }
     }

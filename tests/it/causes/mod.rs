@@ -115,7 +115,7 @@ fn every_planted_change_of_sources_and_numbers_is_found_first_with_its_parameter
     assert_eq!(leaks.len(), 4, "{told:?}");
     let future = leaks.iter().find(|l| l["cause"] == "future_leak").unwrap();
     assert_eq!((&future["by"], &future["models"]), (&json!("PT2H"), &json!(["m"])));
-    assert!(told[0].contains("events count before they had arrived; it feeds m"), "{told:?}");
+    assert!(told[0].contains("before they had arrived (leakage); it feeds m"), "{told:?}");
     let ran = project.backcast(&["diff"]).exits_with(3);
     assert!(ran.stdout.lines().nth(1).unwrap().starts_with("Leakage: 2 features hold"), "{}", ran.stdout);
 
