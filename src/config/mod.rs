@@ -40,6 +40,6 @@ pub use profile::Missing;
 pub use schema::json_schema;
 pub use types::{
     Causes, Chunk, Config, Dataset, Diff, FeatureConfig, FutureEvents, Labels, Literal, Model, Output, Project, Run,
-    Since, Snapshot, Source, SourceKind, Thin, Tie, Tolerance, Unrecoverable, View,
+    Rhythm, Since, Snapshot, Source, SourceKind, Thin, Tie, Tolerance, Unrecoverable, View,
 };
 pub use values::{resolve_uri, without_secrets};

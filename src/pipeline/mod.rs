@@ -2,15 +2,22 @@
 //!
 //! Commands differ only in how far they go and in what they write; see [`Work`].
 
+mod audit;
 mod compare;
 mod cost;
 mod explain;
+mod inventory;
 mod prepare;
+mod recover;
 mod reported;
+mod retained;
 mod run;
 mod sources;
 
 pub use cost::{MANY, ReadReport, ScanReport};
-pub use explain::{Explained, explain, explain_lints};
+pub use audit::{AuditOptions, audit, day};
+pub use explain::{Explained, ExplainedFeature, explain, explain_lints};
 pub use prepare::{Opened, Prepared, check, open, prepare};
+pub use inventory::{Inventory, inventory};
+pub use retained::Look;
 pub use run::{Outcome, Work, run};

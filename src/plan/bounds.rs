@@ -254,7 +254,7 @@ fn distance(bound: &Expr) -> Option<IntervalMonthDayNano> {
 }
 
 /// An ISO 8601 duration.
-pub(super) fn iso(months: i32, days: i32, nanoseconds: i64) -> String {
+pub fn iso(months: i32, days: i32, nanoseconds: i64) -> String {
     let mut text = String::from("P");
     let mut part = |n: i64, unit: &str| {
         if n != 0 {
