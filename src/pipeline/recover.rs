@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, BooleanArray, RecordBatch, StringArray, UInt64Array, new_null_array};
-use datafusion::arrow::compute::{filter_record_batch, kernels::zip::zip, not, take};
-use datafusion::arrow::datatypes::{DataType, Field, Schema};
+use datafusion::arrow::array::{
+    ArrayRef, BooleanArray, RecordBatch, StringArray, UInt32Array, UInt64Array, new_null_array,
+};
+use datafusion::arrow::compute::{filter_record_batch, kernels::zip::zip, take};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::arrow::error::ArrowError;
 use datafusion::prelude::SessionContext;
 
 use crate::analysis::{Project, SnapshotTable};
@@ -29,12 +32,36 @@ pub(super) struct Legacy {
     values: Vec<Option<ArrayRef>>,
 }
 
+/// What a cell of the dataset is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mark {
+    Exact,
+    Truncated,
+    Gap,
+    /// The snapshot's value.
+    Legacy,
+    /// The view has no row, and that is certain.
+    Missing,
+}
+
+impl Mark {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Exact => Coverage::Exact.name(),
+            Self::Truncated => Coverage::Truncated.name(),
+            Self::Gap => Coverage::Gap.name(),
+            Self::Legacy => "legacy",
+            Self::Missing => "missing",
+        }
+    }
+}
+
 /// The dataset's features, what each cell is, and which label rows are left out.
 #[derive(Debug)]
 pub(super) struct Recovered {
     pub features: Vec<ArrayRef>,
-    /// By feature and label row, in words.
-    pub marks: Vec<Vec<&'static str>>,
+    /// By feature and label row.
+    pub marks: Vec<Vec<Mark>>,
     /// Label rows that stay; `None`: all.
     pub kept: Option<BooleanArray>,
     /// By feature: cells taken from a snapshot.
@@ -100,7 +127,7 @@ fn values(
 ) -> Result<ArrayRef> {
     let feature = &project.features[feature];
     let name = &snapshot.config.name;
-    let failed = |e: datafusion::arrow::error::ArrowError| Error::engine(format!("read snapshot `{name}`"), e.into());
+    let failed = |e: ArrowError| Error::engine(format!("read snapshot `{name}`"), e.into());
     let array = batch.column_by_name(column).cloned().unwrap_or_else(|| new_null_array(&DataType::Null, batch.num_rows()));
     let array = plain_instants(&array, snapshot.config.timezone).map_err(failed)?;
     let wanted = rows.iter().zip(cells).map(|(row, cell)| row.filter(|_| !cell.is_covered()));
@@ -128,7 +155,7 @@ pub(super) fn recover(
     legacy: &Legacy,
 ) -> Result<Recovered> {
     let policy = project.inputs.config.dataset.unrecoverable.unwrap_or(Unrecoverable::Legacy);
-    let failed = |e: datafusion::arrow::error::ArrowError| Error::engine("fill cells that are not covered", e.into());
+    let failed = |e: ArrowError| Error::engine("fill cells that are not covered", e.into());
     let rows = cells.first().map_or(0, Vec::len);
     let mut kept = vec![true; rows];
     let mut recovered =
@@ -136,17 +163,19 @@ pub(super) fn recover(
     for (i, (own, values)) in cells.iter().zip(&replay.features).enumerate() {
         let found = found(replay, &project.features[i].view);
         let mark = |(row, cell): (usize, &Coverage)| match (cell, found) {
-            (Coverage::Exact, Some(found)) if !found.value(row) => "missing",
-            (cell, _) => cell.name(),
+            (Coverage::Exact, Some(found)) if !found.value(row) => Mark::Missing,
+            (Coverage::Exact, _) => Mark::Exact,
+            (Coverage::Truncated, _) => Mark::Truncated,
+            (Coverage::Gap, _) => Mark::Gap,
         };
-        let mut marks: Vec<&'static str> = own.iter().enumerate().map(mark).collect();
+        let mut marks: Vec<Mark> = own.iter().enumerate().map(mark).collect();
         let mut values = Arc::clone(values);
         if own.iter().any(|c| !c.is_covered()) {
             match (policy, &legacy.has.get(i).cloned().flatten(), legacy.values.get(i).cloned().flatten()) {
                 (Unrecoverable::Legacy, Some(has), Some(taken)) => {
                     let replaced: Vec<bool> = own.iter().zip(has).map(|(c, has)| !c.is_covered() && *has).collect();
                     for (mark, _) in marks.iter_mut().zip(&replaced).filter(|(_, replaced)| **replaced) {
-                        *mark = "legacy";
+                        *mark = Mark::Legacy;
                         recovered.legacy[i] += 1;
                     }
                     values = zip(&BooleanArray::from(replaced), &taken, &values).map_err(failed)?;
@@ -174,38 +203,56 @@ pub(super) fn recover(
     Ok(recovered)
 }
 
-/// Label keys, label time and, per feature, what each cell is: the rows of the dataset, in its order; or those it leaves out.
-pub(super) fn provenance(
-    project: &Project,
-    labels: &Labels,
-    recovered: &Recovered,
-    left_out: bool,
-) -> datafusion::error::Result<RecordBatch> {
-    let config = &project.inputs.config.labels;
-    let mut names: Vec<&str> = config.keys.iter().map(String::as_str).collect();
-    if !names.contains(&config.time.as_str()) {
-        names.push(&config.time);
-    }
-    let (mut fields, mut columns) = (Vec::new(), Vec::new());
-    for name in names {
-        let index = labels.batch.schema().index_of(name)?;
-        fields.push(labels.batch.schema().field(index).clone());
-        columns.push(Arc::clone(labels.batch.column(index)));
-    }
-    for (feature, marks) in project.features.iter().zip(&recovered.marks) {
-        fields.push(Field::new(&feature.name, DataType::Utf8, false));
-        columns.push(Arc::new(StringArray::from(marks.clone())) as ArrayRef);
-    }
-    let all = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?;
-    kept(&all, recovered, left_out)
+/// Label keys, label time and, per feature, what each cell is.
+#[derive(Debug)]
+pub(super) struct Provenance<'a> {
+    recovered: &'a Recovered,
+    /// Columns of the labels.
+    own: Vec<usize>,
+    labels: &'a Labels,
+    pub schema: SchemaRef,
+    /// Label rows, in the dataset's order.
+    pub rows: Vec<u32>,
 }
 
-/// The rows that stay, or those that are left out.
-pub(super) fn kept(batch: &RecordBatch, recovered: &Recovered, left_out: bool) -> datafusion::error::Result<RecordBatch> {
-    Ok(match (&recovered.kept, left_out) {
-        (None, false) => batch.clone(),
-        (None, true) => batch.slice(0, 0),
-        (Some(kept), false) => filter_record_batch(batch, kept)?,
-        (Some(kept), true) => filter_record_batch(batch, &not(kept)?)?,
+impl<'a> Provenance<'a> {
+    /// Of the rows of the dataset, or of those that it leaves out.
+    pub(super) fn new(project: &Project, labels: &'a Labels, recovered: &'a Recovered, left_out: bool) -> Result<Self> {
+        let config = &project.inputs.config.labels;
+        let mut names: Vec<&str> = config.keys.iter().map(String::as_str).collect();
+        if !names.contains(&config.time.as_str()) {
+            names.push(&config.time);
+        }
+        let schema = labels.batch.schema();
+        let index = |name: &&str| schema.index_of(name).map_err(|e| Error::engine("write the provenance", e.into()));
+        let own = names.iter().map(index).collect::<Result<Vec<_>>>()?;
+        let keys = own.iter().map(|i| schema.field(*i).clone());
+        let features = project.features.iter().map(|f| Field::new(&f.name, DataType::Utf8, false));
+        let fields: Vec<Field> = keys.chain(features).collect();
+        let stays = |row: &u32| recovered.kept.as_ref().is_none_or(|kept| kept.value(*row as usize)) != left_out;
+        let all = u32::try_from(labels.rows()).unwrap_or(u32::MAX);
+        Ok(Self { recovered, own, labels, schema: Arc::new(Schema::new(fields)), rows: (0..all).filter(stays).collect() })
+    }
+
+    /// The table of some of [`Provenance::rows`].
+    pub(super) fn batch(&self, rows: &[u32]) -> std::result::Result<RecordBatch, ArrowError> {
+        let wanted = UInt32Array::from(rows.to_vec());
+        let mut columns = Vec::with_capacity(self.schema.fields().len());
+        for index in &self.own {
+            columns.push(take(self.labels.batch.column(*index), &wanted, None)?);
+        }
+        for marks in &self.recovered.marks {
+            let words: StringArray = rows.iter().map(|row| Some(marks[*row as usize].name())).collect();
+            columns.push(Arc::new(words) as ArrayRef);
+        }
+        RecordBatch::try_new(Arc::clone(&self.schema), columns)
+    }
+}
+
+/// The rows that stay.
+pub(super) fn kept(batch: &RecordBatch, recovered: &Recovered) -> datafusion::error::Result<RecordBatch> {
+    Ok(match &recovered.kept {
+        None => batch.clone(),
+        Some(kept) => filter_record_batch(batch, kept)?,
     })
 }

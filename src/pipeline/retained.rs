@@ -13,7 +13,7 @@ use crate::replay::Replay;
 use crate::report::{Gate, GateKind, ModelFeature, ModelReport, Verdict};
 use crate::retention::{
     Coverage, Decision, Evidence, FeatureCoverage, FeatureRetention, ModelDecision, ModelInput, PresenceReport,
-    RetentionReport, SourceFacts, SourceReach, TimelineEntry, by_month, coverage, expires, facts, facts_without_looking,
+    RetentionReport, Reading, SourceFacts, SourceReach, TimelineEntry, by_month, coverage, expires, facts,
     tally, timeline, verdicts,
 };
 use crate::source::time::rfc3339;
@@ -21,9 +21,9 @@ use crate::source::time::rfc3339;
 /// How much of the sources is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Look {
-    /// Listings and footers; the time column only where no footer says when a log begins.
+    /// Listings and footers alone.
     Footers,
-    /// The time column too, where the configuration asks what footers can't answer.
+    /// The time column too where footers do not say when events are, or the configuration asks what footers can't answer.
     AsConfigured,
     /// The time column too, wherever a row group spans more than an hour.
     Closely,
@@ -61,11 +61,12 @@ impl Retained {
         let mut all = Vec::with_capacity(logs.len());
         for log in logs {
             let asked = log.config.max_silence.is_some() || log.config.thin == Some(Thin::Gap);
-            let looked = match look {
-                Look::Footers => facts_without_looking(log, until).await,
-                Look::AsConfigured if !asked => facts_without_looking(log, until).await,
-                Look::AsConfigured | Look::Closely => facts(log, until, true).await,
+            let reading = match look {
+                Look::Footers => Reading::Nothing,
+                Look::AsConfigured if !asked => Reading::Unknown,
+                Look::AsConfigured | Look::Closely => Reading::Long,
             };
+            let looked = facts(log, until, reading).await;
             if looked.is_err() {
                 monitor.end();
             }

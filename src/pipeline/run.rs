@@ -14,7 +14,7 @@ use crate::monitor::Monitor;
 use crate::output::{FileEntry, InputEntry, Manifest, NewFile, OutputFolder, ViewEntry, sha256_hex};
 use crate::pipeline::compare::compare;
 use crate::pipeline::prepare::{Prepared, prepare};
-use crate::pipeline::recover::{Recovered, kept, legacy, provenance, recover};
+use crate::pipeline::recover::{Mark, Provenance, Recovered, kept, legacy, recover};
 use crate::pipeline::reported;
 use crate::pipeline::retained::{Look, Retained, agreements, decide, gate, today};
 use crate::pipeline::sources::count_sources;
@@ -120,7 +120,7 @@ pub async fn run(
     retention.dropped = recovered.dropped();
     for (i, feature) in retention.features.iter_mut().enumerate() {
         feature.legacy = recovered.legacy[i];
-        feature.missing = Some(recovered.marks[i].iter().filter(|m| **m == "missing").count() as u64);
+        feature.missing = Some(recovered.marks[i].iter().filter(|m| **m == Mark::Missing).count() as u64);
     }
     let evidence = Evidence {
         lookbacks: &retained.lookbacks,
@@ -185,7 +185,7 @@ fn dataset_files(prepared: &Prepared, recovered: &Recovered) -> Result<Vec<NewFi
     let failed = |e: datafusion::error::DataFusionError| Error::engine("write the dataset", e);
     let project = &prepared.opened.project;
     let batch = natural(&prepared.labels, &project.features, &recovered.features).map_err(failed)?;
-    let mut batch = kept(&batch, recovered, false).map_err(failed)?;
+    let mut batch = kept(&batch, recovered).map_err(failed)?;
     if let Some(conform) = &prepared.opened.conform {
         batch = conform.apply(&batch).map_err(|e| {
             Error::input(
@@ -199,12 +199,20 @@ fn dataset_files(prepared: &Prepared, recovered: &Recovered) -> Result<Vec<NewFi
 }
 
 fn provenance_files(prepared: &Prepared, recovered: &Recovered) -> Result<Vec<NewFile>> {
-    let failed = |e: datafusion::error::DataFusionError| Error::engine("write the provenance", e);
     let project = &prepared.opened.project;
-    let rows = provenance(project, &prepared.labels, recovered, false).map_err(failed)?;
-    let mut files = parts("provenance", &rows)?;
-    if recovered.dropped() > 0 {
-        files.extend(parts("dropped", &provenance(project, &prepared.labels, recovered, true).map_err(failed)?)?);
+    let mut files = Vec::new();
+    for (folder, left_out) in [("provenance", false), ("dropped", true)] {
+        if left_out && recovered.dropped() == 0 {
+            continue;
+        }
+        let all = Provenance::new(project, &prepared.labels, recovered, left_out)?;
+        let parts: Vec<&[u32]> = if all.rows.is_empty() { vec![&[]] } else { all.rows.chunks(PART_ROWS).collect() };
+        for (number, part) in parts.into_iter().enumerate() {
+            let batches = part.chunks(MISMATCH_ROWS).map(|rows| all.batch(rows).map_err(Into::into));
+            let bytes = encode_batches(&all.schema, batches).map_err(|e| Error::storage(format!("write {folder}/"), e))?;
+            let path = format!("{folder}/part-{number:05}-{{}}.parquet");
+            files.push(NewFile { path, rows: Some(part.len() as u64), bytes });
+        }
     }
     Ok(files)
 }

@@ -65,25 +65,22 @@ impl SourceFacts {
     }
 }
 
-/// As [`facts`], from listing and footers alone: what they do not tell is not judged.
-///
-/// # Errors
-/// What reading a time column meets, where no footer says when a log begins.
-pub async fn facts_without_looking(log: &Log, until: Option<i64>) -> Result<SourceFacts> {
-    let known = (0..log.table.files.files.len()).all(|f| log.group_times(f).iter().all(|g| g.range.is_some()));
-    gathered(log, until, !known).await
+/// Which time columns are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// None: what footers do not tell is not judged.
+    Nothing,
+    /// Those of row groups whose footers do not say from when to when their events are.
+    Unknown,
+    /// Those too of row groups that span more than an hour, or than `max_silence`.
+    Long,
 }
 
-/// What is known of a source. `until`: the last label time. `reads`: whether the time column is read of row groups that span more than an
-/// hour, or whose footers do not say.
+/// What is known of a source. `until`: the last label time.
 ///
 /// # Errors
 /// What reading a time column meets.
-pub async fn facts(log: &Log, until: Option<i64>, reads: bool) -> Result<SourceFacts> {
-    gathered(log, until, reads).await
-}
-
-async fn gathered(log: &Log, until: Option<i64>, reads: bool) -> Result<SourceFacts> {
+pub async fn facts(log: &Log, until: Option<i64>, reading: Reading) -> Result<SourceFacts> {
     let config = &log.config;
     let files = &log.table.files.files;
     let mut report = SourceRetention {
@@ -108,16 +105,19 @@ async fn gathered(log: &Log, until: Option<i64>, reads: bool) -> Result<SourceFa
             if let Some((first, last)) = *range {
                 *own = Some(widened(*own, first, last));
             }
-            match (long, reads, range) {
-                (true, true, _) => {
-                    report.bytes_read += bytes;
-                    read.push(number);
+            let reads = match reading {
+                Reading::Nothing => false,
+                Reading::Unknown => range.is_none(),
+                Reading::Long => long,
+            };
+            if reads {
+                report.bytes_read += bytes;
+                read.push(number);
+            } else {
+                report.row_groups_not_read += u64::from(long);
+                if let Some((first, last)) = *range {
+                    activity.events(first, last, *rows);
                 }
-                (_, _, Some((first, last))) => {
-                    report.row_groups_not_read += u64::from(long);
-                    activity.events(*first, *last, *rows);
-                }
-                (_, _, None) => report.row_groups_not_read += 1,
             }
         }
         report.row_groups_read += read.len() as u64;
@@ -161,7 +161,7 @@ async fn gathered(log: &Log, until: Option<i64>, reads: bool) -> Result<SourceFa
     let late_columns = schema_changes(log, &times, &mut report);
     report.missing_partitions = missing_partitions(log);
     report.days = days(&activity, report.bytes, report.rows);
-    notes(log, &mut report);
+    notes(log, reading, &mut report);
     let shift_ns = match (&config.available_at, config.future_events) {
         (None, _) => config.delay_ns.saturating_add(i64::from(log.ties() == crate::config::Tie::Exclude)),
         _ => 0,
@@ -329,10 +329,10 @@ fn days(activity: &Activity, bytes: u64, rows: u64) -> Vec<DayReport> {
     activity.days().into_iter().map(day).collect()
 }
 
-fn notes(log: &Log, report: &mut SourceRetention) {
+fn notes(log: &Log, reading: Reading, report: &mut SourceRetention) {
     let config = &log.config;
     if report.files_without_statistics > 0 {
-        let what = if report.row_groups_not_read == 0 { "their time column was read" } else { "they were not looked into" };
+        let what = if reading == Reading::Nothing { "they were not looked into" } else { "their time column was read" };
         report.notes.push(format!(
             "{} of {} files have no statistics of `{}` in their footers: {what}",
             report.files_without_statistics, report.files, config.time

@@ -18,7 +18,7 @@ mod timeline;
 
 pub use activity::{Activity, DAY_NS, HOUR_NS, Span};
 pub use coverage::{Coverage, FeatureCoverage, by_month, coverage, tally};
-pub use facts::{FileTimes, SourceFacts, facts, facts_without_looking};
+pub use facts::{FileTimes, Reading, SourceFacts, facts};
 pub use model::{
     DayReport, FeatureRetention, Gap, GapKind, Judgement, ModelMonths, MonthCount, PresenceReport, RetentionReport,
     SchemaChange, SourceReach, SourceRetention, TimelineEntry,

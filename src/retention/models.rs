@@ -101,12 +101,11 @@ fn decide(model: &ModelInput, evidence: Evidence<'_>) -> ModelDecision {
     let trainable = trainable.map(|t| if t == i64::MIN { times.first().copied().unwrap_or(0) } else { t });
     let worst = |row: usize| model.features.iter().map(|f| cells[*f][row]).max().unwrap_or(Coverage::Exact);
     let last_bad = (0..times.len()).rev().find(|row| !worst(*row).is_covered());
-    let covered_from = last_bad.map_or(Some(0), |row| (row + 1 < times.len()).then_some(row + 1));
-    let covered_from = covered_from.and_then(|row| {
-        // Rows of one label time are covered together or not at all.
-        let next = row + times[row.min(times.len())..].iter().take_while(|t| last_bad.is_some_and(|b| **t == times[b])).count();
-        times.get(next).map(|t| rfc3339(*t))
-    });
+    let covered_from = match last_bad {
+        None => times.first(),
+        Some(row) => times.get(times.partition_point(|t| *t <= times[row])),
+    };
+    let covered_from = covered_from.map(|t| rfc3339(*t));
     ModelDecision {
         model: model.model.clone(),
         decision,

@@ -32,10 +32,13 @@ const ALIKE: usize = 5;
 
 /// The silent and thin stretches of a log, by time.
 pub fn judge(activity: &Activity, rhythm: Rhythm) -> Vec<Judged> {
+    if rhythm.odds <= 0.0 {
+        return Vec::new();
+    }
     let hours = activity.hours();
     let expected = expected(&hours.events, rhythm.weeks);
     let spread = Spread::of(&hours.events, &expected);
-    let surprise = -rhythm.odds.max(f64::MIN_POSITIVE).ln();
+    let surprise = -rhythm.odds.ln();
     let hour_start = |i: usize| (hours.first + i64::try_from(i).unwrap_or(0)) * HOUR_NS;
     let within = |span: Span| {
         let at = |time: i64| usize::try_from(time.div_euclid(HOUR_NS) - hours.first).unwrap_or(0);
@@ -205,3 +208,7 @@ fn thin_runs(
     }
     runs
 }
+
+#[cfg(test)]
+#[path = "rhythm_tests.rs"]
+mod tests;

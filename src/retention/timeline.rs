@@ -4,7 +4,7 @@
 //! after that event, so windows that start before it are truncated.
 
 use crate::lookback::{FROM_THE_BEGINNING, FeatureLookback, NOTHING, SourceRead};
-use crate::retention::activity::{DAY_NS, HOUR_NS};
+use crate::retention::activity::DAY_NS;
 use crate::retention::coverage::{Coverage, FeatureCoverage, Missing};
 use crate::retention::facts::SourceFacts;
 use crate::retention::model::TimelineEntry;
@@ -148,7 +148,7 @@ pub(super) fn complete_from(reads: &[SourceRead], facts: &[SourceFacts]) -> Opti
         if wanted == i64::MAX || !reached(high) {
             return None;
         }
-        while high - low > HOUR_NS / 3600 {
+        while high - low > 1 {
             let middle = low + (high - low) / 2;
             if reached(middle) { high = middle } else { low = middle }
         }

@@ -9,4 +9,5 @@ mod engines;
 mod explain_golden;
 mod lints;
 mod meaning;
+mod retention;
 mod support;

@@ -6,7 +6,7 @@ use backcast::lookback::lookbacks;
 use backcast::monitor::Silent;
 use backcast::pipeline::{self, Prepared};
 use backcast::replay::{Engine, Replay, ReplayOptions, replay};
-use backcast::retention::{coverage, facts_without_looking};
+use backcast::retention::{Reading, coverage, facts};
 use backcast::source::time::{instants_ns, plain_instants};
 use datafusion::arrow::array::{Array, BooleanArray};
 use datafusion::arrow::compute::filter_record_batch;
@@ -74,7 +74,7 @@ fn checked(seed: u64, case: &Case, view: &str) -> Result<Option<(usize, usize)>,
         let logs = &opened.project.inputs.logs;
         let mut all = Vec::new();
         for log in logs {
-            all.push(facts_without_looking(log, None).await.map_err(|e| e.to_string())?);
+            all.push(facts(log, None, Reading::Unknown).await.map_err(|e| e.to_string())?);
         }
         let (mut compared, mut left) = (0, 0);
         let mut position = 0;
