@@ -67,7 +67,8 @@ static LABELS: Table = Table {
 static SOURCE: Table = Table {
     doc: "A retained raw log.",
     keys: &[
-        Key::new("uri", Kind::Uri, "\"s3://lake/user_events/\"", "Parquet files: a path, folder, glob or URI.").required(),
+        Key::new("uri", Kind::Uri, "\"s3://lake/user_events/\"", "Parquet files: a path, folder, glob or URI.")
+            .required(),
         Key::new(
             "kind",
             Kind::Word(&["log", "changelog"]),
@@ -98,7 +99,12 @@ static SOURCE: Table = Table {
             "A log: equal ids are redeliveries. A changelog: the row's identity, required.",
         )
         .choice(),
-        Key::new("deleted", Kind::Text, "\"op = 'D'\"", "A changelog only: the SQL predicate of a version that deletes."),
+        Key::new(
+            "deleted",
+            Kind::Text,
+            "\"op = 'D'\"",
+            "A changelog only: the SQL predicate of a version that deletes.",
+        ),
         Key::new(
             "future_events",
             Kind::Word(&["visible", "hidden"]),
@@ -107,21 +113,14 @@ static SOURCE: Table = Table {
         )
         .default(Text("visible"))
         .choice(),
-        Key::new("timezone", Kind::Zone, "\"UTC\"", "The time zone of naive timestamps.")
-            .default(Text("UTC"))
-            .choice(),
+        Key::new("timezone", Kind::Zone, "\"UTC\"", "The time zone of naive timestamps.").default(Text("UTC")).choice(),
         Key::new(
             "since",
             Kind::Either(&[Kind::Word(&["beginning"]), Kind::Instant]),
             "\"2025-01-01T00:00:00Z\"",
             "From here on the log is complete; \"beginning\": no event happened before it. Default: the first event retained.",
         ),
-        Key::new(
-            "retention",
-            Kind::Duration { zero: false },
-            "\"400 days\"",
-            "Objects older than this are deleted.",
-        ),
+        Key::new("retention", Kind::Duration { zero: false }, "\"400 days\"", "Objects older than this are deleted."),
         Key::new(
             "gaps",
             Kind::List(&Kind::Interval, 0),
@@ -159,10 +158,20 @@ static RHYTHM: Table = Table {
             "A stretch is told where so few events have a lower chance than this; 0: never.",
         )
         .default(Float(1e-8)),
-        Key::new("share", Kind::Number(0.01, 0.99), "0.5", "A stretch with less than this share of its events is thin.")
-            .default(Float(0.5)),
-        Key::new("weeks", Kind::Integer(1), "4", "An hour is held against the same hour in so many weeks before and after.")
-            .default(Integer(4)),
+        Key::new(
+            "share",
+            Kind::Number(0.01, 0.99),
+            "0.5",
+            "A stretch with less than this share of its events is thin.",
+        )
+        .default(Float(0.5)),
+        Key::new(
+            "weeks",
+            Kind::Integer(1),
+            "4",
+            "An hour is held against the same hour in so many weeks before and after.",
+        )
+        .default(Integer(4)),
     ],
 };
 

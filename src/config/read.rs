@@ -14,8 +14,8 @@ use super::kind::{self, Kind, Later, Table};
 use super::profile::{Applied, Missing};
 use super::tree::{Node, Value};
 use super::types::{
-    Causes, Chunk, Config, Dataset, Diff, FeatureConfig, FutureEvents, Labels, Literal, Model, Output, Project, Rhythm, Run,
-    Since, Snapshot, Source, SourceKind, Thin, Tie, Tolerance, Unrecoverable, View,
+    Causes, Chunk, Config, Dataset, Diff, FeatureConfig, FutureEvents, Labels, Literal, Model, Output, Project, Rhythm,
+    Run, Since, Snapshot, Source, SourceKind, Thin, Tie, Tolerance, Unrecoverable, View,
 };
 use super::{Places, values};
 

@@ -177,7 +177,9 @@ pub(super) fn interval(expr: &Expr) -> Option<IntervalMonthDayNano> {
         Expr::Literal(ScalarValue::IntervalDayTime(Some(v)), _) => {
             Some(IntervalMonthDayNano::new(0, v.days, i64::from(v.milliseconds) * 1_000_000))
         }
-        Expr::Literal(ScalarValue::IntervalYearMonth(Some(months)), _) => Some(IntervalMonthDayNano::new(*months, 0, 0)),
+        Expr::Literal(ScalarValue::IntervalYearMonth(Some(months)), _) => {
+            Some(IntervalMonthDayNano::new(*months, 0, 0))
+        }
         _ => None,
     }
 }

@@ -35,9 +35,7 @@ impl Lower {
             Self::Unbounded => vec![FROM_THE_BEGINNING; times.len()],
             Self::Latest(all) => each(all, i64::max),
             Self::Earliest(all) => each(all, i64::min),
-            Self::At(expr) => {
-                evaluated(expr, times).unwrap_or_else(|_| vec![FROM_THE_BEGINNING; times.len()])
-            }
+            Self::At(expr) => evaluated(expr, times).unwrap_or_else(|_| vec![FROM_THE_BEGINNING; times.len()]),
         }
     }
 

@@ -40,9 +40,7 @@ impl Lower {
         let of = |all: &[Self], pick: fn(&i64, &i64) -> bool| {
             let mut reaches = all.iter().map(Self::reach);
             let first = reaches.next();
-            first.map(|first| {
-                reaches.fold(first, |a, b| if pick(&b.at_reference, &a.at_reference) { b } else { a })
-            })
+            first.map(|first| reaches.fold(first, |a, b| if pick(&b.at_reference, &a.at_reference) { b } else { a }))
         };
         let made = match self {
             Self::Unbounded => None,

@@ -203,9 +203,8 @@ impl Walk<'_> {
         let own = [Some(&log.config.time), log.config.available_at.as_ref()];
         let mut own: BTreeSet<usize> = own.into_iter().flatten().chain(&log.config.id).filter_map(index).collect();
         own.extend(log.deleted().iter().flat_map(|d| d.column_refs()).filter_map(|c| index(&c.name)));
-        let read = |columns: BTreeSet<usize>| {
-            Reads(vec![Read { scan: number, source, lower: Lower::Unbounded, columns }])
-        };
+        let read =
+            |columns: BTreeSet<usize>| Reads(vec![Read { scan: number, source, lower: Lower::Unbounded, columns }]);
         let all: Vec<usize> = (0..log.schema.fields().len()).collect();
         let time = index(&log.config.time);
         let cols = scan.projection.as_ref().unwrap_or(&all).iter().map(|&i| {
@@ -240,9 +239,14 @@ impl Walk<'_> {
             split_conjunction(filter).into_iter().flat_map(|c| bounds_of(c, &times)).collect()
         });
         conditions.tighten(&bounds);
-        let joined_on: BTreeSet<usize> =
-            join.on.iter().filter_map(|(_, r)| position(unaliased(r), &columns)).map(|i| i.wrapping_sub(width)).collect();
-        let looked_up = |side: &Relation, on: &BTreeSet<usize>| side.unique.as_ref().is_some_and(|keys| keys.is_subset(on));
+        let joined_on: BTreeSet<usize> = join
+            .on
+            .iter()
+            .filter_map(|(_, r)| position(unaliased(r), &columns))
+            .map(|i| i.wrapping_sub(width))
+            .collect();
+        let looked_up =
+            |side: &Relation, on: &BTreeSet<usize>| side.unique.as_ref().is_some_and(|keys| keys.is_subset(on));
         let (mut left, mut right) = (left, right);
         Ok(match join.join_type {
             JoinType::Inner => {
@@ -360,19 +364,22 @@ impl Walk<'_> {
             cols.push(col);
         }
         let groups = cols.len();
+        // Which rows a value is of is decided by the columns that they are grouped by.
+        let mut grouped_by = Reads::default();
+        cols.iter().for_each(|col| grouped_by.add(&col.value));
         for (expr, field) in aggregate.aggr_expr.iter().zip(fields.iter().skip(groups)) {
             let Expr::AggregateFunction(call) = unaliased(expr) else {
                 return Err(format!("`{expr}` is not analysed"));
             };
             let of = Called { call, expr: unaliased(expr), data_type: field.data_type() };
-            cols.push(self.called(&of, &input, &columns, aggregate)?);
+            cols.push(self.called(&of, &input, &columns, &grouped_by)?);
         }
         Ok(Relation { cols, rows, monotone, unique: (groups > 0).then(|| (0..groups).collect()) })
     }
 
-    fn called(&mut self, of: &Called<'_>, input: &Relation, columns: &[Column], node: &Aggregate) -> Outcome<Col> {
+    fn called(&mut self, of: &Called<'_>, input: &Relation, columns: &[Column], groups: &Reads) -> Outcome<Col> {
         let params = &of.call.params;
-        let mut value = input.rows.clone().with(&reads_of(of.expr, input, columns)?);
+        let mut value = input.rows.clone().with(groups).with(&reads_of(of.expr, input, columns)?);
         let outer = value.clone();
         let times = |c: &Column| times_of(c, input, columns);
         let name = of.call.func.name();
@@ -391,7 +398,7 @@ impl Walk<'_> {
                 // A row outside of the window adds 0: there is one, or all rows are inside.
                 let sure = case.when_then_expr.iter().all(|(_, then)| never_null(then, input, columns));
                 empty = ScalarValue::new_zero(of.data_type).ok();
-                let grouped = !node.group_expr.is_empty();
+                let grouped = !groups.0.is_empty();
                 let absent = ScalarValue::try_new_null(of.data_type).ok();
                 if let (false, Some(absent)) = (sure && grouped && params.filter.is_none(), absent) {
                     let reason = self.reasons;
@@ -595,8 +602,7 @@ fn case_bounds(case: &Case, zero_too: bool, times: &dyn Fn(&Column) -> Times) ->
         return None;
     }
     let adding = case.when_then_expr.iter().filter(|(_, then)| !nothing(then));
-    let bounds = adding.map(|(when, _)| {
-        split_conjunction(when).into_iter().flat_map(|c| bounds_of(c, times)).collect::<Vec<_>>()
-    });
+    let bounds = adding
+        .map(|(when, _)| split_conjunction(when).into_iter().flat_map(|c| bounds_of(c, times)).collect::<Vec<_>>());
     bounds.reduce(either)
 }

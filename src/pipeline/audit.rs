@@ -102,7 +102,9 @@ async fn write(opened: &Opened, report: &mut report::Report, folder: OutputFolde
         NewFile { path: "report.json".to_string(), rows: None, bytes: json.into_bytes() },
         NewFile { path: "report.html".to_string(), rows: None, bytes: report::html(report).into_bytes() },
     ];
-    let manifest = |entries| crate::pipeline::run::manifest(&opened.project, &[], "audit", entries, config_text, &report.generated_at);
+    let manifest = |entries| {
+        crate::pipeline::run::manifest(&opened.project, &[], "audit", entries, config_text, &report.generated_at)
+    };
     folder.commit(files, manifest).await?;
     Ok(())
 }
@@ -112,9 +114,12 @@ async fn write(opened: &Opened, report: &mut report::Report, folder: OutputFolde
 /// # Errors
 /// What it should look like.
 pub fn day(text: &str) -> Result<i64> {
-    let day = chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().map(|d| d.and_time(chrono::NaiveTime::MIN).and_utc());
+    let day =
+        chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().map(|d| d.and_time(chrono::NaiveTime::MIN).and_utc());
     let instant = day.or_else(|| chrono::DateTime::parse_from_rfc3339(text).ok().map(|t| t.to_utc()));
     instant.and_then(|t| t.timestamp_nanos_opt()).ok_or_else(|| {
-        Error::input(Finding::error(format!("`{text}` is no day")).help("write it as 2026-03-01, or as 2026-03-01T12:00:00Z"))
+        Error::input(
+            Finding::error(format!("`{text}` is no day")).help("write it as 2026-03-01, or as 2026-03-01T12:00:00Z"),
+        )
     })
 }

@@ -273,7 +273,8 @@ impl Inventory {
             (Some(first), Some(last)) => format!("{first} to {last}"),
             _ => "times not in the footers".to_string(),
         };
-        let table = |t: &TableItem| format!("{}: {} files, {} bytes, {} rows, {}", t.uri, t.files, t.bytes, t.rows, range(t));
+        let table =
+            |t: &TableItem| format!("{}: {} files, {} bytes, {} rows, {}", t.uri, t.files, t.bytes, t.rows, range(t));
         let mut line = |line: String| text.push_str(&format!("{line}\n"));
         for s in &self.sources {
             line(format!("  {} ({}) {}", s.source, s.kind, table(&s.table)));
@@ -346,7 +347,8 @@ impl Inventory {
         let mut text = String::from("flowchart LR\n");
         for (i, node) in nodes.iter().enumerate() {
             let (kind, name) = node.split_once(':').unwrap_or(("", node));
-            let name: String = name.chars().map(|c| if matches!(c, '"' | '<' | '>' | '`') { '\'' } else { c }).collect();
+            let name: String =
+                name.chars().map(|c| if matches!(c, '"' | '<' | '>' | '`') { '\'' } else { c }).collect();
             let (open, close) = match kind {
                 "source" => ("[(", ")]"),
                 "feature" => ("([", "])"),

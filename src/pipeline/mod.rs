@@ -14,10 +14,10 @@ mod retained;
 mod run;
 mod sources;
 
-pub use cost::{MANY, ReadReport, ScanReport};
 pub use audit::{AuditOptions, audit, day};
+pub use cost::{MANY, ReadReport, ScanReport};
 pub use explain::{Explained, ExplainedFeature, explain, explain_lints};
-pub use prepare::{Opened, Prepared, check, open, prepare};
 pub use inventory::{Inventory, inventory};
+pub use prepare::{Opened, Prepared, check, open, prepare};
 pub use retained::Look;
 pub use run::{Outcome, Work, run};

@@ -128,7 +128,8 @@ fn values(
     let feature = &project.features[feature];
     let name = &snapshot.config.name;
     let failed = |e: ArrowError| Error::engine(format!("read snapshot `{name}`"), e.into());
-    let array = batch.column_by_name(column).cloned().unwrap_or_else(|| new_null_array(&DataType::Null, batch.num_rows()));
+    let array =
+        batch.column_by_name(column).cloned().unwrap_or_else(|| new_null_array(&DataType::Null, batch.num_rows()));
     let array = plain_instants(&array, snapshot.config.timezone).map_err(failed)?;
     let wanted = rows.iter().zip(cells).map(|(row, cell)| row.filter(|_| !cell.is_covered()));
     let wanted: UInt64Array = wanted.collect();
@@ -231,7 +232,13 @@ impl<'a> Provenance<'a> {
         let fields: Vec<Field> = keys.chain(features).collect();
         let stays = |row: &u32| recovered.kept.as_ref().is_none_or(|kept| kept.value(*row as usize)) != left_out;
         let all = u32::try_from(labels.rows()).unwrap_or(u32::MAX);
-        Ok(Self { recovered, own, labels, schema: Arc::new(Schema::new(fields)), rows: (0..all).filter(stays).collect() })
+        Ok(Self {
+            recovered,
+            own,
+            labels,
+            schema: Arc::new(Schema::new(fields)),
+            rows: (0..all).filter(stays).collect(),
+        })
     }
 
     /// The table of some of [`Provenance::rows`].

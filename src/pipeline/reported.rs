@@ -45,12 +45,7 @@ fn view_report(
 
 /// The widest lookback of the view's features in each source, also of what decides whether there is a row. A helper has no features: what
 /// its plan says of it is told.
-fn view_sources(
-    project: &Project,
-    view: &View,
-    lookbacks: &[FeatureLookback],
-    helper: &[Lookback],
-) -> Vec<ViewSource> {
+fn view_sources(project: &Project, view: &View, lookbacks: &[FeatureLookback], helper: &[Lookback]) -> Vec<ViewSource> {
     let own = |l: &&FeatureLookback| view.features.iter().any(|f| f.full_name() == l.feature);
     let reads: Vec<_> = lookbacks.iter().filter(own).flat_map(|l| l.reads.iter().chain(&l.presence)).collect();
     let logs = project.inputs.logs.iter().enumerate();

@@ -13,8 +13,8 @@ use crate::replay::Replay;
 use crate::report::{Gate, GateKind, ModelFeature, ModelReport, Verdict};
 use crate::retention::{
     Coverage, Decision, Evidence, FeatureCoverage, FeatureRetention, ModelDecision, ModelInput, PresenceReport,
-    RetentionReport, Reading, SourceFacts, SourceReach, TimelineEntry, by_month, coverage, expires, facts,
-    tally, timeline, verdicts,
+    Reading, RetentionReport, SourceFacts, SourceReach, TimelineEntry, by_month, coverage, expires, facts, tally,
+    timeline, verdicts,
 };
 use crate::source::time::rfc3339;
 
@@ -98,7 +98,13 @@ impl Retained {
     }
 
     /// `retention` of the report but for what depends on models.
-    pub(super) fn report(&self, project: &Project, times: &[i64], cells: &[Vec<Coverage>], today: i64) -> RetentionReport {
+    pub(super) fn report(
+        &self,
+        project: &Project,
+        times: &[i64],
+        cells: &[Vec<Coverage>],
+        today: i64,
+    ) -> RetentionReport {
         let timeline = timeline(&self.lookbacks, &self.coverage, &self.facts, times, today);
         let sources: Vec<_> = self
             .facts
@@ -238,7 +244,9 @@ pub(super) fn decide(
             });
         }
     }
-    retention.timeline.sort_by(|a, b| (&a.at, &a.what, &a.source, &a.model).cmp(&(&b.at, &b.what, &b.source, &b.model)));
+    retention
+        .timeline
+        .sort_by(|a, b| (&a.at, &a.what, &a.source, &a.model).cmp(&(&b.at, &b.what, &b.source, &b.model)));
     let reports = decisions
         .iter()
         .map(|d| ModelReport {
@@ -282,7 +290,11 @@ pub(super) fn gate(config: &Config, models: &[ModelReport], uncovered: u64) -> O
         ));
     }
     if said.is_empty() {
-        let what = if models.is_empty() { "every cell is covered".to_string() } else { "every model has what it needs".to_string() };
+        let what = if models.is_empty() {
+            "every cell is covered".to_string()
+        } else {
+            "every model has what it needs".to_string()
+        };
         said.push(what);
     }
     Some(Gate { gate: GateKind::Retention, passed: frozen.is_empty() && !failed, detail: said.join("; ") })

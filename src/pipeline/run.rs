@@ -19,8 +19,8 @@ use crate::pipeline::reported;
 use crate::pipeline::retained::{Look, Retained, agreements, decide, gate, today};
 use crate::pipeline::sources::count_sources;
 use crate::replay::{Replay, ReplayOptions, ViewReplay, replay, self_check};
-use crate::retention::Evidence;
 use crate::report::{self, Note, OutputReport, Report, Timing};
+use crate::retention::Evidence;
 use crate::source::ParquetTable;
 
 /// How far a command goes.
@@ -209,7 +209,8 @@ fn provenance_files(prepared: &Prepared, recovered: &Recovered) -> Result<Vec<Ne
         let parts: Vec<&[u32]> = if all.rows.is_empty() { vec![&[]] } else { all.rows.chunks(PART_ROWS).collect() };
         for (number, part) in parts.into_iter().enumerate() {
             let batches = part.chunks(MISMATCH_ROWS).map(|rows| all.batch(rows).map_err(Into::into));
-            let bytes = encode_batches(&all.schema, batches).map_err(|e| Error::storage(format!("write {folder}/"), e))?;
+            let bytes =
+                encode_batches(&all.schema, batches).map_err(|e| Error::storage(format!("write {folder}/"), e))?;
             let path = format!("{folder}/part-{number:05}-{{}}.parquet");
             files.push(NewFile { path, rows: Some(part.len() as u64), bytes });
         }

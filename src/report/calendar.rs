@@ -1,10 +1,10 @@
 //! Retention on a terminal: sources, features that are not covered everywhere, models, and a small calendar.
 
+use super::Report;
 use super::model::{ModelReport, Verdict};
 use super::table::{Align, Table};
 use super::terminal::{Style, wrap};
 use super::text::{clean, counted, percent, short_time, thousands};
-use super::Report;
 use crate::retention::{FeatureRetention, GapKind, RetentionReport, SourceRetention, TimelineEntry};
 
 const MOST_FEATURES: usize = 20;
@@ -38,7 +38,10 @@ fn models(models: &[ModelReport], style: Style, lines: &mut Vec<String>) {
             Verdict::Retrain => ("✓", "retrain".to_string()),
             Verdict::Fallback => ("~", "fallback to legacy values".to_string()),
             Verdict::Freeze => {
-                let until = model.until.as_deref().map_or_else(|| "with no end in sight".to_string(), |u| format!("until {}", short_time(u)));
+                let until = model
+                    .until
+                    .as_deref()
+                    .map_or_else(|| "with no end in sight".to_string(), |u| format!("until {}", short_time(u)));
                 ("✗", format!("freeze {until}"))
             }
         };
@@ -59,9 +62,18 @@ fn sources(retention: &RetentionReport, style: Style, lines: &mut Vec<String>) {
     use Align::{Left, Right};
     lines.push(String::new());
     lines.push(style.bold("sources"));
-    let header = [("  source", Left), ("files", Right), ("bytes", Right), ("rows", Right), ("first", Left), ("last", Left), ("expires", Left)];
+    let header = [
+        ("  source", Left),
+        ("files", Right),
+        ("bytes", Right),
+        ("rows", Right),
+        ("first", Left),
+        ("last", Left),
+        ("expires", Left),
+    ];
     let mut table = Table::new(&header);
-    let time = |t: &Option<String>| t.as_deref().map_or_else(|| "—".to_string(), |t| short_time(t).chars().take(17).collect());
+    let time =
+        |t: &Option<String>| t.as_deref().map_or_else(|| "—".to_string(), |t| short_time(t).chars().take(17).collect());
     for s in &retention.sources {
         table.push(vec![
             format!("  {}", clean(&s.source)),
@@ -80,7 +92,8 @@ fn sources(retention: &RetentionReport, style: Style, lines: &mut Vec<String>) {
 }
 
 fn size(bytes: u64) -> String {
-    const UNITS: [(&str, u64); 4] = [("TB", 1_000_000_000_000), ("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1_000)];
+    const UNITS: [(&str, u64); 4] =
+        [("TB", 1_000_000_000_000), ("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1_000)];
     for (unit, of) in UNITS {
         if bytes >= of {
             return format!("{}.{} {unit}", bytes / of, bytes % of * 10 / of);
@@ -118,7 +131,12 @@ fn of_source(source: &SourceRetention) -> Vec<String> {
         source.gaps.iter().map(|g| format!("gap: {} ({})", between(&g.from, &g.to), kind(g.kind))).collect();
     told.extend(source.warnings.iter().map(|w| {
         let events = counted(w.events, "event", "events");
-        format!("looks {}: {}, {events} where {} are usual", kind(w.kind), between(&w.from, &w.to), thousands(w.expected))
+        format!(
+            "looks {}: {}, {events} where {} are usual",
+            kind(w.kind),
+            between(&w.from, &w.to),
+            thousands(w.expected)
+        )
     }));
     if let (Some(first), Some(last)) = (source.missing_partitions.first(), source.missing_partitions.last()) {
         let count = counted(source.missing_partitions.len() as u64, "partition", "partitions");
@@ -167,7 +185,8 @@ fn features(retention: &RetentionReport, style: Style, whole: bool, lines: &mut 
     if shown.len() > MOST_FEATURES {
         lines.push(style.dim(&format!("  and {} more in report.json", shown.len() - MOST_FEATURES)));
     }
-    let doubtful = retention.features.iter().filter_map(|f| Some((f, f.presence.as_ref()?))).filter(|(_, p)| p.uncertain > 0);
+    let doubtful =
+        retention.features.iter().filter_map(|f| Some((f, f.presence.as_ref()?))).filter(|(_, p)| p.uncertain > 0);
     for (feature, presence) in doubtful.take(MOST_LINES) {
         let text = format!(
             "{}: whether a label has a row at all reads {}; without one, {} would not be certain (see docs/retention.md)",
@@ -187,7 +206,10 @@ fn calendar(retention: &RetentionReport, style: Style, lines: &mut Vec<String>) 
         return;
     }
     lines.push(String::new());
-    let today = retention.today.as_deref().map_or_else(String::new, |t| format!(", from {}", t.chars().take(10).collect::<String>()));
+    let today = retention
+        .today
+        .as_deref()
+        .map_or_else(String::new, |t| format!(", from {}", t.chars().take(10).collect::<String>()));
     lines.push(style.bold(&format!("calendar{today}")));
     let most = entries.iter().filter_map(|e| Some(e.labels? + e.lost?)).max().unwrap_or(0);
     let mut weeks = 0;

@@ -2,12 +2,12 @@
 //!
 //! The fields of the format come first and in its order, `null` where not applicable; what is added freely follows.
 
-use serde::Serialize;
 use super::text::number;
 use crate::config::Choice;
 use crate::diff::{CauseName, SnapshotDiff};
 use crate::finding::Finding;
 use crate::retention::RetentionReport;
+use serde::Serialize;
 
 /// The version of the format that [`Report`] serialises to.
 pub const FORMAT: u32 = 1;

@@ -189,7 +189,13 @@ fn nanoseconds(time: chrono::DateTime<chrono::Utc>) -> i64 {
 }
 
 /// The gaps that count; judgements that do not go to the report as warnings.
-fn gaps(log: &Log, activity: &Activity, last: Option<i64>, until: Option<i64>, report: &mut SourceRetention) -> Vec<Gap> {
+fn gaps(
+    log: &Log,
+    activity: &Activity,
+    last: Option<i64>,
+    until: Option<i64>,
+    report: &mut SourceRetention,
+) -> Vec<Gap> {
     let config = &log.config;
     let mut gaps: Vec<Gap> =
         config.gaps.iter().map(|(from, to)| gap(nanoseconds(*from), nanoseconds(*to), GapKind::Declared)).collect();
@@ -341,9 +347,9 @@ fn notes(log: &Log, reading: Reading, report: &mut SourceRetention) {
     if config.kind == SourceKind::Changelog {
         report.deletes = deletes(log);
         match (&config.deleted, report.deletes) {
-            (None, _) => report
-                .notes
-                .push("no `deleted` is declared: a row that was deleted counts for ever".to_string()),
+            (None, _) => {
+                report.notes.push("no `deleted` is declared: a row that was deleted counts for ever".to_string())
+            }
             (Some(_), Some(false)) => report
                 .notes
                 .push("no version in any file is a delete: tombstones may not have been retained".to_string()),
@@ -354,7 +360,9 @@ fn notes(log: &Log, reading: Reading, report: &mut SourceRetention) {
         report.notes.push("holds no row".to_string());
     }
     if config.timezone != Tz::UTC && report.row_groups_not_read > 0 {
-        report.notes.push(format!("times are local to {}: bounds from footers are off where clocks change", config.timezone));
+        report
+            .notes
+            .push(format!("times are local to {}: bounds from footers are off where clocks change", config.timezone));
     }
 }
 

@@ -85,7 +85,8 @@ fn decide(model: &ModelInput, evidence: Evidence<'_>) -> ModelDecision {
         }
         _ => 0,
     };
-    let features: Vec<FeatureDecision> = model.features.iter().map(|f| of_feature(*f, begin, model, evidence)).collect();
+    let features: Vec<FeatureDecision> =
+        model.features.iter().map(|f| of_feature(*f, begin, model, evidence)).collect();
     let decision = features.iter().map(|f| f.decision).max().unwrap_or(Decision::Retrain);
     let history = model.training_history.unwrap_or_else(|| match (times.first(), times.last()) {
         (Some(first), Some(last)) => last - first,
@@ -151,14 +152,17 @@ fn of_feature(feature: usize, begin: usize, model: &ModelInput, evidence: Eviden
     let of = |count: usize| format!("{} of {} label rows{history}", count, rows.len());
     let had = legacy[feature].as_ref().map(|has| bad.iter().filter(|row| has[**row]).count());
     let (decision, reason) = match (bad.len(), &agreement[feature]) {
-        (0, Some((true, how))) => (Decision::Retrain, format!("all {} label rows{history} are covered; {how}", rows.len())),
+        (0, Some((true, how))) => {
+            (Decision::Retrain, format!("all {} label rows{history} are covered; {how}", rows.len()))
+        }
         (0, Some((false, how))) => {
             (Decision::Fallback, format!("all {} label rows{history} are covered, but {how}", rows.len()))
         }
         (0, None) if rows.is_empty() => (Decision::Retrain, "there is no label row".to_string()),
-        (0, None) => {
-            (Decision::Retrain, format!("all {} label rows{history} are covered; not compared with a snapshot", rows.len()))
-        }
+        (0, None) => (
+            Decision::Retrain,
+            format!("all {} label rows{history} are covered; not compared with a snapshot", rows.len()),
+        ),
         (count, _) => {
             let truncated = bad.iter().filter(|row| cells[feature][**row] == Coverage::Truncated).count();
             let kinds = match (truncated, count - truncated) {
@@ -189,7 +193,8 @@ fn why(lookback: &FeatureLookback, facts: &[SourceFacts]) -> String {
         let since = facts.report.since.as_deref().unwrap_or("never");
         let from = if since == "beginning" { "complete".to_string() } else { format!("complete since {since}") };
         let gaps = if facts.gaps.is_empty() { String::new() } else { format!(" but for {} gaps", facts.gaps.len()) };
-        let back = if reach.text == "unbounded" { "from the beginning".to_string() } else { format!("{} back", reach.text) };
+        let back =
+            if reach.text == "unbounded" { "from the beginning".to_string() } else { format!("{} back", reach.text) };
         Some(format!("`{}` is read {back} and is {from}{gaps}", facts.report.source))
     };
     let all: Vec<String> = sources.iter().filter_map(told).collect();

@@ -59,7 +59,8 @@ pub fn judge(activity: &Activity, rhythm: Rhythm) -> Vec<Judged> {
     let weeks = hours.events.len() / WEEK;
     let mut sizes: Vec<f64> = silences.iter().map(|s| s.expected).collect();
     sizes.sort_by(f64::total_cmp);
-    let unusual = |size: f64, sizes: &[f64]| sizes.len() - sizes.partition_point(|s| *s < size / 2.0) <= ALIKE.max(weeks) + 1;
+    let unusual =
+        |size: f64, sizes: &[f64]| sizes.len() - sizes.partition_point(|s| *s < size / 2.0) <= ALIKE.max(weeks) + 1;
     let length = |span: Span| (span.to.saturating_sub(span.from)) as f64 / HOUR_NS as f64;
     let mut found: Vec<Judged> = silences
         .into_iter()
@@ -152,19 +153,14 @@ impl Spread {
             let share = (hours / least as f64).ln() / (most as f64 / least as f64).ln();
             from + (to - from) * share.clamp(0.0, 1.0)
         };
-        if hours <= DAY as f64 {
-            between(self.hour, self.day, 1, DAY)
-        } else {
-            between(self.day, self.week, DAY, WEEK)
-        }
+        if hours <= DAY as f64 { between(self.hour, self.day, 1, DAY) } else { between(self.day, self.week, DAY, WEEK) }
     }
 }
 
 fn spread(events: &[f64], expected: &[f64], hours: usize) -> f64 {
     let sums = events.chunks(hours).zip(expected.chunks(hours));
     let sums = sums.map(|(c, e)| (c.iter().sum::<f64>(), e.iter().sum::<f64>()));
-    let mut deviations: Vec<f64> =
-        sums.filter(|(_, e)| *e >= ENOUGH).map(|(c, e)| (c - e).abs() / e.sqrt()).collect();
+    let mut deviations: Vec<f64> = sums.filter(|(_, e)| *e >= ENOUGH).map(|(c, e)| (c - e).abs() / e.sqrt()).collect();
     if deviations.is_empty() {
         return 1.0;
     }

@@ -114,7 +114,8 @@ fn weeks(facts: &[SourceFacts], needed: &[Vec<i64>], covered: &[bool], today: i6
             entries.push(TimelineEntry { labels: Some(kept), lost: Some(lost), ..entry(at, "week", detail) });
         }
         before = kept;
-        let more = facts.iter().any(|f| f.retention_ns.is_some_and(|r| f.files.iter().any(|t| t.last.saturating_add(r) > at)));
+        let more =
+            facts.iter().any(|f| f.retention_ns.is_some_and(|r| f.files.iter().any(|t| t.last.saturating_add(r) > at)));
         if kept == 0 || !more {
             break;
         }

@@ -25,6 +25,6 @@ pub use log::{FROM, Log, LogCounts, Redelivery, UNTIL, timestamp};
 pub use prune::Reach;
 pub use schema::{FOOTER_BYTES, FileSchemas, merge, plain_type, read_footers};
 pub use store::{Location, Stores};
-pub use times::GroupTimes;
 pub use table::{ParquetTable, column};
+pub use times::GroupTimes;
 pub use widen::{finer, wider_decimal, wider_integer};

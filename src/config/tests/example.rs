@@ -5,7 +5,8 @@ use chrono_tz::Tz;
 
 use super::*;
 use crate::config::{
-    Causes, Chunk, FutureEvents, Labels, Literal, Model, Rhythm, Since, Source, SourceKind, Thin, Tie, Tolerance, Unrecoverable,
+    Causes, Chunk, FutureEvents, Labels, Literal, Model, Rhythm, Since, Source, SourceKind, Thin, Tie, Tolerance,
+    Unrecoverable,
 };
 
 pub(super) const EXAMPLE: &str = r#"[project]
@@ -234,11 +235,7 @@ fn a_place_is_that_of_the_value_or_of_the_nearest_table() {
 fn what_has_no_effect_yet_is_listed() {
     let config = loaded(EXAMPLE);
     let keys: Vec<String> = config.not_used_yet().into_iter().map(|(key, _)| key).collect();
-    let wanted = [
-        "diff.causes",
-        "diff.sample",
-        "run.chunk",
-    ];
+    let wanted = ["diff.causes", "diff.sample", "run.chunk"];
     assert_eq!(keys, wanted);
     let config = loaded(&minimal_and("[run]\nchunk = \"auto\"\n[dataset]\nunrecoverable = \"keep\""));
     assert_eq!(config.not_used_yet(), []);

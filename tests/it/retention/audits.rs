@@ -52,10 +52,10 @@ fn planted_losses_are_found_within_an_hour_of_their_bounds() {
     let source = &report["retention"]["sources"][0];
     let warnings = source["warnings"].as_array().unwrap();
     assert_eq!(warnings.len(), 2, "{warnings:#?}");
-    for (found, (from, to)) in warnings.iter().zip([
-        ("2025-03-26T09:20:00Z", "2025-03-26T15:40:00Z"),
-        ("2025-04-03T00:00:00Z", "2025-04-04T00:00:00Z"),
-    ]) {
+    for (found, (from, to)) in warnings
+        .iter()
+        .zip([("2025-03-26T09:20:00Z", "2025-03-26T15:40:00Z"), ("2025-04-03T00:00:00Z", "2025-04-04T00:00:00Z")])
+    {
         assert_eq!(found["kind"], "silent");
         within_an_hour(&found["from"], from);
         within_an_hour(&found["to"], to);
@@ -113,7 +113,8 @@ fn an_audit_leaves_the_dataset_of_a_run_alone() {
 #[test]
 fn a_changelog_without_any_delete_is_told() {
     let labels = table("user_id:i64 at:us@UTC\n 1 2025-03-10T12:00");
-    let config = "kind = \"changelog\"\ntime = \"ts\"\nid = [\"user_id\"]\ndeleted = \"op = 'D'\"\nsince = \"beginning\"";
+    let config =
+        "kind = \"changelog\"\ntime = \"ts\"\nid = [\"user_id\"]\ndeleted = \"op = 'D'\"\nsince = \"beginning\"";
     let notes = |op: &str| {
         let rows = table(&format!("user_id:i64 ts:us@UTC op:str\n 1 2025-03-01T12:00 I\n 2 2025-03-02T12:00 {op}"));
         let project = Project::new("keys = [\"user_id\"]\ntime = \"at\"", &labels)

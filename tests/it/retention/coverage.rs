@@ -25,8 +25,7 @@ impl World {
         let mut rng = Rng::new(seed);
         let base = ns("2025-03-01T00:00:00Z");
         let quarter = |rng: &mut Rng, from: i64, to: i64| base + rng.range(from * 96, to * 96) * HOUR / 4;
-        let mut labels: Vec<(i64, i64)> =
-            (0..60).map(|_| (rng.range(0, 4), quarter(&mut rng, 0, 40))).collect();
+        let mut labels: Vec<(i64, i64)> = (0..60).map(|_| (rng.range(0, 4), quarter(&mut rng, 0, 40))).collect();
         labels.sort_by_key(|(user, time)| (*time, *user));
         let events = (0..80).map(|_| (rng.range(0, 4), quarter(&mut rng, -5, 40))).collect();
         let gaps = (0..rng.below(4)).map(|_| {
@@ -133,14 +132,18 @@ fn totals_are_those_of_the_cells() {
 fn a_month_is_a_month_of_the_calendar() {
     let labels = table("user_id:i64 at:us@UTC\n 1 2025-03-28T00:00\n 1 2025-03-31T00:00\n 1 2025-04-01T00:00");
     let events = table("user_id:i64 ts:us@UTC\n 1 2025-02-28T00:00\n 1 2025-03-27T00:00");
-    let project = Project::new("keys = [\"user_id\"]\ntime = \"at\"", &labels).source("events", "time = \"ts\"", &events).view(
-        "v",
-        "SELECT user_id, max(ts) AS month FROM events WHERE ts >= NOW() - INTERVAL '1 month' GROUP BY user_id",
-    );
+    let project =
+        Project::new("keys = [\"user_id\"]\ntime = \"at\"", &labels).source("events", "time = \"ts\"", &events).view(
+            "v",
+            "SELECT user_id, max(ts) AS month FROM events WHERE ts >= NOW() - INTERVAL '1 month' GROUP BY user_id",
+        );
     project.backcast(&["replay"]).exits_with(0);
     // A month before both the 28th and the 31st of March is the 28th of February.
     assert_eq!(shown(&output(&project, "provenance"), "month"), ["exact", "exact", "exact"]);
-    let project = project.view("d", "SELECT user_id, min(ts) AS days FROM events WHERE ts >= NOW() - INTERVAL '31 days' GROUP BY user_id");
+    let project = project.view(
+        "d",
+        "SELECT user_id, min(ts) AS days FROM events WHERE ts >= NOW() - INTERVAL '31 days' GROUP BY user_id",
+    );
     project.backcast(&["replay"]).exits_with(0);
     assert_eq!(shown(&output(&project, "provenance"), "days"), ["truncated", "exact", "exact"]);
 }

@@ -60,7 +60,10 @@ fn drop_leaves_label_rows_out_and_lists_them() {
     let ran = project.backcast(&["run"]).exits_with(0);
     assert!(unwrapped(&ran.stdout).contains("2 label rows left out"), "{}", ran.stdout);
     let dropped = output(&project, "dropped");
-    assert_eq!((shown(&dropped, "user_id"), shown(&dropped, "week")), (vec!["1".into(), "2".into()], vec!["truncated".into(); 2]));
+    assert_eq!(
+        (shown(&dropped, "user_id"), shown(&dropped, "week")),
+        (vec!["1".into(), "2".into()], vec!["truncated".into(); 2])
+    );
     assert_eq!(shown(&project.written(), "y"), ["30"]);
     assert_eq!(report(&project)["retention"]["dropped"], 2);
 }
