@@ -9,5 +9,6 @@ mod engines;
 mod explain_golden;
 mod lints;
 mod meaning;
+mod page;
 mod retention;
 mod support;
