@@ -31,7 +31,7 @@ impl Length {
             Self::Fixed { months: 0, days, nanos } => {
                 duration(i64::from(days).saturating_mul(DAY).saturating_add(nanos))
             }
-            Self::Fixed { months, days, nanos } => crate::plan::iso_duration(months, days, nanos),
+            Self::Fixed { months, days, nanos } => crate::plan::iso(months, days, nanos),
             Self::Calendar(unit) => format!("calendar {unit}"),
             Self::Unbounded => "unbounded".to_string(),
         }
@@ -48,9 +48,9 @@ pub(super) fn duration(nanos: i64) -> String {
     let sign = if nanos < 0 { "-" } else { "" };
     let nanos = nanos.saturating_abs();
     let text = if nanos % DAY == 0 && nanos != 0 {
-        crate::plan::iso_duration(0, i32::try_from(nanos / DAY).unwrap_or(i32::MAX), 0)
+        crate::plan::iso(0, i32::try_from(nanos / DAY).unwrap_or(i32::MAX), 0)
     } else {
-        crate::plan::iso_duration(0, 0, nanos)
+        crate::plan::iso(0, 0, nanos)
     };
     format!("{sign}{text}")
 }

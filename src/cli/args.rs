@@ -93,6 +93,17 @@ pub(super) enum Command {
           backcast explain tail_delays -c fixtures/flights/backcast.toml
           backcast explain B204")]
     Explain(ExplainArgs),
+    /// Look at retention alone: do the retained events reach back far enough, and until when?
+    ///
+    /// Reads listings and footers; the time column alone where a row group spans more than an hour. Tells gaps, coverage per
+    /// feature and model, and what expires when.
+    #[command(after_help = "Example: backcast audit fixtures/flights/backcast.toml --today 2013-04-01
+Exits with 3 where a model would not have what it needs.")]
+    Audit(AuditArgs),
+    /// Show what there is: sources, views, features, models and snapshots, and who depends on whom
+    #[command(after_help = "Examples: backcast inventory fixtures/flights/backcast.toml
+          backcast inventory --graph mermaid")]
+    Inventory(InventoryArgs),
     /// Write the dataset: as-of values for every label row
     #[command(after_help = "Example: backcast replay fixtures/flights/backcast.toml --out /tmp/flights")]
     Replay(ConfigArg),
@@ -110,6 +121,34 @@ pub(super) struct ConfigArg {
     /// The config file, or its folder
     #[arg(value_name = "CONFIG", default_value = "backcast.toml")]
     pub config: PathBuf,
+}
+
+#[derive(Debug, Clone, ClapArgs)]
+pub(super) struct AuditArgs {
+    #[command(flatten)]
+    pub at: ConfigArg,
+    /// Read no time column: what footers do not tell is not judged
+    #[arg(long)]
+    pub footers_only: bool,
+    /// The day from which expiry is counted, such as 2026-03-01. Default: now
+    #[arg(long, value_name = "DAY")]
+    pub today: Option<String>,
+}
+
+#[derive(Debug, Clone, ClapArgs)]
+pub(super) struct InventoryArgs {
+    #[command(flatten)]
+    pub at: ConfigArg,
+    /// Print the dependency graph for a document, and nothing else
+    #[arg(long, value_enum, value_name = "LANGUAGE")]
+    pub graph: Option<GraphLanguage>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum GraphLanguage {
+    /// Graphviz
+    Dot,
+    Mermaid,
 }
 
 #[derive(Debug, Clone, ClapArgs)]

@@ -6,14 +6,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
 
-use crate::cli::args::{Args, Command, Common, ConfigArg, ExplainArgs, Format};
+use crate::cli::args::{
+    Args, AuditArgs, Command, Common, ConfigArg, ExplainArgs, Format, GraphLanguage, InventoryArgs,
+};
 use crate::cli::exit;
 use crate::cli::progress::Progress;
 use crate::config::{self, Config};
 use crate::diagnostics;
 use crate::error::{Error, Result};
 use crate::finding::{Finding, Severity};
-use crate::pipeline::{self, Explained, ReadReport, ScanReport, Work};
+use crate::pipeline::{self, AuditOptions, Explained, Look, Outcome, ReadReport, ScanReport, Work};
 use crate::replay::ReplayOptions;
 use crate::report::{self, Report, Style};
 
@@ -72,6 +74,8 @@ async fn dispatch(args: &Args, progress: &Progress) -> Result<u8> {
     match &args.command {
         Command::Check(at) => check(common, at).await,
         Command::Explain(at) => explain(common, at).await,
+        Command::Audit(at) => audit(common, at, progress).await,
+        Command::Inventory(at) => inventory(common, at).await,
         Command::Replay(at) => work(common, at, Work::Replay, progress).await,
         Command::Diff(at) => work(common, at, Work::Diff, progress).await,
         Command::Run(at) => work(common, at, Work::Run, progress).await,
@@ -222,7 +226,7 @@ fn explained_text(view: &Explained) -> String {
         line("features", "none: a helper, read by other views".to_string());
     }
     for feature in &view.features {
-        line("feature", format!("{} {}", feature.column, feature.data_type));
+        line("feature", format!("{} {}{}", feature.column, feature.data_type, reads_text(feature)));
     }
     for read in &view.bindings {
         line("bound", format!("{}: {}", read.source, bound_text(read)));
@@ -238,6 +242,21 @@ fn explained_text(view: &Explained) -> String {
         plan.lines().for_each(|l| text.push_str(&format!("    {l}\n")));
     }
     text.push('\n');
+    text
+}
+
+/// How far back a feature reads, by source.
+fn reads_text(feature: &pipeline::ExplainedFeature) -> String {
+    let told = |all: &[crate::retention::SourceReach]| {
+        all.iter().map(|r| format!("{} {}", r.source, r.lookback)).collect::<Vec<_>>().join(", ")
+    };
+    let mut text = String::new();
+    if !feature.lookback.is_empty() {
+        text.push_str(&format!(", reads {}", told(&feature.lookback)));
+    }
+    if !feature.presence.is_empty() {
+        text.push_str(&format!("; whether there is a row: {}", told(&feature.presence)));
+    }
     text
 }
 
@@ -269,6 +288,34 @@ async fn work(common: &Common, at: &ConfigArg, work: Work, progress: &Progress) 
     let options = ReplayOptions { engine: common.engine.into() };
     let outcome = pipeline::run(config, &text, work, options, progress).await?;
     progress.clear();
+    Ok(finished(common, &warnings, &outcome))
+}
+
+async fn audit(common: &Common, args: &AuditArgs, progress: &Progress) -> Result<u8> {
+    let (config, warnings) = load(common, &args.at.config)?;
+    let text = std::fs::read_to_string(&config.path).unwrap_or_default() + &common.set.join("\n");
+    let look = if args.footers_only { Look::Footers } else { Look::Closely };
+    let today = args.today.as_deref().map(pipeline::day).transpose()?;
+    let outcome = pipeline::audit(config, &text, AuditOptions { look, today }, progress).await?;
+    progress.clear();
+    Ok(finished(common, &warnings, &outcome))
+}
+
+async fn inventory(common: &Common, args: &InventoryArgs) -> Result<u8> {
+    let (config, _) = load(common, &args.at.config)?;
+    let opened = pipeline::open(config).await?;
+    let inventory = pipeline::inventory(&opened);
+    match (args.graph, common.format) {
+        (Some(GraphLanguage::Dot), _) => print(&inventory.dot()),
+        (Some(GraphLanguage::Mermaid), _) => print(&inventory.mermaid()),
+        (None, Format::Json) => print_json(&json!(inventory)),
+        (None, Format::Human) => print(&plain(&inventory.text())),
+    }
+    Ok(exit::DONE)
+}
+
+/// Tells what a command found; its exit code.
+fn finished(common: &Common, warnings: &[Finding], outcome: &Outcome) -> u8 {
     if !common.quiet && common.format == Format::Human {
         let warnings = warnings.iter().chain(&outcome.warnings).filter(|f| f.severity == Severity::Warning);
         for text in grouped(warnings) {
@@ -276,7 +323,7 @@ async fn work(common: &Common, at: &ConfigArg, work: Work, progress: &Progress) 
         }
     }
     show(common, &outcome.report);
-    Ok(if outcome.report.passed() { exit::DONE } else { exit::GATE })
+    if outcome.report.passed() { exit::DONE } else { exit::GATE }
 }
 
 fn show(common: &Common, report: &Report) {

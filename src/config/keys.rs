@@ -15,7 +15,7 @@ pub(super) static ROOT: Table = Table {
             .required(),
         Key::new("views", Kind::Named(&VIEW), "", "The feature queries, by name.").required(),
         Key::new("snapshots", Kind::Named(&SNAPSHOT), "", "Legacy training sets to compare with, by name."),
-        Key::new("models", Kind::Named(&MODEL), "", "The models and the features that they need, by name.").later(),
+        Key::new("models", Kind::Named(&MODEL), "", "The models and the features that they need, by name."),
         Key::new("diff", Kind::Table(&DIFF), "", "How replayed values are held against snapshots."),
         Key::new("dataset", Kind::Table(&DATASET), "", "The dataset that is written."),
         Key::new("output", Kind::Table(&OUTPUT), "", "Where results go."),
@@ -67,7 +67,8 @@ static LABELS: Table = Table {
 static SOURCE: Table = Table {
     doc: "A retained raw log.",
     keys: &[
-        Key::new("uri", Kind::Uri, "\"s3://lake/user_events/\"", "Parquet files: a path, folder, glob or URI.").required(),
+        Key::new("uri", Kind::Uri, "\"s3://lake/user_events/\"", "Parquet files: a path, folder, glob or URI.")
+            .required(),
         Key::new(
             "kind",
             Kind::Word(&["log", "changelog"]),
@@ -98,7 +99,12 @@ static SOURCE: Table = Table {
             "A log: equal ids are redeliveries. A changelog: the row's identity, required.",
         )
         .choice(),
-        Key::new("deleted", Kind::Text, "\"op = 'D'\"", "A changelog only: the SQL predicate of a version that deletes."),
+        Key::new(
+            "deleted",
+            Kind::Text,
+            "\"op = 'D'\"",
+            "A changelog only: the SQL predicate of a version that deletes.",
+        ),
         Key::new(
             "future_events",
             Kind::Word(&["visible", "hidden"]),
@@ -107,44 +113,65 @@ static SOURCE: Table = Table {
         )
         .default(Text("visible"))
         .choice(),
-        Key::new("timezone", Kind::Zone, "\"UTC\"", "The time zone of naive timestamps.")
-            .default(Text("UTC"))
-            .choice(),
+        Key::new("timezone", Kind::Zone, "\"UTC\"", "The time zone of naive timestamps.").default(Text("UTC")).choice(),
         Key::new(
             "since",
             Kind::Either(&[Kind::Word(&["beginning"]), Kind::Instant]),
             "\"2025-01-01T00:00:00Z\"",
             "From here on the log is complete; \"beginning\": no event happened before it. Default: the first event retained.",
-        )
-        .later(),
-        Key::new(
-            "retention",
-            Kind::Duration { zero: false },
-            "\"400 days\"",
-            "Objects older than this are deleted.",
-        )
-        .later(),
+        ),
+        Key::new("retention", Kind::Duration { zero: false }, "\"400 days\"", "Objects older than this are deleted."),
         Key::new(
             "gaps",
             Kind::List(&Kind::Interval, 0),
             "[[\"2025-03-02T10:00:00Z\", \"2025-03-02T16:00:00Z\"]]",
             "Declared losses: from (inclusive) and to (exclusive).",
-        )
-        .later(),
+        ),
         Key::new(
             "max_silence",
             Kind::Duration { zero: false },
             "\"6 hours\"",
             "A longer stretch with no event is a gap; without it, gaps are judged from the log's rhythm and are warnings.",
-        )
-        .later(),
+        ),
         Key::new(
             "thin",
             Kind::Word(&["gap", "warn"]),
             "\"gap\"",
             "What a stretch with fewer events than the log's rhythm counts as.",
+        ),
+        Key::new(
+            "rhythm",
+            Kind::Table(&RHYTHM),
+            "{ odds = 1e-8 }",
+            "How the log's own daily and weekly rhythm is judged: docs/retention.md says how.",
+        ),
+    ],
+};
+
+static RHYTHM: Table = Table {
+    doc: "How stretches without events, or with few, are judged by a log's own rhythm.",
+    keys: &[
+        Key::new(
+            "odds",
+            Kind::Number(0.0, 1.0),
+            "1e-8",
+            "A stretch is told where so few events have a lower chance than this; 0: never.",
         )
-        .later(),
+        .default(Float(1e-8)),
+        Key::new(
+            "share",
+            Kind::Number(0.01, 0.99),
+            "0.5",
+            "A stretch with less than this share of its events is thin.",
+        )
+        .default(Float(0.5)),
+        Key::new(
+            "weeks",
+            Kind::Integer(1),
+            "4",
+            "An hour is held against the same hour in so many weeks before and after.",
+        )
+        .default(Integer(4)),
     ],
 };
 
@@ -302,7 +329,6 @@ static DATASET: Table = Table {
             "\"keep\"",
             "What becomes of cells whose events are not covered; default: legacy where a snapshot has the feature, else keep.",
         )
-        .later_except("keep")
         .choice(),
     ],
 };

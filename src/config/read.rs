@@ -14,8 +14,8 @@ use super::kind::{self, Kind, Later, Table};
 use super::profile::{Applied, Missing};
 use super::tree::{Node, Value};
 use super::types::{
-    Causes, Chunk, Config, Dataset, Diff, FeatureConfig, FutureEvents, Labels, Literal, Model, Output, Project, Run,
-    Since, Snapshot, Source, SourceKind, Thin, Tie, Tolerance, Unrecoverable, View,
+    Causes, Chunk, Config, Dataset, Diff, FeatureConfig, FutureEvents, Labels, Literal, Model, Output, Project, Rhythm,
+    Run, Since, Snapshot, Source, SourceKind, Thin, Tie, Tolerance, Unrecoverable, View,
 };
 use super::{Places, values};
 
@@ -186,6 +186,7 @@ fn source(name: String, r: Reader<'_>) -> Source {
             Some("warn") => Some(Thin::Warn),
             _ => None,
         },
+        rhythm: rhythm(r.table("rhythm")),
     }
 }
 
@@ -235,6 +236,10 @@ fn snapshot(name: String, r: Reader<'_>, labels: &Labels) -> Snapshot {
         columns: r.pairs("columns").unwrap_or_default(),
         timezone: r.zone("timezone").unwrap_or(labels.timezone),
     }
+}
+
+fn rhythm(r: Reader<'_>) -> Rhythm {
+    Rhythm { odds: r.number("odds"), share: r.number("share"), weeks: r.count("weeks").unwrap_or(1) }
 }
 
 fn model(name: String, r: Reader<'_>) -> Model {

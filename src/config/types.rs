@@ -146,6 +146,8 @@ pub struct Source {
     pub max_silence: Option<i64>,
     /// What a thin stretch counts as.
     pub thin: Option<Thin>,
+    /// How the log's own rhythm is judged.
+    pub rhythm: Rhythm,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,6 +178,17 @@ pub enum Since {
 pub enum Thin {
     Gap,
     Warn,
+}
+
+/// How stretches without events, or with few, are judged by a log's own rhythm.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rhythm {
+    /// A stretch is told where its chance is less than this.
+    pub odds: f64,
+    /// Fewer than this share of the expected events are thin.
+    pub share: f64,
+    /// Weeks before and after that an hour is held against.
+    pub weeks: usize,
 }
 
 /// One feature query.

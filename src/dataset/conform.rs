@@ -126,6 +126,19 @@ impl Conform {
     }
 }
 
+/// The array in another type, every value kept.
+///
+/// # Errors
+/// The first row whose value the type can't hold.
+pub fn lossless(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, usize> {
+    let cast = converted(array, to).map_err(|_| 0_usize)?;
+    match first_changed(array, &cast) {
+        Ok(None) => Ok(cast),
+        Ok(Some(row)) => Err(row),
+        Err(_) => Err(0),
+    }
+}
+
 /// Whether some values of the one type are values of the other.
 fn convertible(from: &DataType, to: &DataType) -> bool {
     let (from, to) = (&plain_type(from), &plain_type(to));

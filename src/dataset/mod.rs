@@ -12,7 +12,7 @@ use datafusion::error::Result as DfResult;
 use crate::analysis::Feature;
 use crate::source::Labels;
 
-pub use conform::{Conform, UnfitValue};
+pub use conform::{Conform, UnfitValue, lossless};
 pub use parquet::{encode, encode_batches};
 
 /// Label columns as they are, then the features. One row per label row, in the labels' order.

@@ -126,6 +126,15 @@ pub enum DiffError {
     Arrow(#[from] ArrowError),
 }
 
+/// Which label row is which row of the snapshot: each row of either side at most once, in the order of the label rows.
+///
+/// # Errors
+/// As [`diff`].
+pub fn matched(input: &DiffInput<'_>) -> Result<Vec<(usize, usize)>, DiffError> {
+    check(input)?;
+    Ok(align::align(input)?.pairs.into_iter().map(|pair| (pair.label, pair.legacy)).collect())
+}
+
 /// Holds replayed values against a snapshot.
 ///
 /// # Errors

@@ -16,7 +16,7 @@ const PENDING: &str = ".backcast-pending.json";
 /// Encoded files are written in seconds: a writer on another host that has been at it for longer is gone.
 const ABANDONED_MINUTES: i64 = 30;
 /// The folders that belong to a run, whole.
-const FOLDERS: [&str; 3] = ["dataset", "provenance", "mismatches"];
+const FOLDERS: [&str; 4] = ["dataset", "provenance", "dropped", "mismatches"];
 
 /// A file to be written, by its path without the hash of its bytes.
 #[derive(Debug, Clone)]
@@ -118,6 +118,11 @@ impl OutputFolder {
             ));
         }
         Ok(folder)
+    }
+
+    /// Whether the run that stands there has a dataset, which another commit would replace.
+    pub fn holds_dataset(&self) -> bool {
+        self.old.iter().any(|(m, _)| m.files.iter().any(|f| f.path.starts_with("dataset/")))
     }
 
     pub fn uri(&self) -> &str {

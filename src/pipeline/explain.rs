@@ -6,12 +6,15 @@ use crate::analysis::View;
 use crate::error::{Error, Result};
 use crate::finding::Finding;
 use crate::lint::lint;
+use crate::lookback::lookbacks;
 use crate::pipeline::cost::{self, ReadReport, ScanReport};
 use crate::pipeline::prepare::Opened;
 use crate::pipeline::reported::choice_report;
+use crate::pipeline::retained::source_reaches;
 use crate::plan::shown;
 use crate::replay::Engine;
 use crate::report::ViewReport;
+use crate::retention::SourceReach;
 
 /// One view, explained. Order of views is the order in which they depend on each other.
 #[derive(Debug, Clone, Serialize)]
@@ -38,6 +41,10 @@ pub struct ExplainedFeature {
     pub feature: String,
     pub column: String,
     pub data_type: String,
+    /// How far before the label time its value depends on each source.
+    pub lookback: Vec<SourceReach>,
+    /// How far back a source decides whether the view has a row at all, where that makes a difference.
+    pub presence: Vec<SourceReach>,
 }
 
 /// Explains all views, or the one that is named.
@@ -66,17 +73,21 @@ pub async fn explain_lints(opened: &Opened, views: &mut [Explained]) {
 fn explain_one(opened: &Opened, view: &View, engine: Engine) -> Result<Explained> {
     let project = &opened.project;
     let planned = cost::planned(opened, view, engine)?;
-    let features = view.features.iter().map(|f| ExplainedFeature {
+    let lookbacks = lookbacks(view, &project.inputs.logs, &opened.session.state());
+    let features = view.features.iter().zip(&lookbacks).map(|(f, lookback)| ExplainedFeature {
         feature: f.full_name(),
         column: f.name.clone(),
         data_type: f.data_type.to_string(),
+        lookback: source_reaches(project, &lookback.reads),
+        presence: source_reaches(project, &lookback.presence),
     });
+    let features = features.collect();
     Ok(Explained {
-        view: choice_report(project, view, &planned.choice),
+        view: choice_report(project, view, &planned.choice, &lookbacks),
         file: view.sql.file.clone(),
         reads: view.reads.clone(),
         helper: view.is_helper(),
-        features: features.collect(),
+        features,
         bindings: planned.reads,
         scans: planned.scans,
         findings: planned.warnings,

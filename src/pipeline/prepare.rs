@@ -8,7 +8,7 @@ use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
 
 use crate::analysis::{Inputs, Project};
-use crate::config::{Config, Unrecoverable};
+use crate::config::Config;
 use crate::dataset::{Conform, natural_schema};
 use crate::diagnostics;
 use crate::error::Result;
@@ -116,13 +116,6 @@ fn check_config(opened: &Opened) -> Vec<Finding> {
         .into_iter()
         .map(|(key, place)| Finding::note(format!("`{key}` is checked but not used yet by this version")).at(place))
         .collect();
-    if !matches!(config.dataset.unrecoverable, None | Some(Unrecoverable::Keep)) {
-        findings.push(
-            Finding::warning("coverage is not computed yet, so every cell is kept as what the retained events give")
-                .at(config.place("dataset.unrecoverable"))
-                .help("set it to \"keep\" to say that this is what you want"),
-        );
-    }
     if let Some(conform) = &opened.conform {
         let natural = natural_schema(&opened.project.inputs.labels.schema(), &opened.project.features);
         for name in conform.left_out(&natural) {

@@ -1,9 +1,8 @@
 //! The report's parts from a run's results.
 
-use std::collections::BTreeMap;
-
 use crate::analysis::{Project, View};
 use crate::diff::Diff;
+use crate::lookback::{FeatureLookback, widest};
 use crate::plan::Lookback;
 use crate::replay::{EngineChoice, Replay, SelfCheck};
 use crate::report::{self, Gate, GateKind, LabelsReport, Report, ViewReport, ViewSource};
@@ -29,52 +28,58 @@ pub(super) fn labels_report(labels: &Labels) -> LabelsReport {
     }
 }
 
-pub(super) fn view_report(
+fn view_report(
     project: &Project,
     view: &View,
     engine: &str,
     reason: &str,
-    lookbacks: &[Lookback],
+    lookbacks: &[FeatureLookback],
+    helper: &[Lookback],
 ) -> ViewReport {
     ViewReport {
         view: view.name.clone(),
         engine: engine.to_string(),
         reason: reason.to_string(),
         keys: view.keys.iter().map(|k| k.label_name.clone()).collect(),
-        sources: view_sources(project, lookbacks),
+        sources: view_sources(project, view, lookbacks, helper),
     }
 }
 
-/// The widest lookback in each source; `unbounded` is wider than any.
-fn view_sources(project: &Project, lookbacks: &[Lookback]) -> Vec<ViewSource> {
-    let mut by_source: BTreeMap<usize, Vec<Option<&str>>> = BTreeMap::new();
-    for lookback in lookbacks {
-        by_source.entry(lookback.source).or_default().push(lookback.duration.as_deref());
-    }
-    let widest = |all: Vec<Option<&str>>| match all.as_slice() {
-        [Some(one)] => Some((*one).to_string()),
-        // Several readings of one source: which is wider depends on the calendar, so only "unbounded" is told.
-        several if several.contains(&None) => Some("unbounded".to_string()),
-        _ => None,
-    };
-    by_source
-        .into_iter()
-        .map(|(source, all)| ViewSource {
-            source: project.inputs.logs[source].config.name.clone(),
-            lookback: widest(all),
-        })
-        .collect()
+/// The widest lookback of the view's features in each source, also of what decides whether there is a row. A helper has no features: what
+/// its plan says of it is told.
+fn view_sources(project: &Project, view: &View, lookbacks: &[FeatureLookback], helper: &[Lookback]) -> Vec<ViewSource> {
+    let own = |l: &&FeatureLookback| view.features.iter().any(|f| f.full_name() == l.feature);
+    let reads: Vec<_> = lookbacks.iter().filter(own).flat_map(|l| l.reads.iter().chain(&l.presence)).collect();
+    let logs = project.inputs.logs.iter().enumerate();
+    logs.filter_map(|(source, log)| {
+        let lookback = if view.is_helper() {
+            let mut all = helper.iter().filter(|l| l.source == source).map(|l| l.duration.clone());
+            let first = all.next()?;
+            if all.all(|other| other == first) { first } else { None }
+        } else {
+            Some(widest(reads.iter().copied(), source)?.text)
+        };
+        let lookback = lookback.or_else(|| Some("unbounded".to_string()));
+        Some(ViewSource { source: log.config.name.clone(), lookback })
+    })
+    .collect()
 }
 
-pub(super) fn view_reports(project: &Project, replay: &Replay) -> Vec<ViewReport> {
+pub(super) fn view_reports(project: &Project, replay: &Replay, lookbacks: &[FeatureLookback]) -> Vec<ViewReport> {
     let report = |r: &crate::replay::ViewReplay| {
-        project.view(&r.view).map(|v| view_report(project, v, r.engine.name(), &r.reason, &r.lookbacks))
+        let view = project.view(&r.view)?;
+        Some(view_report(project, view, r.engine.name(), &r.reason, lookbacks, &r.lookbacks))
     };
     replay.views.iter().filter_map(report).collect()
 }
 
-pub(super) fn choice_report(project: &Project, view: &View, choice: &EngineChoice) -> ViewReport {
-    view_report(project, view, choice.engine.name(), &choice.reason, &choice.lookbacks)
+pub(super) fn choice_report(
+    project: &Project,
+    view: &View,
+    choice: &EngineChoice,
+    lookbacks: &[FeatureLookback],
+) -> ViewReport {
+    view_report(project, view, choice.engine.name(), &choice.reason, lookbacks, &choice.lookbacks)
 }
 
 /// The gates that the run's parts give.

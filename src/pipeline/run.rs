@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use datafusion::arrow::array::ArrayRef;
+use datafusion::arrow::array::{BooleanArray, RecordBatch};
 
+use crate::analysis::Project;
 use crate::config::{Config, resolve_uri, without_secrets};
 use crate::dataset::{encode, encode_batches, natural};
 use crate::diff::Diff;
@@ -14,10 +15,13 @@ use crate::output::{FileEntry, InputEntry, Manifest, NewFile, OutputFolder, View
 use crate::pipeline::causes::find_causes;
 use crate::pipeline::compare::compare;
 use crate::pipeline::prepare::{Prepared, prepare};
+use crate::pipeline::recover::{Mark, Provenance, Recovered, kept, legacy, recover};
 use crate::pipeline::reported;
+use crate::pipeline::retained::{Look, Retained, agreements, decide, gate, today};
 use crate::pipeline::sources::count_sources;
-use crate::replay::{Replay, ReplayOptions, replay, self_check};
+use crate::replay::{Replay, ReplayOptions, ViewReplay, replay, self_check};
 use crate::report::{self, Note, OutputReport, Report, Timing};
+use crate::retention::Evidence;
 use crate::source::ParquetTable;
 
 /// How far a command goes.
@@ -93,9 +97,15 @@ pub async fn run(
     clock.lap("open");
     let replayed = replay(project, &prepared.labels, &prepared.opened.session, options, monitor).await?;
     clock.lap("replay");
-    report.views = reported::view_reports(project, &replayed);
+    let times = prepared.labels.times.values();
+    let retained = Retained::open(project, times, &prepared.opened.session, Look::AsConfigured, monitor).await?;
+    report.views = reported::view_reports(project, &replayed, &retained.lookbacks);
+    let cells = retained.cells_of(project, &replayed);
+    clock.lap("retention");
     let mut diffs = if work.diffs() {
-        compare(project, &prepared.labels, &replayed.features, &prepared.opened.session, monitor).await?
+        let covered: Vec<BooleanArray> =
+            cells.iter().map(|own| own.iter().map(|c| Some(c.is_covered())).collect()).collect();
+        compare(project, &prepared.labels, &replayed.features, &covered, &prepared.opened.session, monitor).await?
     } else {
         Vec::new()
     };
@@ -107,10 +117,30 @@ pub async fn run(
     clock.lap("self-check");
     report.snapshots = diffs.iter().map(|d| d.snapshot.clone()).collect();
     report.gates = reported::gates(project, &diffs, Some(&check));
+    let legacy = legacy(project, &prepared.labels, &cells, session).await?;
+    let recovered = recover(project, &replayed, &cells, &legacy)?;
+    let mut retention = retained.report(project, times, &cells, today());
+    retention.dropped = recovered.dropped();
+    for (i, feature) in retention.features.iter_mut().enumerate() {
+        feature.legacy = recovered.legacy[i];
+        feature.missing = Some(recovered.marks[i].iter().filter(|m| **m == Mark::Missing).count() as u64);
+    }
+    let evidence = Evidence {
+        lookbacks: &retained.lookbacks,
+        facts: &retained.facts,
+        times,
+        cells: &cells,
+        legacy: &legacy.has,
+        agreement: &agreements(project, &diffs),
+    };
+    (report.models, _) = decide(project, evidence, &mut retention);
+    let uncovered = retention.features.iter().map(|f| f.truncated + f.gap).sum();
+    report.gates.extend(gate(config, &report.models, uncovered));
+    report.retention = Some(retention);
     report.self_check = Some(reported::self_check_report(&check));
     report.notes = notes(&prepared);
     monitor.begin("writing", None);
-    let written = write(&prepared, &replayed, diffs, work, &mut report, folder, clock, config_text).await;
+    let written = write(&prepared, &replayed, &recovered, diffs, work, &mut report, folder, clock, config_text).await;
     monitor.end();
     written?;
     Ok(Outcome { report, warnings })
@@ -120,6 +150,7 @@ pub async fn run(
 async fn write(
     prepared: &Prepared,
     replayed: &Replay,
+    recovered: &Recovered,
     diffs: Vec<Diff>,
     work: Work,
     report: &mut Report,
@@ -129,7 +160,11 @@ async fn write(
 ) -> Result<()> {
     let mut files = Vec::new();
     if work.writes_dataset() {
-        files.extend(dataset_files(prepared, &replayed.features)?);
+        // What is to fail for a cell that is not covered gives no dataset; provenance says which cells those are.
+        if !recovered.refused {
+            files.extend(dataset_files(prepared, recovered)?);
+        }
+        files.extend(provenance_files(prepared, recovered)?);
     }
     for diff in &diffs {
         files.extend(mismatch_file(diff)?);
@@ -142,15 +177,18 @@ async fn write(
         files.push(NewFile { path: "report.json".to_string(), rows: None, bytes: json.into_bytes() });
         files.push(NewFile { path: "report.html".to_string(), rows: None, bytes: report::html(report).into_bytes() });
     }
-    let manifest = |entries| manifest(prepared, replayed, work, entries, config_text, &report.generated_at);
+    let project = &prepared.opened.project;
+    let manifest =
+        |entries| manifest(project, &replayed.views, work.name(), entries, config_text, &report.generated_at);
     folder.commit(files, manifest).await?;
     Ok(())
 }
 
-fn dataset_files(prepared: &Prepared, features: &[ArrayRef]) -> Result<Vec<NewFile>> {
+fn dataset_files(prepared: &Prepared, recovered: &Recovered) -> Result<Vec<NewFile>> {
     let failed = |e: datafusion::error::DataFusionError| Error::engine("write the dataset", e);
     let project = &prepared.opened.project;
-    let mut batch = natural(&prepared.labels, &project.features, features).map_err(failed)?;
+    let batch = natural(&prepared.labels, &project.features, &recovered.features).map_err(failed)?;
+    let mut batch = kept(&batch, recovered).map_err(failed)?;
     if let Some(conform) = &prepared.opened.conform {
         batch = conform.apply(&batch).map_err(|e| {
             Error::input(
@@ -160,6 +198,32 @@ fn dataset_files(prepared: &Prepared, features: &[ArrayRef]) -> Result<Vec<NewFi
             )
         })?;
     }
+    parts("dataset", &batch)
+}
+
+fn provenance_files(prepared: &Prepared, recovered: &Recovered) -> Result<Vec<NewFile>> {
+    let project = &prepared.opened.project;
+    let mut files = Vec::new();
+    for (folder, left_out) in [("provenance", false), ("dropped", true)] {
+        if left_out && recovered.dropped() == 0 {
+            continue;
+        }
+        let all = Provenance::new(project, &prepared.labels, recovered, left_out)?;
+        let parts: Vec<&[u32]> = if all.rows.is_empty() { vec![&[]] } else { all.rows.chunks(PART_ROWS).collect() };
+        for (number, part) in parts.into_iter().enumerate() {
+            let batches = part.chunks(MISMATCH_ROWS).map(|rows| all.batch(rows).map_err(Into::into));
+            let bytes =
+                encode_batches(&all.schema, batches).map_err(|e| Error::storage(format!("write {folder}/"), e))?;
+            let path = format!("{folder}/part-{number:05}-{{}}.parquet");
+            files.push(NewFile { path, rows: Some(part.len() as u64), bytes });
+        }
+    }
+    Ok(files)
+}
+
+/// A table as files of a folder.
+fn parts(folder: &str, batch: &RecordBatch) -> Result<Vec<NewFile>> {
+    let failed = |e: datafusion::error::DataFusionError| Error::engine(format!("write {folder}/"), e);
     let rows = batch.num_rows();
     let starts: Vec<usize> = if rows == 0 { vec![0] } else { (0..rows).step_by(PART_ROWS).collect() };
     starts
@@ -168,7 +232,7 @@ fn dataset_files(prepared: &Prepared, features: &[ArrayRef]) -> Result<Vec<NewFi
         .map(|(number, start)| {
             let part = batch.slice(start, PART_ROWS.min(rows - start));
             let bytes = encode(&part).map_err(|e| failed(e.into()))?;
-            let path = format!("dataset/part-{number:05}-{{}}.parquet");
+            let path = format!("{folder}/part-{number:05}-{{}}.parquet");
             Ok(NewFile { path, rows: Some(part.num_rows() as u64), bytes })
         })
         .collect()
@@ -194,7 +258,12 @@ fn outputs(uri: &str, files: &[NewFile], work: Work) -> Vec<OutputReport> {
     };
     let mut outputs = Vec::new();
     if work.writes_dataset() {
-        outputs.push(OutputReport { output: "dataset".to_string(), uri: at("dataset/"), rows: rows("dataset/") });
+        for folder in ["dataset", "provenance", "dropped"] {
+            if let Some(rows) = rows(&format!("{folder}/")) {
+                let uri = at(&format!("{folder}/"));
+                outputs.push(OutputReport { output: folder.to_string(), uri, rows: Some(rows) });
+            }
+        }
     }
     if let Some(rows) = rows("mismatches/") {
         outputs.push(OutputReport { output: "mismatches".to_string(), uri: at("mismatches/"), rows: Some(rows) });
@@ -207,10 +276,7 @@ fn outputs(uri: &str, files: &[NewFile], work: Work) -> Vec<OutputReport> {
 
 /// What a reader of the report has to know about this version and these inputs.
 fn notes(prepared: &Prepared) -> Vec<Note> {
-    let mut notes = vec![Note {
-        subject: "coverage".to_string(),
-        note: "not computed by this version: every value is what the retained events give".to_string(),
-    }];
+    let mut notes = Vec::new();
     for (key, array) in prepared.opened.project.inputs.config.labels.keys.iter().zip(&prepared.labels.keys) {
         let nulls = datafusion::arrow::array::Array::null_count(array);
         if nulls > 0 {
@@ -223,16 +289,15 @@ fn notes(prepared: &Prepared) -> Vec<Note> {
     notes
 }
 
-fn manifest(
-    prepared: &Prepared,
-    replayed: &Replay,
-    work: Work,
+pub(super) fn manifest(
+    project: &Project,
+    replayed: &[ViewReplay],
+    command: &str,
     files: Vec<FileEntry>,
     config_text: &str,
     generated_at: &str,
 ) -> Manifest {
-    let project = &prepared.opened.project;
-    let engine = |view: &str| replayed.views.iter().find(|v| v.view == view).map(|v| v.engine.name().to_string());
+    let engine = |view: &str| replayed.iter().find(|v| v.view == view).map(|v| v.engine.name().to_string());
     let views = project.views.iter().map(|v| ViewEntry {
         view: v.name.clone(),
         engine: engine(&v.name),
@@ -242,13 +307,13 @@ fn manifest(
     for log in &project.inputs.logs {
         inputs.extend(input_entries(&format!("sources.{}", log.config.name), &log.table));
     }
-    for snapshot in project.snapshots.iter().filter(|_| work.diffs()) {
+    for snapshot in project.snapshots.iter().filter(|_| command != Work::Replay.name()) {
         inputs.extend(input_entries(&format!("snapshots.{}", snapshot.config.name), &snapshot.table));
     }
     Manifest {
         format: 1,
         project: project.inputs.config.project.name.clone(),
-        command: work.name().to_string(),
+        command: command.to_string(),
         generated_at: generated_at.to_string(),
         versions: crate::output::Versions::current(),
         config_sha256: sha256_hex(config_text.as_bytes()),

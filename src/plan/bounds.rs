@@ -254,11 +254,7 @@ fn distance(bound: &Expr) -> Option<IntervalMonthDayNano> {
 }
 
 /// An ISO 8601 duration.
-pub fn iso_duration(months: i32, days: i32, nanoseconds: i64) -> String {
-    iso(months, days, nanoseconds)
-}
-
-pub(super) fn iso(months: i32, days: i32, nanoseconds: i64) -> String {
+pub fn iso(months: i32, days: i32, nanoseconds: i64) -> String {
     let mut text = String::from("P");
     let mut part = |n: i64, unit: &str| {
         if n != 0 {

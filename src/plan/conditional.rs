@@ -25,7 +25,7 @@ use crate::plan::relation::mentions_time;
 use crate::plan::rewriter::{named, unaliased};
 
 /// Functions of one value that skip NULL.
-const SKIP_NULL: [&str; 17] = [
+pub const SKIP_NULL: [&str; 17] = [
     "approx_distinct",
     "approx_median",
     "avg",

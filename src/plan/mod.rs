@@ -50,9 +50,10 @@ mod union;
 mod unnest;
 mod window;
 
-pub use bounds::iso_duration;
+pub use bounds::iso;
+pub use conditional::SKIP_NULL;
 pub use display::shown;
 pub use readings::{Bound, Explosion, Reading};
 pub use relation::{AsOf, Live, Read, Relation};
-pub use rewriter::{Lookback, RewriteOptions, Rewritten, Unsupported, normalise, rewrite_view};
+pub use rewriter::{Lookback, RewriteOptions, Rewritten, Unsupported, normalise, optimised, rewrite_view};
 pub use spine::{Observers, Spine, SpineKind, Spines};

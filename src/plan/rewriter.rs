@@ -116,13 +116,21 @@ const RULES_LEFT_OUT: [&str; 3] =
 /// # Errors
 /// Where DataFusion can't optimise it.
 pub fn normalise(plan: &LogicalPlan, state: &SessionState) -> Result<LogicalPlan, DataFusionError> {
+    conditional::filter_windows(optimised(plan, state)?)
+}
+
+/// As [`normalise`], with every aggregate as the SQL has it.
+///
+/// # Errors
+/// Where DataFusion can't optimise it.
+pub fn optimised(plan: &LogicalPlan, state: &SessionState) -> Result<LogicalPlan, DataFusionError> {
     let mut state = state.clone();
     // A subquery that would be run apart from the plan can't see the observers: it has to be a join.
     state.config_mut().options_mut().optimizer.enable_physical_uncorrelated_scalar_subquery = false;
     let analyzed = state.analyzer().execute_and_check(plan.clone(), state.config_options(), |_, _| {})?;
     let rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> =
         state.optimizer().rules.iter().filter(|r| !RULES_LEFT_OUT.contains(&r.name())).map(Arc::clone).collect();
-    conditional::filter_windows(Optimizer::with_rules(rules).optimize(analyzed, &state, |_, _| {})?)
+    Optimizer::with_rules(rules).optimize(analyzed, &state, |_, _| {})
 }
 
 /// Rewrites a normalised view plan for the observers of `spines`.

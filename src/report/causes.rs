@@ -6,7 +6,7 @@ use crate::diff::FeatureDiff;
 
 /// A duration of nanoseconds, ISO 8601.
 pub fn iso_nanos(nanos: i64) -> String {
-    crate::plan::iso_duration(0, 0, nanos)
+    crate::plan::iso(0, 0, nanos)
 }
 
 /// The main cause of a feature's mismatches, the others, and what none explains; `None` where nothing differs or causes

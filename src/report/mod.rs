@@ -5,6 +5,7 @@
 //! configuration (keys, values, names, reasons) is made harmless by the form that tells it: control characters never
 //! reach a terminal, markup never reaches a page.
 
+mod calendar;
 mod causes;
 mod choices;
 mod html;

@@ -2,13 +2,12 @@
 //!
 //! The fields of the format come first and in its order, `null` where not applicable; what is added freely follows.
 
-use serde::Serialize;
-use serde_json::Value;
-
 use super::text::number;
 use crate::config::Choice;
 use crate::diff::{CauseName, SnapshotDiff};
 use crate::finding::Finding;
+use crate::retention::RetentionReport;
+use serde::Serialize;
 
 /// The version of the format that [`Report`] serialises to.
 pub const FORMAT: u32 = 1;
@@ -26,7 +25,7 @@ pub struct Report {
     pub views: Vec<ViewReport>,
     pub snapshots: Vec<SnapshotDiff>,
     pub models: Vec<ModelReport>,
-    pub retention: Option<Value>,
+    pub retention: Option<RetentionReport>,
     pub self_check: Option<SelfCheck>,
     /// Added freely: legacy values that could only be had with events that were not yet known.
     pub leakage: Vec<Leak>,

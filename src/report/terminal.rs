@@ -34,21 +34,21 @@ impl Style {
         if self.color && !text.is_empty() { format!("{style}{text}{style:#}") } else { text.to_string() }
     }
 
-    fn good_or_bad(self, good: bool, text: &str) -> String {
+    pub(super) fn good_or_bad(self, good: bool, text: &str) -> String {
         let color = if good { AnsiColor::Green } else { AnsiColor::Red };
         self.paint(color.on_default(), text)
     }
 
-    fn dim(self, text: &str) -> String {
+    pub(super) fn dim(self, text: &str) -> String {
         self.paint(Ansi::new().dimmed(), text)
     }
 
-    fn bold(self, text: &str) -> String {
+    pub(super) fn bold(self, text: &str) -> String {
         self.paint(Ansi::new().bold(), text)
     }
 
     /// A line of plain text, cut to the width.
-    fn fit(self, line: &str) -> String {
+    pub(super) fn fit(self, line: &str) -> String {
         shorten(line, self.width)
     }
 }
@@ -63,6 +63,7 @@ pub fn summary(report: &Report, style: Style) -> String {
         features(snapshot, style, &mut lines);
         issues(&snapshot.schema, style, &mut lines);
     }
+    super::calendar::retention(report, style, &mut lines);
     views(report, style, &mut lines);
     notes(report, style, &mut lines);
     outputs(report, style, &mut lines);
@@ -106,7 +107,7 @@ fn leakage(report: &Report, style: Style, lines: &mut Vec<String>) {
 }
 
 /// Breaks a text between words; a word longer than a line is cut.
-fn wrap(text: &str, columns: usize) -> Vec<String> {
+pub(super) fn wrap(text: &str, columns: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
         let word = shorten(word, columns);

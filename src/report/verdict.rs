@@ -26,6 +26,7 @@ pub(super) fn verdict(report: &Report) -> Verdict {
     // What agreement has to say has been said; the other gates speak for themselves.
     let others = failed.iter().filter(|gate| gate.gate != GateKind::Agreement || sentences.is_empty());
     sentences.extend(others.map(|gate| clean(&gate.detail)).collect::<Vec<_>>());
+    sentences.extend(super::calendar::sentence(report));
     sentences.extend(labels_sentence(report));
     Verdict { passed: failed.is_empty(), headline, sentences }
 }

@@ -137,6 +137,27 @@ impl LabelTable {
         })
     }
 
+    /// The label times alone, ascending, nanoseconds.
+    ///
+    /// # Errors
+    /// As [`LabelTable::read`].
+    pub async fn read_times(&self, session: &SessionContext) -> Result<Vec<i64>> {
+        let reading = |e| Error::engine("read the label times", e);
+        let frame = session.read_table(Arc::clone(&self.table) as _).map_err(reading)?;
+        let time = datafusion::logical_expr::Expr::Column(datafusion::common::Column::new_unqualified(&self.time));
+        let batches = frame.select(vec![time]).map_err(reading)?.collect().await.map_err(reading)?;
+        let mut times = Vec::with_capacity(batches.iter().map(RecordBatch::num_rows).sum());
+        for batch in &batches {
+            let instants = instants_ns(&self.instants(batch, &self.time)?, 0).map_err(|e| reading(e.into()))?;
+            if instants.null_count() > 0 {
+                return Err(Error::input(self.null_times(instants.null_count())));
+            }
+            times.extend_from_slice(instants.values());
+        }
+        times.sort_unstable();
+        Ok(times)
+    }
+
     /// A column in its plain type, timestamps as instants in UTC.
     fn instants(&self, batch: &RecordBatch, name: &str) -> Result<ArrayRef> {
         let failed = |e: datafusion::arrow::error::ArrowError| Error::engine("read the labels", e.into());

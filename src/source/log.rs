@@ -309,6 +309,11 @@ impl Log {
         self.deleted.is_some()
     }
 
+    /// What `deleted` means, over the canonical columns.
+    pub fn deleted(&self) -> Option<&Expr> {
+        self.deleted.as_ref()
+    }
+
     /// Whether an event known at exactly T is visible at T.
     pub fn ties(&self) -> Tie {
         if self.exclusive { Tie::Exclude } else { Tie::Include }

@@ -14,6 +14,7 @@ mod schema;
 mod store;
 mod table;
 pub mod time;
+mod times;
 mod widen;
 
 pub use delivery::{DeliveryPlanner, TiedCopies};
@@ -22,7 +23,8 @@ pub use functions::{instant_ns, is_order_key, order_key, orderable};
 pub use labels::{LabelTable, Labels};
 pub use log::{FROM, Log, LogCounts, Redelivery, UNTIL, timestamp};
 pub use prune::Reach;
-pub use schema::{FileSchemas, merge, plain_type, read_footers};
+pub use schema::{FOOTER_BYTES, FileSchemas, merge, plain_type, read_footers};
 pub use store::{Location, Stores};
 pub use table::{ParquetTable, column};
+pub use times::GroupTimes;
 pub use widen::{finer, wider_decimal, wider_integer};

@@ -91,10 +91,10 @@ impl ParquetTable {
 }
 
 /// The row groups of one file.
-struct RowGroups<'a> {
-    table: &'a ParquetTable,
-    schema: &'a SchemaRef,
-    file: usize,
+pub(super) struct RowGroups<'a> {
+    pub table: &'a ParquetTable,
+    pub schema: &'a SchemaRef,
+    pub file: usize,
 }
 
 impl RowGroups<'_> {

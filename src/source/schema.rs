@@ -20,7 +20,7 @@ use crate::source::store::Stores;
 use crate::source::widen::{finer, wider_decimal, wider_integer};
 
 /// Footers are small: this many bytes from a file's end hold nearly all of them, in one request.
-const FOOTER_BYTES: usize = 64 * 1024;
+pub const FOOTER_BYTES: usize = 64 * 1024;
 /// Footers fetched at once.
 const FOOTERS_AT_ONCE: usize = 16;
 

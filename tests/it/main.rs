@@ -11,4 +11,5 @@ mod explain_golden;
 mod lints;
 mod meaning;
 mod page;
+mod retention;
 mod support;

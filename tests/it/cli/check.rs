@@ -164,7 +164,7 @@ fn two_features_of_one_name_need_a_prefix() {
 
 #[test]
 fn keys_that_have_no_effect_yet_are_notes_and_no_errors() {
-    let project = super::project().config("[models.m]\nfeatures = [\"v.*\"]");
+    let project = super::project().config("[run]\nchunk = \"7 days\"");
     let text = said(&project, 0);
     assert!(text.contains("not used yet"), "{text}");
 }

@@ -13,7 +13,7 @@ fn project() -> Project {
     let labels = table("user_id:i64 at:us@UTC\n 1 2025-03-10T12:00\n 2 2025-03-10T12:00");
     let events = table("user_id:i64 ts:us@UTC\n 1 2025-03-10T11:00\n 1 2025-03-10T11:30\n 2 2025-03-10T11:30");
     Project::new("keys = [\"user_id\"]\ntime = \"at\"", &labels)
-        .source("events", "time = \"ts\"", &events)
+        .source("events", "time = \"ts\"\nsince = \"beginning\"", &events)
         .view("v", "-- backcast: allow(B202, B205): this log is all there is\nSELECT user_id, count(*) AS n FROM events GROUP BY user_id")
 }
 

@@ -18,7 +18,7 @@ fn project(snapshot: &RecordBatch, snapshot_config: &str, view_config: &str) -> 
          2           2025-03-10T11:30  1e300",
     );
     let project = Project::new("keys = [\"user_id\"]\ntime = \"at\"", &labels)
-        .source("events", "time = \"ts\"", &events)
+        .source("events", "time = \"ts\"\nsince = \"beginning\"", &events)
         .view_with(
             "v",
             view_config,

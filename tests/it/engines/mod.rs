@@ -9,6 +9,7 @@ mod found;
 mod fuzz;
 mod grammar;
 mod operators;
+mod retained;
 mod rules;
 mod shapes;
 mod shapes_correlated;

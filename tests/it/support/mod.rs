@@ -7,4 +7,4 @@ pub(crate) mod table;
 
 pub(crate) use project::{Project, Ran, backcast_in, dataset_of, first_difference, run};
 pub(crate) use rng::Rng;
-pub(crate) use table::{read_parquet, rows_at, shown, table, with_column, write_parquet};
+pub(crate) use table::{read_parquet, rows_at, shown, shown_value, table, with_column, write_parquet};

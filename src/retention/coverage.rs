@@ -1,0 +1,220 @@
+//! Whether the retained events hold all that a feature reads, label row by label row.
+
+use std::sync::Arc;
+
+use crate::lookback::{FROM_THE_BEGINNING, FeatureLookback, Lower, SourceRead};
+use crate::retention::activity::Span;
+use crate::retention::facts::SourceFacts;
+use crate::retention::model::MonthCount;
+
+/// Whether one cell can be relied on; worse ones come later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Coverage {
+    /// Everything that the value depends on is retained.
+    Exact,
+    /// The lookback meets a stretch in which events are missing.
+    Gap,
+    /// The lookback starts before the log is complete.
+    Truncated,
+}
+
+impl Coverage {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Gap => "gap",
+            Self::Truncated => "truncated",
+        }
+    }
+
+    pub fn is_covered(self) -> bool {
+        self == Self::Exact
+    }
+}
+
+/// Coverage of one feature, by label row.
+#[derive(Debug, Clone)]
+pub struct FeatureCoverage {
+    /// Where the view has a row for the label.
+    pub there: Vec<Coverage>,
+    /// Where it has none: what decides whether there is one is asked too.
+    pub missing: Arc<Vec<Coverage>>,
+}
+
+/// Coverage of every feature, in their order; `times` are the label times, nanoseconds.
+pub fn coverage(features: &[FeatureLookback], facts: &[SourceFacts], times: &[i64]) -> Vec<FeatureCoverage> {
+    let mut known = Known { facts, times, starts: Vec::new() };
+    features
+        .iter()
+        .map(|feature| {
+            let there = known.worst(&feature.reads);
+            let mut missing = there.clone();
+            for (own, other) in missing.iter_mut().zip(known.worst(&feature.presence)) {
+                *own = (*own).max(other);
+            }
+            FeatureCoverage { there, missing: Arc::new(missing) }
+        })
+        .collect()
+}
+
+struct Known<'a> {
+    facts: &'a [SourceFacts],
+    times: &'a [i64],
+    /// Bounds that have been evaluated.
+    starts: Vec<(Lower, Arc<Vec<i64>>)>,
+}
+
+impl Known<'_> {
+    fn starts(&mut self, lower: &Lower) -> Arc<Vec<i64>> {
+        if let Some((_, starts)) = self.starts.iter().find(|(l, _)| l == lower) {
+            return Arc::clone(starts);
+        }
+        let starts = Arc::new(lower.starts(self.times));
+        self.starts.push((lower.clone(), Arc::clone(&starts)));
+        starts
+    }
+
+    fn worst(&mut self, reads: &[SourceRead]) -> Vec<Coverage> {
+        let mut worst = vec![Coverage::Exact; self.times.len()];
+        for read in reads {
+            let facts = &self.facts[read.source];
+            let missing = Missing::of(facts, read);
+            let starts = self.starts(&read.lower);
+            for ((own, &start), &time) in worst.iter_mut().zip(starts.iter()).zip(self.times) {
+                *own = (*own).max(missing.at(start, facts.latest_seen(time)));
+            }
+        }
+        worst
+    }
+}
+
+/// Where events that a reading needs are not retained.
+pub(super) struct Missing {
+    since: i64,
+    /// By their start.
+    gaps: Vec<Span>,
+    /// The latest end of the gaps up to each.
+    ends: Vec<i64>,
+}
+
+impl Missing {
+    pub(super) fn of(facts: &SourceFacts, read: &SourceRead) -> Self {
+        let mut gaps: Vec<Span> = facts.gaps.iter().map(|gap| gap.span).collect();
+        let late = facts.late_columns.iter().filter(|(column, _)| read.columns.contains(column));
+        gaps.extend(late.flat_map(|(_, spans)| spans.iter().copied()));
+        gaps.sort_unstable();
+        let ends = gaps.iter().scan(i64::MIN, |latest, gap| {
+            *latest = gap.to.max(*latest);
+            Some(*latest)
+        });
+        Self { since: facts.since, ends: ends.collect(), gaps }
+    }
+
+    /// A window from `start` (inclusive) to `end` (inclusive).
+    pub(super) fn at(&self, start: i64, end: i64) -> Coverage {
+        if start < self.since && self.since != FROM_THE_BEGINNING {
+            return Coverage::Truncated;
+        }
+        let begun = self.gaps.partition_point(|gap| gap.from <= end);
+        match begun.checked_sub(1).map(|i| self.ends[i]) {
+            Some(latest) if latest > start => Coverage::Gap,
+            _ => Coverage::Exact,
+        }
+    }
+
+    /// From when on a window may start without meeting anything that is missing.
+    pub(super) fn complete_from(&self) -> i64 {
+        self.ends.last().copied().unwrap_or(i64::MIN).max(self.since)
+    }
+}
+
+/// Rows by what they are: covered, truncated, gap.
+pub fn tally(cells: impl IntoIterator<Item = Coverage>) -> [u64; 3] {
+    let mut counts = [0; 3];
+    for cell in cells {
+        counts[match cell {
+            Coverage::Exact => 0,
+            Coverage::Truncated => 1,
+            Coverage::Gap => 2,
+        }] += 1;
+    }
+    counts
+}
+
+/// The month of an instant, such as `2025-03`.
+pub(super) fn month_of(time: i64) -> String {
+    crate::source::time::rfc3339(time).chars().take(7).collect()
+}
+
+/// Label rows by month; `times` ascend.
+pub fn by_month(times: &[i64], cell: impl Fn(usize) -> Coverage) -> Vec<MonthCount> {
+    let mut months: Vec<MonthCount> = Vec::new();
+    let mut until = i64::MIN;
+    for (row, &time) in times.iter().enumerate() {
+        if months.is_empty() || time >= until {
+            months.push(MonthCount { month: month_of(time), ..MonthCount::default() });
+            until = next_month(time);
+        }
+        if let Some(month) = months.last_mut() {
+            month.labels += 1;
+            match cell(row) {
+                Coverage::Exact => month.covered += 1,
+                Coverage::Truncated => month.truncated += 1,
+                Coverage::Gap => month.gap += 1,
+            }
+        }
+    }
+    months
+}
+
+fn next_month(time: i64) -> i64 {
+    use chrono::{DateTime, Datelike, Months, NaiveTime};
+    let day = DateTime::from_timestamp_nanos(time).date_naive();
+    let first = day.with_day(1).unwrap_or(day);
+    let next = first.checked_add_months(Months::new(1)).map(|d| d.and_time(NaiveTime::MIN).and_utc());
+    next.and_then(|t| t.timestamp_nanos_opt()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    fn missing(since: i64, gaps: &[(i64, i64)]) -> Missing {
+        let mut facts = SourceFacts::of_nothing();
+        facts.since = since;
+        facts.late_columns = vec![(3, gaps.iter().map(|&(from, to)| Span { from, to }).collect())];
+        Missing::of(&facts, &SourceRead { source: 0, lower: Lower::Unbounded, columns: BTreeSet::from([3]) })
+    }
+
+    #[test]
+    fn a_window_that_starts_before_the_log_is_truncated() {
+        let missing = missing(100, &[]);
+        assert_eq!([99, 100].map(|start| missing.at(start, 200)), [Coverage::Truncated, Coverage::Exact]);
+        assert_eq!(missing.at(FROM_THE_BEGINNING, 200), Coverage::Truncated);
+    }
+
+    #[test]
+    fn a_window_meets_a_gap_up_to_its_end_and_not_before_its_start() {
+        let missing = missing(0, &[(50, 60), (20, 90)]);
+        assert_eq!([89, 90].map(|start| missing.at(start, 200)), [Coverage::Gap, Coverage::Exact]);
+        assert_eq!([19, 20].map(|end| missing.at(5, end)), [Coverage::Exact, Coverage::Gap]);
+        assert_eq!(missing.complete_from(), 90);
+    }
+
+    #[test]
+    fn nothing_is_truncated_where_the_log_has_the_beginning() {
+        let missing = missing(FROM_THE_BEGINNING, &[(20, 30)]);
+        assert_eq!(missing.at(FROM_THE_BEGINNING, 19), Coverage::Exact);
+        assert_eq!(missing.at(FROM_THE_BEGINNING, 20), Coverage::Gap);
+    }
+
+    #[test]
+    fn months_are_counted_apart() {
+        let time = |text: &str| chrono::DateTime::parse_from_rfc3339(text).unwrap().timestamp_nanos_opt().unwrap();
+        let times = ["2025-01-31T23:59:59Z", "2025-02-01T00:00:00Z", "2025-02-28T12:00:00Z"].map(time);
+        let months = by_month(&times, |row| if row == 1 { Coverage::Gap } else { Coverage::Exact });
+        let told: Vec<_> = months.iter().map(|m| (m.month.as_str(), m.labels, m.covered, m.gap)).collect();
+        assert_eq!(told, [("2025-01", 1, 1, 0), ("2025-02", 2, 1, 1)]);
+    }
+}

@@ -1,0 +1,210 @@
+//! What may be retrained, and when.
+//!
+//! | decision | a feature's label rows of the last `training_history` |
+//! | --- | --- |
+//! | retrain | are all covered, and where the feature was compared it agrees |
+//! | fallback | are not, or it does not agree, but a snapshot has what is missing |
+//! | freeze | are not, and no snapshot has them |
+//!
+//! A model's decision is the worst of its features'. A freeze ends on the first day by which as much covered label history exists as
+//! the model is trained on; it has no end where a lookback is unbounded, or where events are deleted before they could be used.
+
+use crate::lookback::FeatureLookback;
+use crate::retention::activity::DAY_NS;
+use crate::retention::coverage::{Coverage, by_month};
+use crate::retention::facts::SourceFacts;
+use crate::retention::model::ModelMonths;
+use crate::retention::timeline::{complete_from, iso_days, reach_at};
+use crate::source::time::rfc3339;
+
+/// What a model is trained on.
+#[derive(Debug, Clone)]
+pub struct ModelInput {
+    pub model: String,
+    /// Positions in the list of all features.
+    pub features: Vec<usize>,
+    /// Nanoseconds; all labels where it is not known.
+    pub training_history: Option<i64>,
+}
+
+/// Worse ones come later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Decision {
+    Retrain,
+    Fallback,
+    Freeze,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct FeatureDecision {
+    /// Position in the list of all features.
+    pub feature: usize,
+    pub decision: Decision,
+    pub reason: String,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelDecision {
+    pub model: String,
+    pub decision: Decision,
+    /// The first day on which a freeze ends, RFC 3339.
+    pub until: Option<String>,
+    pub features: Vec<FeatureDecision>,
+    pub months: ModelMonths,
+    /// Nanoseconds since 1970.
+    pub trainable_from: Option<i64>,
+}
+
+/// What is known of the label rows.
+#[derive(Debug, Clone, Copy)]
+pub struct Evidence<'a> {
+    pub lookbacks: &'a [FeatureLookback],
+    pub facts: &'a [SourceFacts],
+    /// Label times, ascending, nanoseconds.
+    pub times: &'a [i64],
+    /// By feature and label row.
+    pub cells: &'a [Vec<Coverage>],
+    /// By feature: the label rows whose value a snapshot has; `None` where no snapshot has the feature.
+    pub legacy: &'a [Option<Vec<bool>>],
+    /// By feature: whether it agrees with the snapshots, and how well; `None` where it was not compared.
+    pub agreement: &'a [Option<(bool, String)>],
+}
+
+/// A decision per model.
+pub fn verdicts(models: &[ModelInput], evidence: Evidence<'_>) -> Vec<ModelDecision> {
+    models.iter().map(|model| decide(model, evidence)).collect()
+}
+
+fn decide(model: &ModelInput, evidence: Evidence<'_>) -> ModelDecision {
+    let Evidence { times, cells, facts, lookbacks, .. } = evidence;
+    let begin = match (times.last(), model.training_history) {
+        (Some(last), Some(history)) => {
+            let from = last.saturating_sub(history);
+            // The last 90 days before a label, not with the day before them.
+            times.partition_point(|t| *t <= from)
+        }
+        _ => 0,
+    };
+    let features: Vec<FeatureDecision> =
+        model.features.iter().map(|f| of_feature(*f, begin, model, evidence)).collect();
+    let decision = features.iter().map(|f| f.decision).max().unwrap_or(Decision::Retrain);
+    let history = model.training_history.unwrap_or_else(|| match (times.first(), times.last()) {
+        (Some(first), Some(last)) => last - first,
+        _ => 0,
+    });
+    let first_day = |feature: usize| enough_from(&lookbacks[feature], facts, history);
+    let latest = |features: &mut dyn Iterator<Item = usize>| {
+        features.map(first_day).try_fold(i64::MIN, |latest, day| day.map(|day| latest.max(day)))
+    };
+    let frozen = features.iter().filter(|f| f.decision == Decision::Freeze).map(|f| f.feature).collect::<Vec<_>>();
+    let until = if decision == Decision::Freeze { latest(&mut frozen.into_iter()) } else { None };
+    let trainable = latest(&mut model.features.iter().copied());
+    let trainable = trainable.map(|t| if t == i64::MIN { times.first().copied().unwrap_or(0) } else { t });
+    let worst = |row: usize| model.features.iter().map(|f| cells[*f][row]).max().unwrap_or(Coverage::Exact);
+    let last_bad = (0..times.len()).rev().find(|row| !worst(*row).is_covered());
+    let covered_from = match last_bad {
+        None => times.first(),
+        Some(row) => times.get(times.partition_point(|t| *t <= times[row])),
+    };
+    let covered_from = covered_from.map(|t| rfc3339(*t));
+    ModelDecision {
+        model: model.model.clone(),
+        decision,
+        until: until.filter(|t| *t != i64::MIN).map(|t| rfc3339(day_after(t))),
+        months: ModelMonths {
+            model: model.model.clone(),
+            covered_from,
+            trainable_from: trainable.map(|t| rfc3339(day_after(t))),
+            by_month: by_month(times, worst),
+        },
+        features,
+        trainable_from: trainable.map(day_after),
+    }
+}
+
+/// The first midnight that is not before the instant.
+fn day_after(time: i64) -> i64 {
+    let day = time.div_euclid(DAY_NS);
+    if time.rem_euclid(DAY_NS) == 0 { time } else { (day + 1).saturating_mul(DAY_NS) }
+}
+
+/// When as much covered label history exists, from when on that is not lost again; `None`: never.
+fn enough_from(lookback: &FeatureLookback, facts: &[SourceFacts], history: i64) -> Option<i64> {
+    let from = complete_from(&lookback.reads, facts)?;
+    if from == i64::MIN {
+        return Some(from);
+    }
+    for read in &lookback.reads {
+        let Some(retention) = facts[read.source].retention_ns else { continue };
+        let reach = reach_at(std::slice::from_ref(read), read.source, from)?;
+        if reach.saturating_add(history) > retention {
+            return None;
+        }
+    }
+    Some(from.saturating_add(history))
+}
+
+fn of_feature(feature: usize, begin: usize, model: &ModelInput, evidence: Evidence<'_>) -> FeatureDecision {
+    let Evidence { lookbacks, facts, cells, legacy, agreement, .. } = evidence;
+    let rows = &cells[feature][begin..];
+    let bad: Vec<usize> = (begin..cells[feature].len()).filter(|row| !cells[feature][*row].is_covered()).collect();
+    let history = model.training_history.map_or_else(String::new, |h| format!(" of the last {}", days(h)));
+    let of = |count: usize| format!("{} of {} label rows{history}", count, rows.len());
+    let had = legacy[feature].as_ref().map(|has| bad.iter().filter(|row| has[**row]).count());
+    let (decision, reason) = match (bad.len(), &agreement[feature]) {
+        (0, Some((true, how))) => {
+            (Decision::Retrain, format!("all {} label rows{history} are covered; {how}", rows.len()))
+        }
+        (0, Some((false, how))) => {
+            (Decision::Fallback, format!("all {} label rows{history} are covered, but {how}", rows.len()))
+        }
+        (0, None) if rows.is_empty() => (Decision::Retrain, "there is no label row".to_string()),
+        (0, None) => (
+            Decision::Retrain,
+            format!("all {} label rows{history} are covered; not compared with a snapshot", rows.len()),
+        ),
+        (count, _) => {
+            let truncated = bad.iter().filter(|row| cells[feature][**row] == Coverage::Truncated).count();
+            let kinds = match (truncated, count - truncated) {
+                (_, 0) => "truncated".to_string(),
+                (0, _) => "gap".to_string(),
+                (t, g) => format!("{t} truncated, {g} gap"),
+            };
+            let why = why(&lookbacks[feature], facts);
+            let text = format!("{} are not covered ({kinds}){why}", of(count));
+            match had {
+                Some(had) if had == count => (Decision::Fallback, format!("{text}; a snapshot has them")),
+                Some(had) => (Decision::Freeze, format!("{text}; a snapshot has {had} of them")),
+                None => (Decision::Freeze, format!("{text}; no snapshot has the feature")),
+            }
+        }
+    };
+    FeatureDecision { feature, decision, reason }
+}
+
+/// Where the log of each reading begins, and how far back it is read.
+fn why(lookback: &FeatureLookback, facts: &[SourceFacts]) -> String {
+    let mut sources: Vec<usize> = lookback.reads.iter().map(|r| r.source).collect();
+    sources.sort_unstable();
+    sources.dedup();
+    let told = |source: &usize| {
+        let reach = crate::lookback::widest(&lookback.reads, *source)?;
+        let facts = &facts[*source];
+        let since = facts.report.since.as_deref().unwrap_or("never");
+        let from = if since == "beginning" { "complete".to_string() } else { format!("complete since {since}") };
+        let gaps = if facts.gaps.is_empty() { String::new() } else { format!(" but for {} gaps", facts.gaps.len()) };
+        let back =
+            if reach.text == "unbounded" { "from the beginning".to_string() } else { format!("{} back", reach.text) };
+        Some(format!("`{}` is read {back} and is {from}{gaps}", facts.report.source))
+    };
+    let all: Vec<String> = sources.iter().filter_map(told).collect();
+    if all.is_empty() { String::new() } else { format!(": {}", all.join("; ")) }
+}
+
+fn days(nanoseconds: i64) -> String {
+    match (nanoseconds / DAY_NS, nanoseconds % DAY_NS) {
+        (1, 0) => "day".to_string(),
+        (days, 0) => format!("{days} days"),
+        _ => iso_days(nanoseconds),
+    }
+}
