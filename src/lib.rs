@@ -30,3 +30,4 @@ pub mod report;
 pub mod source;
 pub mod sql;
 pub mod sweep;
+pub mod trace;

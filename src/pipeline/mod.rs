@@ -9,8 +9,10 @@ mod prepare;
 mod reported;
 mod run;
 mod sources;
+mod trace;
 
 pub use cost::{MANY, ReadReport, ScanReport};
 pub use explain::{Explained, explain, explain_lints};
 pub use prepare::{Opened, Prepared, check, open, prepare};
 pub use run::{Outcome, Work, run};
+pub use trace::{Asked, trace};

@@ -160,68 +160,82 @@ pub async fn replay(
     options: ReplayOptions,
     monitor: &dyn Monitor,
 ) -> Result<Replay> {
-    let logs = &project.inputs.logs;
+    let mut views = Vec::new();
+    for view in project.views.iter().filter(|v| !v.is_helper()) {
+        views.push(replay_view(view, &project.inputs.logs, labels, session, options, monitor).await?);
+    }
+    let features = filled(project, &views)?;
+    Ok(Replay { views, features })
+}
+
+/// Replays one view for every label row.
+///
+/// # Errors
+/// As [`replay`].
+pub async fn replay_view(
+    view: &View,
+    logs: &[Log],
+    labels: &Labels,
+    session: &SessionContext,
+    options: ReplayOptions,
+    monitor: &dyn Monitor,
+) -> Result<ViewReplay> {
     let unit: TimeUnit = labels.now_unit();
     let times = match (labels.times.values().first(), labels.times.values().last()) {
         (Some(&first), Some(&last)) => Some((first, last)),
         _ => None,
     };
-    let mut views = Vec::new();
-    for view in project.views.iter().filter(|v| !v.is_helper()) {
-        let failed = |e| Error::engine(format!("replay view `{}`", view.name), e);
-        let observers = LabelObservers::new(labels, &view.keys, unit).map_err(failed)?;
-        let spines = &observers.spines;
-        let mut choice = choose(view, logs, spines, times, session, options.engine, Redelivery::ByTime)?;
-        let mut done = match &choice.plan {
-            Some(plan) => Some(set::run(view, plan.clone(), &observers, labels, session, monitor).await),
-            None => None,
-        };
+    let failed = |e| Error::engine(format!("replay view `{}`", view.name), e);
+    let observers = LabelObservers::new(labels, &view.keys, unit).map_err(failed)?;
+    let spines = &observers.spines;
+    let mut choice = choose(view, logs, spines, times, session, options.engine, Redelivery::ByTime)?;
+    let mut done = match &choice.plan {
+        Some(plan) => Some(set::run(view, plan.clone(), &observers, labels, session, monitor).await),
+        None => None,
+    };
+    monitor.end();
+    if matches!(&done, Some(Err(Error::Engine { source, .. })) if TiedCopies::is(source)) {
+        choice = choose(view, logs, spines, times, session, options.engine, Redelivery::ByAllColumns)?;
+        if let Some(plan) = &choice.plan {
+            done = Some(set::run(view, plan.clone(), &observers, labels, session, monitor).await);
+        }
         monitor.end();
-        if matches!(&done, Some(Err(Error::Engine { source, .. })) if TiedCopies::is(source)) {
-            choice = choose(view, logs, spines, times, session, options.engine, Redelivery::ByAllColumns)?;
-            if let Some(plan) = &choice.plan {
-                done = Some(set::run(view, plan.clone(), &observers, labels, session, monitor).await);
-            }
-            monitor.end();
-        }
-        // A sweep's cells do not spill; joins and aggregates do.
-        if options.engine == Engine::Auto && matches!(&done, Some(Err(Error::Memory { .. }))) {
-            let spilling = choose(view, logs, spines, times, session, Engine::Rewrite, Redelivery::ByAllColumns)?;
-            if let Some(plan) = &spilling.plan {
-                done = Some(set::run(view, plan.clone(), &observers, labels, session, monitor).await);
-                monitor.end();
-                choice = EngineChoice { reason: "a sweep does not fit the memory limit".to_string(), ..spilling };
-            }
-        }
-        // An expression that fails on a row which no label sees fails in no query of the law.
-        if let Some(Err(e)) = &done
-            && options.engine == Engine::Auto
-            && (from_data(e) || from_planning(e))
-        {
-            let why = if from_data(e) { "the rewrite met rows that no label sees" } else { "the rewrite can't be run" };
-            choice.engine = Engine::Reference;
-            choice.reason = format!("{why}: {}", first_line(e));
-            done = None;
-        }
-        let values = match done {
-            Some(done) => done,
-            None => {
-                let rows: Vec<usize> = (0..labels.rows()).collect();
-                monitor.begin(&format!("replaying {}", view.name), Some(labels.rows() as u64));
-                reference::run(view, logs, labels, &rows, session, monitor).await
-            }
-        };
-        monitor.end();
-        views.push(ViewReplay {
-            view: view.name.clone(),
-            engine: choice.engine,
-            reason: choice.reason,
-            lookbacks: choice.lookbacks,
-            values: values.map_err(|e| named_feature(e, view))?,
-        });
     }
-    let features = filled(project, &views)?;
-    Ok(Replay { views, features })
+    // A sweep's cells do not spill; joins and aggregates do.
+    if options.engine == Engine::Auto && matches!(&done, Some(Err(Error::Memory { .. }))) {
+        let spilling = choose(view, logs, spines, times, session, Engine::Rewrite, Redelivery::ByAllColumns)?;
+        if let Some(plan) = &spilling.plan {
+            done = Some(set::run(view, plan.clone(), &observers, labels, session, monitor).await);
+            monitor.end();
+            choice = EngineChoice { reason: "a sweep does not fit the memory limit".to_string(), ..spilling };
+        }
+    }
+    // An expression that fails on a row which no label sees fails in no query of the law.
+    if let Some(Err(e)) = &done
+        && options.engine == Engine::Auto
+        && (from_data(e) || from_planning(e))
+    {
+        let why = if from_data(e) { "the rewrite met rows that no label sees" } else { "the rewrite can't be run" };
+        choice.engine = Engine::Reference;
+        choice.reason = format!("{why}: {}", first_line(e));
+        done = None;
+    }
+    let values = match done {
+        Some(done) => done,
+        None => {
+            let rows: Vec<usize> = (0..labels.rows()).collect();
+            monitor.begin(&format!("replaying {}", view.name), Some(labels.rows() as u64));
+            reference::run(view, logs, labels, &rows, session, monitor).await
+        }
+    };
+    monitor.end();
+    Ok(ViewReplay {
+        view: view.name.clone(),
+        engine: choice.engine,
+        reason: choice.reason,
+        lookbacks: choice.lookbacks,
+        values: values.map_err(|e| named_feature(e, view))?,
+    })
 }
 
 /// Whether an expression failed on a value, not a rule about the view's rows.

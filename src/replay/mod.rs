@@ -13,7 +13,7 @@ mod self_check;
 mod set;
 mod values;
 
-pub use engine::{Engine, EngineChoice, Replay, ReplayOptions, ViewReplay, choose, replay};
+pub use engine::{Engine, EngineChoice, Replay, ReplayOptions, ViewReplay, choose, replay, replay_view};
 pub use observers::LabelObservers;
 pub use self_check::{SelfCheck, self_check};
 pub use values::ViewValues;

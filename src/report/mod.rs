@@ -14,6 +14,7 @@ mod samples;
 mod table;
 mod terminal;
 mod text;
+mod trace;
 mod verdict;
 
 pub use choices::{ChosenAlike, choices_text, chosen_alike};
@@ -24,3 +25,4 @@ pub use model::{
     SourceCounts, Timing, Verdict, ViewReport, ViewSource,
 };
 pub use terminal::{Style, summary};
+pub use trace::trace_text;

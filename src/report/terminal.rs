@@ -26,7 +26,7 @@ pub struct Style {
 }
 
 impl Style {
-    fn paint(self, style: Ansi, text: &str) -> String {
+    pub(super) fn paint(self, style: Ansi, text: &str) -> String {
         if self.color && !text.is_empty() { format!("{style}{text}{style:#}") } else { text.to_string() }
     }
 
@@ -35,16 +35,16 @@ impl Style {
         self.paint(color.on_default(), text)
     }
 
-    fn dim(self, text: &str) -> String {
+    pub(super) fn dim(self, text: &str) -> String {
         self.paint(Ansi::new().dimmed(), text)
     }
 
-    fn bold(self, text: &str) -> String {
+    pub(super) fn bold(self, text: &str) -> String {
         self.paint(Ansi::new().bold(), text)
     }
 
     /// A line of plain text, cut to the width.
-    fn fit(self, line: &str) -> String {
+    pub(super) fn fit(self, line: &str) -> String {
         shorten(line, self.width)
     }
 }
@@ -76,7 +76,7 @@ fn head(report: &Report, style: Style, lines: &mut Vec<String>) {
 }
 
 /// Breaks a text between words; a word longer than a line is cut.
-fn wrap(text: &str, columns: usize) -> Vec<String> {
+pub(super) fn wrap(text: &str, columns: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
         let word = shorten(word, columns);
