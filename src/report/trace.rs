@@ -10,8 +10,11 @@ use crate::trace::{Event, Trace, span};
 
 /// Events of a kind that are shown unless all are asked for.
 const MOST_SHOWN: usize = 20;
-const LEAST_WHY: usize = 24;
-const MOST_VALUES: usize = 36;
+/// Where there are more of all reasons: of each.
+const MOST_OF_A_REASON: usize = 5;
+const LEAST_WHY: usize = 30;
+const LEAST_VALUES: usize = 12;
+const MOST_VALUES: usize = 44;
 
 /// The text, with a newline at the end of each line. `all`: every event that the trace has.
 pub fn trace_text(trace: &Trace, all: bool, style: Style) -> String {
@@ -19,10 +22,29 @@ pub fn trace_text(trace: &Trace, all: bool, style: Style) -> String {
     let mut lines = Vec::new();
     head(trace, style, &mut lines);
     let (counting, others): (Vec<&Event>, Vec<&Event>) = trace.events.iter().partition(|e| e.counts == Some(true));
-    let title = format!("{} count", events(counting.len() as u64 + trace.omitted.counting));
-    section(trace, &title, &counting, trace.omitted.counting, (all, style), &mut lines);
-    let title = format!("{} within reach do not", events(others.len() as u64 + trace.omitted.not_counting));
-    section(trace, &title, &others, trace.omitted.not_counting, (all, style), &mut lines);
+    let total = counting.len() as u64 + trace.omitted.counting;
+    let verb = if total == 1 { "counts" } else { "count" };
+    lines.push(String::new());
+    lines.push(style.bold(&format!("{} {verb}", events(total))));
+    let most = if all { usize::MAX } else { MOST_SHOWN };
+    lines.extend(table(trace, &counting[..counting.len().min(most)], style));
+    rest(counting.len().saturating_sub(most) as u64 + trace.omitted.counting, style, &mut lines);
+    let total = others.len() as u64 + trace.omitted.not_counting;
+    let verb = if total == 1 { "does" } else { "do" };
+    lines.push(String::new());
+    lines.push(style.bold(&format!("{} within reach {verb} not", events(total))));
+    let most = if all || others.len() <= MOST_SHOWN { usize::MAX } else { MOST_OF_A_REASON };
+    for group in grouped(&others) {
+        let condition = group[0].condition.as_deref().map_or_else(String::new, |c| format!(": {}", clean(c)));
+        let title = format!("{}{condition} ({})", title(group[0].reason), thousands(group.len() as u64));
+        lines.extend(wrap(&title, style.width - 2).into_iter().map(|line| format!("  {}", style.dim(&line))));
+        lines.extend(table(trace, &group[..group.len().min(most)], style).into_iter().skip(1));
+        rest(group.len().saturating_sub(most) as u64, style, &mut lines);
+    }
+    if trace.omitted.not_counting > 0 {
+        let omitted = thousands(trace.omitted.not_counting);
+        lines.push(style.dim(&format!("  and {omitted} more, further off: --all shows them")));
+    }
     foot(trace, style, &mut lines);
     lines.iter().map(|line| format!("{}\n", line.trim_end())).collect()
 }
@@ -76,15 +98,6 @@ fn head(trace: &Trace, style: Style, lines: &mut Vec<String>) {
     } else if trace.snapshots.is_empty() {
         lines.push(style.dim("no snapshot has this feature at these keys and this time"));
     }
-    for cause in &trace.causes {
-        let parameters = if cause.parameters.is_empty() { String::new() } else { format!(" ({})", keys(&cause.parameters)) };
-        let agrees = if cause.agrees_with.is_empty() {
-            String::new()
-        } else {
-            format!(", as in {}", clean(&cause.agrees_with.join(", ")))
-        };
-        lines.push(style.fit(&format!("under {}{parameters}: {}{agrees}", clean(&cause.cause), value(&cause.value))));
-    }
     let reaches = trace.sources.iter().map(|s| {
         let from = s.window_start.as_deref().map_or_else(|| "the beginning".to_string(), short_time);
         format!("{} from {from}", clean(&s.source))
@@ -101,23 +114,61 @@ fn head(trace: &Trace, style: Style, lines: &mut Vec<String>) {
     }
 }
 
-fn section(
-    trace: &Trace,
-    title: &str,
-    events: &[&Event],
-    omitted: u64,
-    (all, style): (bool, Style),
-    lines: &mut Vec<String>,
-) {
-    lines.push(String::new());
-    lines.push(style.bold(title));
-    if events.is_empty() {
-        return;
+/// Events of one reason and condition together, the nearest first; reasons in a fixed order.
+fn grouped<'a>(others: &[&'a Event]) -> Vec<Vec<&'a Event>> {
+    let place = |event: &Event| REASONS.iter().position(|(word, _)| *word == event.reason).unwrap_or(REASONS.len());
+    let mut sorted = others.to_vec();
+    sorted.sort_by(|a, b| {
+        let key = |e: &'a Event| (place(e), e.condition.as_deref());
+        let off = |e: &Event| e.off_seconds.map_or(0.0, f64::abs);
+        key(a).cmp(&key(b)).then(off(a).total_cmp(&off(b)))
+    });
+    sorted.chunk_by(|a, b| a.reason == b.reason && a.condition == b.condition).map(<[&Event]>::to_vec).collect()
+}
+
+/// Reasons as they are headed, in the order in which they are told.
+const REASONS: [(&str, &str); 21] = [
+    ("arrived_late", "arrived after T"),
+    ("tie_excluded", "known at exactly T"),
+    ("future_hidden", "stamped after T, and hidden"),
+    ("redelivery", "redelivered"),
+    ("superseded", "superseded by another version"),
+    ("deleted", "deleted"),
+    ("null_time", "without a time"),
+    ("not_chosen", "another row is chosen"),
+    ("null_argument", "NULL"),
+    ("not_in_filter", "not in the aggregate's FILTER"),
+    ("filtered", "filtered"),
+    ("before_window", "before the window"),
+    ("after_window", "after the window"),
+    ("no_partner", "no partner"),
+    ("taken_away", "taken away"),
+    ("takes_away", "takes others away"),
+    ("exists_only", "only makes the row exist"),
+    ("unused", "in another row"),
+    ("other_key", "of another key"),
+    ("unknown", "visible, not attributed"),
+    ("after_label_time", "after T"),
+];
+
+fn title(word: &'static str) -> &'static str {
+    REASONS.iter().find(|(own, _)| *own == word).map_or(word, |(_, title)| title)
+}
+
+fn rest(count: u64, style: Style, lines: &mut Vec<String>) {
+    if count > 0 {
+        lines.push(style.dim(&format!("    and {} more: --all shows them", thousands(count))));
     }
-    let shown = if all { events } else { &events[..events.len().min(MOST_SHOWN)] };
+}
+
+/// The header and a line for each event; what does not fit of a reason goes on below.
+fn table(trace: &Trace, events: &[&Event], style: Style) -> Vec<String> {
+    if events.is_empty() {
+        return Vec::new();
+    }
     let several = trace.sources.len() > 1;
     let counting = events.iter().all(|e| e.counts == Some(true));
-    let mut header = vec![("  event time", Align::Left), ("from T", Align::Right)];
+    let mut header = vec![("    event time", Align::Left), ("from T", Align::Right)];
     if several {
         header.push(("source", Align::Left));
     }
@@ -125,57 +176,57 @@ fn section(
     if counting {
         header.push(("without it", Align::Right));
     } else {
-        header.extend([("with it", Align::Right), ("why not", Align::Left)]);
+        header.push(("why not", Align::Left));
     }
     let mut table = Table::new(&header);
-    for event in shown {
+    let whys: Vec<String> = events.iter().map(|e| why(e)).collect();
+    for (event, why) in events.iter().zip(&whys) {
         let time = event.time.as_deref().map_or_else(|| "NULL".to_string(), short_time);
-        let mut row = vec![format!("  {time}"), event.from_t.map(from_t).unwrap_or_default()];
+        let mut row = vec![format!("    {time}"), event.from_t.map(from_t).unwrap_or_default()];
         if several {
             row.push(clean(&event.source));
         }
         row.push(shorten(&values(trace, event), MOST_VALUES));
-        let other = if counting { &event.without } else { &event.with };
-        row.push(other.as_ref().map(|v| shorten(&value(v), MOST_VALUES)).unwrap_or_default());
-        if !counting {
-            row.push(clean(&event.why));
-        }
+        row.push(if counting {
+            event.without.as_ref().map(|v| shorten(&value(v), MOST_VALUES)).unwrap_or_default()
+        } else {
+            why.clone()
+        });
         table.push(row);
     }
-    let value_column = if several { 3 } else { 2 };
     let last = header.len() - 1;
-    if counting {
-        table.squeeze(value_column, 8, style.width);
-    } else {
-        // What does not fit of a reason goes on below.
+    if !counting {
         table.squeeze(last, LEAST_WHY, style.width);
-        table.squeeze(value_column, 8, style.width);
     }
-    let room = style.width.saturating_sub(table.width_before(last));
-    let whys: Vec<Vec<String>> = shown.iter().map(|e| wrap(&clean(&e.why), room.max(LEAST_WHY))).collect();
-    let painted = table.lines(|row, column, text| {
-        if row == 0 {
-            return style.dim(&text);
-        }
-        match shown.get(row - 1).and_then(|e| e.counts) {
-            Some(true) if column == 0 => style.paint(AnsiColor::Green.on_default(), &text),
-            None if column == 0 => style.paint(AnsiColor::Yellow.on_default(), &text),
-            _ if !counting && column == last => {
-                whys[row - 1].first().cloned().unwrap_or_default()
-            }
-            _ => text,
-        }
+    table.squeeze(last - 1, LEAST_VALUES, style.width);
+    let before = table.width_before(last);
+    let room = style.width.saturating_sub(before).max(LEAST_WHY);
+    let whys: Vec<Vec<String>> = whys.iter().map(|why| wrap(why, room)).collect();
+    let painted = table.lines(|row, column, text| match row.checked_sub(1).and_then(|row| events.get(row)) {
+        None => style.dim(&text),
+        Some(event) if column == 0 => match event.counts {
+            Some(true) => style.paint(AnsiColor::Green.on_default(), &text),
+            Some(false) => text,
+            None => style.paint(AnsiColor::Yellow.on_default(), &text),
+        },
+        Some(_) if !counting && column == last => whys[row - 1].first().cloned().unwrap_or_default(),
+        Some(_) => text,
     });
+    let mut lines = Vec::new();
     for (row, line) in painted.into_iter().enumerate() {
         lines.push(line);
         if let (false, Some(more)) = (counting, row.checked_sub(1).and_then(|row| whys.get(row))) {
-            let indent = " ".repeat(table.width_before(last));
-            lines.extend(more.iter().skip(1).map(|rest| format!("{indent}{rest}")));
+            lines.extend(more.iter().skip(1).map(|rest| format!("{}{rest}", " ".repeat(before))));
         }
     }
-    let rest = (events.len() - shown.len()) as u64 + omitted;
-    if rest > 0 {
-        lines.push(style.dim(&format!("  and {} more: --all shows them", thousands(rest))));
+    lines
+}
+
+fn why(event: &Event) -> String {
+    let why = clean(&event.brief);
+    match &event.with {
+        Some(with) => format!("{why} (with it: {})", shorten(&value(with), MOST_VALUES)),
+        None => why,
     }
 }
 

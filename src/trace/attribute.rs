@@ -146,8 +146,8 @@ pub(super) async fn walk(
             let columns = rel.names();
             let matching = question.own_rows(&columns, rel.columns(), rel.lineages().len())?;
             let own_rows: BTreeSet<usize> = matching.iter().copied().collect();
-            for (row, lineage) in rel.lineages().iter().enumerate().filter(|(row, _)| !own_rows.contains(row)) {
-                let _ = row;
+            let others = rel.lineages().iter().enumerate().filter(|(row, _)| !own_rows.contains(row));
+            for (_, lineage) in others {
                 for event in lineage.all() {
                     walk.dropped.insert(event, Why::OtherKey);
                 }
@@ -196,6 +196,6 @@ fn rank(why: &Why) -> (u8, &str) {
         Why::TakesAway { condition, .. } => (5, condition),
         Why::NotInFilter { condition, .. } => (6, condition),
         Why::NullArgument { argument } => (7, argument),
-        Why::NotLatest { by } => (8, by),
+        Why::NotLatest { by, .. } => (8, by),
     }
 }

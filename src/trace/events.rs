@@ -28,6 +28,8 @@ pub(super) struct Looked<'a> {
     pub(super) sources: &'a [SourceRows],
     pub(super) names: &'a [String],
     pub(super) logs: &'a [Log],
+    /// The words of the views' SQL. (A tie is decided by all columns: those that nobody wrote are not told.)
+    pub(super) named: &'a [String],
 }
 
 /// The events within reach.
@@ -149,7 +151,7 @@ fn candidate(
                 && !matches!(why, Why::NotLatest { .. } | Why::OtherKey)
             {
                 let also = of_why(why);
-                reason.why = format!("{}; also {}", reason.why, also.why);
+                reason.brief = format!("{}; also {}", reason.brief, also.brief);
                 off = off.max(also.off_ns.map_or(0, i64::unsigned_abs));
                 reason.condition = reason.condition.or(also.condition);
             }
@@ -165,7 +167,7 @@ async fn replay_unknown(looked: &Looked<'_>, candidates: &mut [Candidate], value
     for candidate in unknown.into_iter().take(MOST_REPLAYED) {
         let Ok(Some(without)) = without(looked, candidate.source, candidate.row).await else { continue };
         if without.is(value)? {
-            candidate.reason.why = "visible; without it alone the value is the same".to_string();
+            candidate.reason.brief = "visible; without it alone the value is the same".to_string();
         } else {
             candidate.counts = Some(true);
             candidate.reason = of_role(&Role::Counts);
@@ -230,7 +232,8 @@ fn event(looked: &Looked<'_>, candidate: &Candidate, what_if: Option<Cell>) -> D
     read.dedup();
     for index in read {
         let name = log.schema.field(index).name();
-        let told = *name == log.config.time || Some(name) == log.config.available_at.as_ref() || id.contains_key(name);
+        let named = looked.named.is_empty() || looked.named.iter().any(|n| n.eq_ignore_ascii_case(name));
+        let told = !named || *name == log.config.time || Some(name) == log.config.available_at.as_ref() || id.contains_key(name);
         if !told {
             values.extend(column(name)?.map(|value| (name.clone(), value)));
         }
@@ -247,7 +250,8 @@ fn event(looked: &Looked<'_>, candidate: &Candidate, what_if: Option<Cell>) -> D
         values,
         counts: candidate.counts,
         reason: candidate.reason.word,
-        why: candidate.reason.why.clone(),
+        why: candidate.reason.sentence(),
+        brief: candidate.reason.brief.clone(),
         condition: candidate.reason.condition.clone(),
         off_seconds: candidate.reason.off_ns.map(seconds),
         without,

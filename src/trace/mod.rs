@@ -49,9 +49,7 @@ use crate::trace::asked::{Bindings, Scan, asked, scans};
 use crate::trace::attribute::attribute;
 use crate::trace::cell::{Cell, Question};
 use crate::trace::rows::SourceRows;
-pub use model::{
-    Attribution, CausedValue, Event, FORMAT, LabelMatch, Legacy, Omitted, SourceReach, Trace,
-};
+pub use model::{Attribution, Event, FORMAT, LabelMatch, Legacy, Omitted, SourceReach, Trace};
 pub use reasons::span;
 pub use request::{Request, time, unit_of};
 
@@ -124,7 +122,6 @@ pub async fn trace(
         sources,
         events,
         omitted,
-        causes: Vec::new(),
     })
 }
 
@@ -187,7 +184,9 @@ async fn explained(
         Question { view, feature, plan: &plan, bindings: &bindings, at: (request.time, unit), state: &state };
     let names: Vec<String> = sources.iter().map(|s| logs[s.source].config.name.clone()).collect();
     let attributed = attribute(&question, &scans, &sources, &names, value).await.map_err(failed)?;
-    let looked = events::Looked { question: &question, scans: &scans, sources: &sources, names: &names, logs };
+    let named = words(project);
+    let looked =
+        events::Looked { question: &question, scans: &scans, sources: &sources, names: &names, logs, named: &named };
     let listed = events::list(&looked, &attributed, value, &reaches, options.all).await.map_err(failed)?;
     let told = |(rows, reach): (&SourceRows, &Reach)| SourceReach {
         source: logs[rows.source].config.name.clone(),
@@ -202,6 +201,26 @@ async fn explained(
     let recomputed = attributed.recomputed.as_ref().map(|cell| cell.json(feature)).transpose().map_err(failed)?;
     let attribution = Attribution { exact: attributed.exact, recomputed, notes: attributed.notes };
     Ok((sources, listed.events, listed.omitted, attribution))
+}
+
+/// The words in the SQL of all views; none where a `*` names columns.
+fn words(project: &Project) -> Vec<String> {
+    let mut words = Vec::new();
+    for view in &project.views {
+        let text = &view.sql.text;
+        // `SELECT *`, `t.*`; not `count(*)` or a product.
+        if text.split('*').skip(1).zip(text.split('*')).any(|(after, before)| {
+            let before = before.trim_end().to_ascii_lowercase();
+            let after = after.trim_start().to_ascii_lowercase();
+            before.ends_with('.') || before.ends_with("select") || (before.ends_with(',') && after.starts_with("from"))
+        }) {
+            return Vec::new();
+        }
+        words.extend(text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|w| !w.is_empty()).map(String::from));
+    }
+    words.sort_unstable();
+    words.dedup();
+    words
 }
 
 /// Which rows of a source are worth to be read.

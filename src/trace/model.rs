@@ -39,7 +39,6 @@ pub struct Trace {
     pub events: Vec<Event>,
     /// Events that are not listed.
     pub omitted: Omitted,
-    pub causes: Vec<CausedValue>,
 }
 
 /// Whether the labels ask for the cell.
@@ -112,6 +111,9 @@ pub struct Event {
     pub reason: &'static str,
     /// The same in a sentence.
     pub why: String,
+    /// The same without the condition, for the text form.
+    #[serde(skip)]
+    pub brief: String,
     /// The SQL of the condition that does not hold.
     pub condition: Option<String>,
     /// How far the event is off, in seconds: late, or outside of the window.
@@ -132,14 +134,4 @@ pub struct Omitted {
     pub not_counting: u64,
     /// Of sources that the key says nothing of: rows that meet no row of the key.
     pub unrelated: u64,
-}
-
-/// The value under another meaning.
-#[derive(Debug, Clone, Serialize)]
-pub struct CausedValue {
-    pub cause: String,
-    pub parameters: Map<String, Value>,
-    pub value: Value,
-    /// By snapshot, whether the legacy value is this one.
-    pub agrees_with: Vec<String>,
 }

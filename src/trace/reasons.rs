@@ -11,14 +11,27 @@ use crate::trace::rows::{SourceRows, Visibility, says_deleted};
 #[derive(Debug, Clone)]
 pub(super) struct Reason {
     pub(super) word: &'static str,
-    pub(super) why: String,
+    /// Without the condition.
+    pub(super) brief: String,
     pub(super) condition: Option<String>,
     pub(super) off_ns: Option<i64>,
 }
 
 impl Reason {
     fn new(word: &'static str, why: impl Into<String>) -> Self {
-        Self { word, why: why.into(), condition: None, off_ns: None }
+        Self { word, brief: why.into(), condition: None, off_ns: None }
+    }
+
+    fn under(mut self, condition: &str) -> Self {
+        self.condition = Some(condition.to_string());
+        self
+    }
+
+    pub(super) fn sentence(&self) -> String {
+        match &self.condition {
+            Some(condition) => format!("{}: {condition}", self.brief),
+            None => self.brief.clone(),
+        }
     }
 
     fn off(mut self, ns: i64) -> Self {
@@ -91,9 +104,8 @@ pub(super) fn of_visibility(rows: &SourceRows, row: usize, log: &Log, time: i64)
             Reason::new("superseded", format!("superseded by the version of {at}{deletes}"))
         }
         Visibility::Deleted => {
-            let condition = log.config.deleted.clone();
-            let text = condition.clone().unwrap_or_default();
-            Reason { condition, ..Reason::new("deleted", format!("the last version of {} deletes it: {text}", id_of(rows, row, log))) }
+            let reason = Reason::new("deleted", format!("the last version of {} deletes it", id_of(rows, row, log)));
+            reason.under(log.config.deleted.as_deref().unwrap_or_default())
         }
     })
 }
@@ -123,47 +135,40 @@ pub(super) fn of_role(role: &Role) -> Reason {
 pub(super) fn of_why(why: &Why) -> Reason {
     match why {
         Why::OtherKey => Reason::new("other_key", "belongs to another key"),
-        Why::Filtered { condition } => Reason {
-            condition: Some(condition.clone()),
-            ..Reason::new("filtered", format!("filtered by {condition}"))
-        },
-        Why::Outside { condition, before, by_ns } => {
-            Reason { condition: Some(condition.clone()), ..outside("", condition, *before, *by_ns) }.off(*by_ns)
-        }
+        Why::Filtered { condition } => Reason::new("filtered", "filtered").under(condition),
+        Why::Outside { condition, before, by_ns } => outside("", *before, *by_ns).under(condition).off(*by_ns),
         Why::NotInFilter { condition, outside: Some((before, by_ns)) } => {
-            let own = outside("FILTER's ", condition, *before, *by_ns);
-            Reason { condition: Some(condition.clone()), ..own }.off(*by_ns)
+            outside("FILTER's ", *before, *by_ns).under(condition).off(*by_ns)
         }
-        Why::NotInFilter { condition, outside: None } => Reason {
-            condition: Some(condition.clone()),
-            ..Reason::new("not_in_filter", format!("not in FILTER (WHERE {condition})"))
-        },
+        Why::NotInFilter { condition, outside: None } => {
+            Reason::new("not_in_filter", "not in the aggregate's FILTER").under(condition)
+        }
         Why::NullArgument { argument } => Reason::new("null_argument", format!("{argument} is NULL")),
-        Why::NotLatest { by } => Reason::new("not_chosen", format!("another row is chosen: {by}")),
-        Why::NoPartner { with, condition } => Reason {
-            condition: Some(condition.clone()),
-            ..Reason::new("no_partner", format!("no row of {} joins it: {condition}", listed(with)))
-        },
-        Why::TakenAway { by, condition } => Reason {
-            condition: Some(condition.clone()),
-            ..Reason::new("taken_away", format!("a row of {} takes it away: {condition}", listed(by)))
-        },
-        Why::TakesAway { of, condition } => Reason {
-            condition: Some(condition.clone()),
-            ..Reason::new("takes_away", format!("takes rows of {} away: {condition}", listed(of)))
-        },
+        Why::NotLatest { by, rank } => {
+            let rank = rank.as_ref().map_or_else(String::new, |rank| format!(", this one is number {rank}"));
+            Reason::new("not_chosen", format!("another row is chosen{rank}")).under(by)
+        }
+        Why::NoPartner { with, condition } => {
+            Reason::new("no_partner", format!("no row of {} joins it", listed(with))).under(condition)
+        }
+        Why::TakenAway { by, condition } => {
+            Reason::new("taken_away", format!("a row of {} takes it away", listed(by))).under(condition)
+        }
+        Why::TakesAway { of, condition } => {
+            Reason::new("takes_away", format!("takes rows of {} away", listed(of))).under(condition)
+        }
     }
 }
 
-fn outside(of: &str, condition: &str, before: bool, by_ns: i64) -> Reason {
+fn outside(of: &str, before: bool, by_ns: i64) -> Reason {
     let word = if before { "before_window" } else { "after_window" };
-    let why = match (before, by_ns) {
-        (true, 0) => format!("exactly at the {of}window's start, which is not in it: {condition}"),
-        (false, 0) => format!("exactly at the {of}window's end, which is not in it: {condition}"),
-        (true, by) => format!("{} before the {of}window: {condition}", span(by)),
-        (false, by) => format!("{} after the {of}window: {condition}", span(by)),
+    let brief = match (before, by_ns) {
+        (true, 0) => format!("exactly at the {of}window's start, which is not in it"),
+        (false, 0) => format!("exactly at the {of}window's end, which is not in it"),
+        (true, by) => format!("{} before the {of}window", span(by)),
+        (false, by) => format!("{} after the {of}window", span(by)),
     };
-    Reason::new(word, why)
+    Reason::new(word, brief)
 }
 
 fn listed(names: &[String]) -> String {

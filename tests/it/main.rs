@@ -10,3 +10,4 @@ mod explain_golden;
 mod lints;
 mod meaning;
 mod support;
+mod trace;

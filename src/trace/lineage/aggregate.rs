@@ -193,7 +193,7 @@ impl Walk<'_> {
             };
             for (row, why) in why.iter_mut().enumerate() {
                 if why.is_none() && winners[groups[row]] != Some(row) {
-                    *why = Some(Why::NotLatest { by: by.clone() });
+                    *why = Some(Why::NotLatest { by: by.clone(), rank: None });
                 }
             }
         }

@@ -66,8 +66,8 @@ pub(super) enum Why {
     /// No aggregate's `FILTER` takes it; where that is a bound, how far it is off.
     NotInFilter { condition: String, outside: Option<(bool, i64)> },
     NullArgument { argument: String },
-    /// Another row was chosen.
-    NotLatest { by: String },
+    /// Another row was chosen; where that is by rank, which rank this one has.
+    NotLatest { by: String, rank: Option<String> },
     NoPartner { with: Vec<String>, condition: String },
     /// A row of another source takes it away: `NOT EXISTS`, `NOT IN`.
     TakenAway { by: Vec<String>, condition: String },

@@ -124,7 +124,7 @@ impl Walk<'_> {
             (skip, None) => format!("OFFSET {skip}"),
         };
         let cut = (0..input.rows()).filter(|row| !kept.contains(row));
-        self.drop_rows(cut.map(|row| (&input.lineage[row], Why::NotLatest { by: by.clone() })));
+        self.drop_rows(cut.map(|row| (&input.lineage[row], Why::NotLatest { by: by.clone(), rank: None })));
         let mut rel = input.taken(&kept)?;
         // Rows that are skipped make those after them be the ones.
         if self.whole && skip > 0 {
@@ -173,7 +173,7 @@ fn why_filtered(input: &Rel, judged: &Judged, row: usize) -> Why {
         array_value_to_string(&input.columns[index], row).ok()
     });
     match rank {
-        Some(value) => Why::NotLatest { by: format!("{condition}; it is {value}") },
+        Some(rank) => Why::NotLatest { by: condition, rank: Some(rank) },
         None => Why::Filtered { condition },
     }
 }
