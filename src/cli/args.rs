@@ -107,11 +107,13 @@ Exits with 3 where a feature agrees less than `diff.agreement`.")]
     ///
     /// Events within reach are those of the key whose event time is in the feature's window, or outside of it by no more than
     /// the window is long. What each says is checked: the events that count have to give the value alone.
-    #[command(after_help = "FEATURE is view.column, or a legacy column that is one feature's only. Times without an offset are in
+    #[command(
+        after_help = "FEATURE is view.column, or a legacy column that is one feature's only. Times without an offset are in
 `labels.timezone`.
 
 Example: backcast trace tail_delays.tail_arrivals_3d --key tailnum=N725MQ --at 2013-03-01T20:00:00Z \\
-             fixtures/flights/backcast.toml")]
+             fixtures/flights/backcast.toml"
+    )]
     Trace(TraceArgs),
 }
 

@@ -284,7 +284,7 @@ async fn work(common: &Common, at: &ConfigArg, work: Work, progress: &Progress) 
 async fn trace(common: &Common, at: &TraceArgs, progress: &Progress) -> Result<u8> {
     let (config, _) = load(common, &at.config)?;
     let asked = Asked { feature: at.feature.clone(), keys: at.key.clone(), at: at.at.clone() };
-    let options = TraceOptions { engine: common.engine.into(), all: at.all };
+    let options = TraceOptions { engine: common.engine.into(), all: at.all, ..TraceOptions::default() };
     let traced = pipeline::trace(config, &asked, options, progress).await?;
     progress.clear();
     match common.format {

@@ -12,7 +12,7 @@ use crate::trace::{Event, Trace, span};
 const MOST_SHOWN: usize = 20;
 /// Where there are more of all reasons: of each.
 const MOST_OF_A_REASON: usize = 5;
-const LEAST_WHY: usize = 30;
+const LEAST_WHY: usize = 34;
 const LEAST_VALUES: usize = 12;
 const MOST_VALUES: usize = 44;
 
@@ -38,7 +38,7 @@ pub fn trace_text(trace: &Trace, all: bool, style: Style) -> String {
         let condition = group[0].condition.as_deref().map_or_else(String::new, |c| format!(": {}", clean(c)));
         let title = format!("{}{condition} ({})", title(group[0].reason), thousands(group.len() as u64));
         lines.extend(wrap(&title, style.width - 2).into_iter().map(|line| format!("  {}", style.dim(&line))));
-        lines.extend(table(trace, &group[..group.len().min(most)], style).into_iter().skip(1));
+        lines.extend(table(trace, &group[..group.len().min(most)], style));
         rest(group.len().saturating_sub(most) as u64, style, &mut lines);
     }
     if trace.omitted.not_counting > 0 {
@@ -173,13 +173,17 @@ fn table(trace: &Trace, events: &[&Event], style: Style) -> Vec<String> {
         header.push(("source", Align::Left));
     }
     header.push(("values", Align::Left));
-    if counting {
-        header.push(("without it", Align::Right));
-    } else {
+    let replayed = |event: &Event| if counting { event.without.clone() } else { event.with.clone() };
+    let shown = events.iter().any(|e| replayed(e).is_some());
+    if shown {
+        header.push((if counting { "without it" } else { "with it" }, Align::Right));
+    }
+    let whys: Vec<String> = events.iter().map(|e| if counting { String::new() } else { why(e) }).collect();
+    let told = whys.iter().any(|why| !why.is_empty());
+    if told {
         header.push(("why not", Align::Left));
     }
     let mut table = Table::new(&header);
-    let whys: Vec<String> = events.iter().map(|e| why(e)).collect();
     for (event, why) in events.iter().zip(&whys) {
         let time = event.time.as_deref().map_or_else(|| "NULL".to_string(), short_time);
         let mut row = vec![format!("    {time}"), event.from_t.map(from_t).unwrap_or_default()];
@@ -187,18 +191,19 @@ fn table(trace: &Trace, events: &[&Event], style: Style) -> Vec<String> {
             row.push(clean(&event.source));
         }
         row.push(shorten(&values(trace, event), MOST_VALUES));
-        row.push(if counting {
-            event.without.as_ref().map(|v| shorten(&value(v), MOST_VALUES)).unwrap_or_default()
-        } else {
-            why.clone()
-        });
+        if shown {
+            row.push(replayed(event).map(|v| shorten(&value(&v), MOST_VALUES)).unwrap_or_default());
+        }
+        if told {
+            row.push(why.clone());
+        }
         table.push(row);
     }
     let last = header.len() - 1;
-    if !counting {
+    if told {
         table.squeeze(last, LEAST_WHY, style.width);
     }
-    table.squeeze(last - 1, LEAST_VALUES, style.width);
+    table.squeeze(if several { 3 } else { 2 }, LEAST_VALUES, style.width);
     let before = table.width_before(last);
     let room = style.width.saturating_sub(before).max(LEAST_WHY);
     let whys: Vec<Vec<String>> = whys.iter().map(|why| wrap(why, room)).collect();
@@ -209,25 +214,40 @@ fn table(trace: &Trace, events: &[&Event], style: Style) -> Vec<String> {
             Some(false) => text,
             None => style.paint(AnsiColor::Yellow.on_default(), &text),
         },
-        Some(_) if !counting && column == last => whys[row - 1].first().cloned().unwrap_or_default(),
+        Some(_) if told && column == last => whys[row - 1].first().cloned().unwrap_or_default(),
         Some(_) => text,
     });
     let mut lines = Vec::new();
     for (row, line) in painted.into_iter().enumerate() {
         lines.push(line);
-        if let (false, Some(more)) = (counting, row.checked_sub(1).and_then(|row| whys.get(row))) {
+        if let (true, Some(more)) = (told, row.checked_sub(1).and_then(|row| whys.get(row))) {
             lines.extend(more.iter().skip(1).map(|rest| format!("{}{rest}", " ".repeat(before))));
         }
     }
     lines
 }
 
+/// What the reason's title and the event's time do not say already.
 fn why(event: &Event) -> String {
-    let why = clean(&event.brief);
-    match &event.with {
-        Some(with) => format!("{why} (with it: {})", shorten(&value(with), MOST_VALUES)),
-        None => why,
+    let brief = clean(&event.brief);
+    if event.reason == "not_chosen" {
+        return brief
+            .strip_prefix("another row is chosen")
+            .map_or(brief.clone(), |b| b.trim_start_matches(", ").to_string());
     }
+    if !matches!(
+        event.reason,
+        "filtered"
+            | "not_in_filter"
+            | "null_argument"
+            | "no_partner"
+            | "taken_away"
+            | "takes_away"
+            | "after_label_time"
+    ) {
+        return brief;
+    }
+    brief.split_once("; also ").map_or_else(String::new, |(_, also)| format!("also {also}"))
 }
 
 /// `T - 3 h 12 min`.

@@ -122,7 +122,8 @@ fn gather(plan: &LogicalPlan, conjuncts: &[&Expr], logs: &[Log], found: &mut Vec
             }
         }
         LogicalPlan::Filter(filter) => {
-            let own: Vec<&Expr> = split_conjunction(&filter.predicate).into_iter().chain(conjuncts.iter().copied()).collect();
+            let own: Vec<&Expr> =
+                split_conjunction(&filter.predicate).into_iter().chain(conjuncts.iter().copied()).collect();
             gather(&filter.input, &own, logs, found);
         }
         other => other.inputs().into_iter().for_each(|input| gather(input, &[], logs, found)),

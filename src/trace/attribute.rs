@@ -60,7 +60,8 @@ pub(super) async fn attribute(
         }
         last = Some(done);
     }
-    let mut done = last.unwrap_or_else(|| Attributed { roles: Roles::new(), exact: false, recomputed: None, notes: vec![] });
+    let mut done =
+        last.unwrap_or_else(|| Attributed { roles: Roles::new(), exact: false, recomputed: None, notes: vec![] });
     done.notes.push("the events that seem to count do not give this value alone: take them as hints".to_string());
     Ok(done)
 }
@@ -80,7 +81,9 @@ async fn attempt(
     let Some(found) = walked.cell else { return Ok(unattributed(notes)) };
     if !found.is(value)? {
         let mut notes = notes;
-        notes.push("the plan taken step by step gives another value than the engine: a defect, please report it".to_string());
+        notes.push(
+            "the plan taken step by step gives another value than the engine: a defect, please report it".to_string(),
+        );
         return Ok(unattributed(notes));
     }
     let counting: Vec<UInt32Array> = (0..sources.len())
@@ -130,8 +133,7 @@ pub(super) async fn walk(
         let row = readings[scan].rows.get((event - readings[scan].offset) as usize).copied().unwrap_or_default();
         (at, row as usize)
     };
-    let mut roles: Roles =
-        (0..offset).map(|event| (place(event), Role::Unused)).collect();
+    let mut roles: Roles = (0..offset).map(|event| (place(event), Role::Unused)).collect();
     let mut notes = Vec::new();
     let mut walk = Walk::new(question.state, question.bindings, Speller::of(question.plan), &readings, whole);
     let walked = if offset as usize > MOST_ROWS {

@@ -14,12 +14,10 @@ use crate::trace::lineage::Why;
 use crate::trace::model::{Event, Omitted};
 use crate::trace::reasons::{Reason, of_role, of_visibility, of_why};
 use crate::trace::rows::{SourceRows, Visibility};
-use crate::trace::Reach;
+use crate::trace::{Reach, TraceOptions};
 
 /// Events that are listed, of those that count and of those that do not.
 const MOST_LISTED: usize = 200;
-/// Events for which the value is computed without them, and events for which it is with them.
-const MOST_REPLAYED: usize = 40;
 
 /// What was looked at.
 pub(super) struct Looked<'a> {
@@ -64,7 +62,7 @@ pub(super) async fn list(
     attributed: &Attributed,
     value: &Cell,
     reaches: &[Reach],
-    all: bool,
+    options: TraceOptions,
 ) -> DfResult<Listed> {
     let time = looked.question.at.0;
     let if_seen = if_all_were_seen(looked).await;
@@ -93,10 +91,10 @@ pub(super) async fn list(
         }
         listed.counted.push((rows.source, counted));
     }
-    replay_unknown(looked, &mut candidates, value).await?;
+    replay_unknown(looked, &mut candidates, value, options.replays).await?;
     let (mut counting, mut others): (Vec<Candidate>, Vec<Candidate>) =
         candidates.into_iter().partition(|c| c.counts == Some(true));
-    let most = if all { usize::MAX } else { MOST_LISTED };
+    let most = if options.all { usize::MAX } else { MOST_LISTED };
     for (kind, omitted) in
         [(&mut counting, &mut listed.omitted.counting), (&mut others, &mut listed.omitted.not_counting)]
     {
@@ -104,7 +102,7 @@ pub(super) async fn list(
         *omitted = kind.len().saturating_sub(most) as u64;
         kind.truncate(most);
     }
-    let what_if = what_if(looked, &counting, &others).await;
+    let what_if = what_if(looked, &counting, &others, options.replays).await;
     let events = counting.iter().chain(&others).zip(what_if);
     let mut events = events.map(|(c, what_if)| event(looked, c, what_if)).collect::<DfResult<Vec<_>>>()?;
     // By time, latest first; those without one at the end. (A stable sort: the same every time.)
@@ -161,10 +159,10 @@ fn candidate(
 }
 
 /// Where the plan could not be walked: an event counts if the value changes without it.
-async fn replay_unknown(looked: &Looked<'_>, candidates: &mut [Candidate], value: &Cell) -> DfResult<()> {
+async fn replay_unknown(looked: &Looked<'_>, candidates: &mut [Candidate], value: &Cell, most: usize) -> DfResult<()> {
     let mut unknown: Vec<&mut Candidate> = candidates.iter_mut().filter(|c| c.counts.is_none()).collect();
     unknown.sort_by_key(|c| (c.from_t.map_or(u64::MAX, i64::unsigned_abs), c.source, c.row));
-    for candidate in unknown.into_iter().take(MOST_REPLAYED) {
+    for candidate in unknown.into_iter().take(most) {
         let Ok(Some(without)) = without(looked, candidate.source, candidate.row).await else { continue };
         if without.is(value)? {
             candidate.reason.brief = "visible; without it alone the value is the same".to_string();
@@ -177,7 +175,7 @@ async fn replay_unknown(looked: &Looked<'_>, candidates: &mut [Candidate], value
 }
 
 /// In the order of the events: the value without each of those that count or matter, with each that is not seen.
-async fn what_if(looked: &Looked<'_>, counting: &[Candidate], others: &[Candidate]) -> Vec<Option<Cell>> {
+async fn what_if(looked: &Looked<'_>, counting: &[Candidate], others: &[Candidate], most: usize) -> Vec<Option<Cell>> {
     let mut done = Vec::with_capacity(counting.len() + others.len());
     let (mut left, mut added) = (0, 0);
     for candidate in counting.iter().chain(others) {
@@ -187,10 +185,10 @@ async fn what_if(looked: &Looked<'_>, counting: &[Candidate], others: &[Candidat
             rows.visibility[candidate.row],
             Visibility::Visible | Visibility::Superseded { .. } | Visibility::Deleted | Visibility::NoTime
         );
-        let cell = if candidate.visible && matters && left < MOST_REPLAYED {
+        let cell = if candidate.visible && matters && left < most {
             left += 1;
             without(looked, candidate.source, candidate.row).await.ok().flatten()
-        } else if addable && added < MOST_REPLAYED {
+        } else if addable && added < most {
             added += 1;
             with(looked, candidate.source, candidate.row).await.ok().flatten()
         } else {
@@ -233,7 +231,10 @@ fn event(looked: &Looked<'_>, candidate: &Candidate, what_if: Option<Cell>) -> D
     for index in read {
         let name = log.schema.field(index).name();
         let named = looked.named.is_empty() || looked.named.iter().any(|n| n.eq_ignore_ascii_case(name));
-        let told = !named || *name == log.config.time || Some(name) == log.config.available_at.as_ref() || id.contains_key(name);
+        let told = !named
+            || *name == log.config.time
+            || Some(name) == log.config.available_at.as_ref()
+            || id.contains_key(name);
         if !told {
             values.extend(column(name)?.map(|value| (name.clone(), value)));
         }

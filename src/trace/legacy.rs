@@ -119,7 +119,13 @@ fn key_values(project: &Project, row: &RecordBatch, keys: &[String], zone: Tz) -
 }
 
 /// The rows whose keys are those that were given, with their times. `keys` stand in the order of the label keys.
-fn matching(batch: &RecordBatch, keys: &[String], time: &str, zone: Tz, request: &Request) -> DfResult<Vec<(usize, i64)>> {
+fn matching(
+    batch: &RecordBatch,
+    keys: &[String],
+    time: &str,
+    zone: Tz,
+    request: &Request,
+) -> DfResult<Vec<(usize, i64)>> {
     let rows = batch.num_rows();
     let times = instants_ns(&column(batch, time, zone)?, 0)?;
     let mut same: Vec<bool> = (0..rows).map(|row| times.is_valid(row)).collect();
@@ -133,7 +139,8 @@ fn matching(batch: &RecordBatch, keys: &[String], time: &str, zone: Tz, request:
         let (own, wanted) = (cast(&own, &common)?, cast(wanted, &common)?);
         let (own, wanted) = (orderable(&own)?, orderable(&wanted)?);
         let converter = RowConverter::new(vec![SortField::new(own.data_type().clone())])?;
-        let (own_rows, wanted) = (converter.convert_columns(&[Arc::clone(&own)])?, converter.convert_columns(&[wanted])?);
+        let (own_rows, wanted) =
+            (converter.convert_columns(&[Arc::clone(&own)])?, converter.convert_columns(&[wanted])?);
         for (row, same) in same.iter_mut().enumerate() {
             *same = *same && own.is_valid(row) && own_rows.row(row) == wanted.row(0);
         }

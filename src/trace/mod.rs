@@ -61,11 +61,19 @@ const MOST_MARGIN_NS: i64 = 31 * 86_400_000_000_000;
 const MARGIN_NS: i64 = 86_400_000_000_000;
 
 /// How much is told.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct TraceOptions {
     pub engine: Engine,
     /// List all events within reach.
     pub all: bool,
+    /// Events for which the value is computed without them, and events for which it is with them.
+    pub replays: usize,
+}
+
+impl Default for TraceOptions {
+    fn default() -> Self {
+        Self { engine: Engine::Auto, all: false, replays: 40 }
+    }
 }
 
 /// Explains one cell.
@@ -86,8 +94,7 @@ pub async fn trace(
     };
     let logs = &project.inputs.logs;
     let label = one_label(project, request).map_err(failed)?;
-    let replayed =
-        replay_view(view, logs, &label, session, ReplayOptions { engine: options.engine }, monitor).await?;
+    let replayed = replay_view(view, logs, &label, session, ReplayOptions { engine: options.engine }, monitor).await?;
     let own = view.features.iter().position(|f| f.column == feature.column).unwrap_or_default();
     let value = Cell { own: Arc::clone(&replayed.values.columns[own]), found: replayed.values.found.value(0) };
     let filled = value.filled(feature).map_err(failed)?;
@@ -128,7 +135,8 @@ pub async fn trace(
 /// A label row of its own, with nothing but keys and time. Keys that were not given are NULL: no view asks for them.
 fn one_label(project: &Project, request: &Request) -> DfResult<Labels> {
     let schema = Arc::new(Schema::empty());
-    let batch = RecordBatch::try_new_with_options(schema, Vec::new(), &RecordBatchOptions::new().with_row_count(Some(1)))?;
+    let batch =
+        RecordBatch::try_new_with_options(schema, Vec::new(), &RecordBatchOptions::new().with_row_count(Some(1)))?;
     let keys = request.keys.iter().enumerate();
     let key = |(i, key): (usize, &Option<ArrayRef>)| {
         key.clone().unwrap_or_else(|| new_null_array(&project.inputs.labels.key_type(i), 1))
@@ -184,10 +192,10 @@ async fn explained(
         Question { view, feature, plan: &plan, bindings: &bindings, at: (request.time, unit), state: &state };
     let names: Vec<String> = sources.iter().map(|s| logs[s.source].config.name.clone()).collect();
     let attributed = attribute(&question, &scans, &sources, &names, value).await.map_err(failed)?;
-    let named = words(project);
+    let named = words(project, view);
     let looked =
         events::Looked { question: &question, scans: &scans, sources: &sources, names: &names, logs, named: &named };
-    let listed = events::list(&looked, &attributed, value, &reaches, options.all).await.map_err(failed)?;
+    let listed = events::list(&looked, &attributed, value, &reaches, options).await.map_err(failed)?;
     let told = |(rows, reach): (&SourceRows, &Reach)| SourceReach {
         source: logs[rows.source].config.name.clone(),
         window_start: reach.start.map(rfc3339),
@@ -203,11 +211,18 @@ async fn explained(
     Ok((sources, listed.events, listed.omitted, attribution))
 }
 
-/// The words in the SQL of all views; none where a `*` names columns.
-fn words(project: &Project) -> Vec<String> {
+/// The words in the SQL of the view and of those that it reads; none where a `*` names columns.
+fn words(project: &Project, view: &crate::analysis::View) -> Vec<String> {
     let mut words = Vec::new();
-    for view in &project.views {
-        let text = &view.sql.text;
+    let mut views = vec![view];
+    let mut at = 0;
+    while let Some(view) = views.get(at).copied() {
+        at += 1;
+        let read = view.reads.iter().filter_map(|name| project.view(name));
+        let new: Vec<_> = read.filter(|read| views.iter().all(|known| known.name != read.name)).collect();
+        views.extend(new);
+        let code = view.sql.text.lines().map(|line| line.split_once("--").map_or(line, |(code, _)| code));
+        let text = code.collect::<Vec<_>>().join("\n");
         // `SELECT *`, `t.*`; not `count(*)` or a product.
         if text.split('*').skip(1).zip(text.split('*')).any(|(after, before)| {
             let before = before.trim_end().to_ascii_lowercase();
@@ -216,7 +231,8 @@ fn words(project: &Project) -> Vec<String> {
         }) {
             return Vec::new();
         }
-        words.extend(text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|w| !w.is_empty()).map(String::from));
+        words
+            .extend(text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|w| !w.is_empty()).map(String::from));
     }
     words.sort_unstable();
     words.dedup();
@@ -258,9 +274,7 @@ impl Reach {
             };
         }
         let start = start.flatten();
-        let margin = start.map_or(MARGIN_NS, |start| {
-            time.saturating_sub(start).clamp(LEAST_MARGIN_NS, MOST_MARGIN_NS)
-        });
+        let margin = start.map_or(MARGIN_NS, |start| time.saturating_sub(start).clamp(LEAST_MARGIN_NS, MOST_MARGIN_NS));
         let near = Near {
             earliest_ns: start.map(|start| start.saturating_sub(margin)),
             latest_ns: time.saturating_add(margin),

@@ -88,7 +88,9 @@ pub(super) fn of_visibility(rows: &SourceRows, row: usize, log: &Log, time: i64)
                 Reason::new("arrived_late", why).off(off)
             }
         }
-        Visibility::Tied => Reason::new("tie_excluded", "known at exactly T, which `tie = \"exclude\"` leaves out").off(0),
+        Visibility::Tied => {
+            Reason::new("tie_excluded", "known at exactly T, which `tie = \"exclude\"` leaves out").off(0)
+        }
         Visibility::Future => {
             let off = event.unwrap_or(time).saturating_sub(time);
             let why = format!("stamped {} after T, and `future_events = \"hidden\"`", span(off));

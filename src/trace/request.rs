@@ -126,14 +126,17 @@ fn given_keys(
         }
     }
     let wanted = view.map(|v| v.keys.as_slice()).unwrap_or_default();
-    let missing: Vec<&str> =
-        wanted.iter().filter(|k| keys[k.label].is_none()).map(|k| k.label_name.as_str()).collect();
+    let missing: Vec<&str> = wanted.iter().filter(|k| keys[k.label].is_none()).map(|k| k.label_name.as_str()).collect();
     // A key that could not be understood was already told.
     if let (Some(view), false, true) = (view, missing.is_empty(), findings.is_empty()) {
         let all: Vec<String> = wanted.iter().map(|k| format!("--key {}=…", k.label_name)).collect();
         findings.push(
-            Finding::error(format!("view `{}` is asked by key, and `{}` is not given", view.name, missing.join("`, `")))
-                .help(format!("give each of them: {}", all.join(" "))),
+            Finding::error(format!(
+                "view `{}` is asked by key, and `{}` is not given",
+                view.name,
+                missing.join("`, `")
+            ))
+            .help(format!("give each of them: {}", all.join(" "))),
         );
     }
     keys
@@ -216,7 +219,8 @@ pub fn time(text: &str, zone: Tz) -> std::result::Result<i64, String> {
     }
     let bytes = written.as_bytes();
     // `2025-03-02T10:00Z`, as the report writes whole minutes.
-    if bytes.len() >= 16 && bytes[10] == b'T' && bytes[13] == b':' && bytes.get(16) != Some(&b':') && written.is_ascii() {
+    if bytes.len() >= 16 && bytes[10] == b'T' && bytes[13] == b':' && bytes.get(16) != Some(&b':') && written.is_ascii()
+    {
         written.insert_str(16, ":00");
     }
     let far = || format!("`{text}` is outside the years 1678 to 2261");

@@ -34,9 +34,13 @@ pub(super) enum Visibility {
     /// It had arrived, its event time is after T, and `future_events = "hidden"`.
     Future,
     /// Another row with its id arrived first.
-    Redelivered { first: usize },
+    Redelivered {
+        first: usize,
+    },
     /// Another version of its id is the last.
-    Superseded { by: usize },
+    Superseded {
+        by: usize,
+    },
     /// It is the last version, and says that the row is deleted.
     Deleted,
 }
@@ -96,7 +100,8 @@ pub(super) async fn read(
         let number = |id: &String| log.schema.index_of(id);
         let id_columns = ids.iter().map(number).collect::<Result<Vec<_>, _>>()?;
         let names: Vec<Expr> = ids.iter().map(|id| own(id)).collect();
-        let asked = taken(log.rows_about(&id_columns, kept, Some(near))?)?.project(names.clone())?.distinct()?.build()?;
+        let asked =
+            taken(log.rows_about(&id_columns, kept, Some(near))?)?.project(names.clone())?.distinct()?.build()?;
         let asked = collect(asked, session).await?;
         let same = with_ids(log.rows_about(&columns, kept, None)?, ids, asked)?;
         let same = collect(same, session).await?;
@@ -208,7 +213,9 @@ impl SourceRows {
         }
         let tie = i64::from(self.raw.exclude_ties);
         let moved = |times: &Int64Array, to: i64| -> Int64Array {
-            (0..times.len()).map(|r| if r == row { Some(to) } else { times.is_valid(r).then(|| times.value(r)) }).collect()
+            (0..times.len())
+                .map(|r| if r == row { Some(to) } else { times.is_valid(r).then(|| times.value(r)) })
+                .collect()
         };
         let mut raw = RawTable::clone(&self.raw);
         raw.available = moved(&raw.available, time - tie);

@@ -30,7 +30,7 @@ impl Speller {
                 Some(relation) if self.qualified && !column.name.starts_with("__") => {
                     format!("{}.{}", relation.table(), column.name)
                 }
-                _ => short_name(&column.name).to_string(),
+                _ => short_name(&column.name).replace("count(Int64(1))", "count(*)"),
             },
             Expr::Literal(value, _) => literal(value),
             now if is_now(now) => "NOW()".to_string(),
@@ -151,16 +151,19 @@ fn literal(value: &ScalarValue) -> String {
             format!("'{}'", text.replace('\'', "''"))
         }
         ScalarValue::IntervalMonthDayNano(Some(v)) => interval(v.months, v.days, v.nanoseconds),
-        ScalarValue::IntervalDayTime(Some(v)) => interval(0, v.days, i64::from(v.milliseconds).saturating_mul(1_000_000)),
+        ScalarValue::IntervalDayTime(Some(v)) => {
+            interval(0, v.days, i64::from(v.milliseconds).saturating_mul(1_000_000))
+        }
         ScalarValue::IntervalYearMonth(Some(months)) => interval(*months, 0, 0),
         ScalarValue::Date32(_) | ScalarValue::Date64(_) => format!("DATE '{value}'"),
         ScalarValue::TimestampSecond(..)
         | ScalarValue::TimestampMillisecond(..)
         | ScalarValue::TimestampMicrosecond(..)
         | ScalarValue::TimestampNanosecond(..) => {
-            let shown = value.to_array().ok().and_then(|array| {
-                datafusion::arrow::util::display::array_value_to_string(&array, 0).ok()
-            });
+            let shown = value
+                .to_array()
+                .ok()
+                .and_then(|array| datafusion::arrow::util::display::array_value_to_string(&array, 0).ok());
             format!("TIMESTAMP '{}'", shown.unwrap_or_default())
         }
         other => other.to_string(),

@@ -162,14 +162,13 @@ impl Walk<'_> {
             };
             for (row, why) in why.iter_mut().enumerate() {
                 let failing = judged.iter().filter(|j| !j.holds[row]).min_by_key(|j| j.distance.is_some());
-                *why = failing
-                    .map(|j| Why::NotInFilter { condition: j.text.clone(), outside: j.outside(row) });
+                *why = failing.map(|j| Why::NotInFilter { condition: j.text.clone(), outside: j.outside(row) });
             }
         }
         let name = call.func.name();
         let chosen = matches!(name, "first_value" | "last_value");
-        let skips_null = SKIP_NULL.contains(&name)
-            || (chosen && call.params.null_treatment == Some(NullTreatment::IgnoreNulls));
+        let skips_null =
+            SKIP_NULL.contains(&name) || (chosen && call.params.null_treatment == Some(NullTreatment::IgnoreNulls));
         let arguments: Vec<&Expr> =
             call.params.args.iter().filter(|a| skips_null && !a.column_refs().is_empty()).collect();
         for argument in arguments {

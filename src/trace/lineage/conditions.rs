@@ -54,7 +54,8 @@ impl Walk<'_> {
         let distance = bound.map(|(_, _, before)| {
             let [row, bound] = [1, 2].map(|i| ran.columns[i].as_primitive::<Int64Type>());
             let by = |i: usize| {
-                (row.is_valid(i) && bound.is_valid(i)).then(|| row.value(i).saturating_sub(bound.value(i)).saturating_abs())
+                (row.is_valid(i) && bound.is_valid(i))
+                    .then(|| row.value(i).saturating_sub(bound.value(i)).saturating_abs())
             };
             (before, (0..row.len()).map(by).collect())
         });

@@ -12,7 +12,8 @@ impl Walk<'_> {
         let condition = self.condition(join);
         let node = LogicalPlan::Join(join.clone());
         let (l, r) = (row_column("left"), row_column("right"));
-        let ran = self.run(node.with_new_exprs(node.expressions(), vec![left.plan("left")?, right.plan("right")?])?).await?;
+        let ran =
+            self.run(node.with_new_exprs(node.expressions(), vec![left.plan("left")?, right.plan("right")?])?).await?;
         let columns = ran.columns_of(&join.schema)?;
         let positions = |row| ran.positions(row);
         let own = |rel: &Rel, row: Option<usize>| row.map(|row| rel.lineage[row].clone()).unwrap_or_default();
@@ -39,10 +40,9 @@ impl Walk<'_> {
             Lineage::union(all.collect::<Vec<_>>().into_iter())
         };
         let lineage: Vec<Lineage> = match join.join_type {
-            JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full => pairs
-                .iter()
-                .map(|&(a, b)| Lineage::union([own(left, a), own(right, b)].iter()))
-                .collect(),
+            JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full => {
+                pairs.iter().map(|&(a, b)| Lineage::union([own(left, a), own(right, b)].iter())).collect()
+            }
             JoinType::LeftSemi | JoinType::LeftMark | JoinType::LeftAnti => {
                 let rows = positions(&l)?.into_iter().flatten();
                 rows.map(|row| with_partners(left, right, row, &of_left[row])).collect()

@@ -60,19 +60,42 @@ pub(super) enum Why {
     /// It belongs to another key.
     OtherKey,
     /// A condition does not hold.
-    Filtered { condition: String },
+    Filtered {
+        condition: String,
+    },
     /// A bound of a window does not hold, by so many nanoseconds.
-    Outside { condition: String, before: bool, by_ns: i64 },
+    Outside {
+        condition: String,
+        before: bool,
+        by_ns: i64,
+    },
     /// No aggregate's `FILTER` takes it; where that is a bound, how far it is off.
-    NotInFilter { condition: String, outside: Option<(bool, i64)> },
-    NullArgument { argument: String },
+    NotInFilter {
+        condition: String,
+        outside: Option<(bool, i64)>,
+    },
+    NullArgument {
+        argument: String,
+    },
     /// Another row was chosen; where that is by rank, which rank this one has.
-    NotLatest { by: String, rank: Option<String> },
-    NoPartner { with: Vec<String>, condition: String },
+    NotLatest {
+        by: String,
+        rank: Option<String>,
+    },
+    NoPartner {
+        with: Vec<String>,
+        condition: String,
+    },
     /// A row of another source takes it away: `NOT EXISTS`, `NOT IN`.
-    TakenAway { by: Vec<String>, condition: String },
+    TakenAway {
+        by: Vec<String>,
+        condition: String,
+    },
     /// It takes rows of another source away.
-    TakesAway { of: Vec<String>, condition: String },
+    TakesAway {
+        of: Vec<String>,
+        condition: String,
+    },
 }
 
 /// Why the walk went no further.
@@ -121,16 +144,7 @@ impl<'a> Walk<'a> {
         scans: &'a [ScanRows],
         whole: bool,
     ) -> Self {
-        Self {
-            state,
-            bindings,
-            speller,
-            scans,
-            whole,
-            dropped: HashMap::new(),
-            notes: BTreeSet::new(),
-            next_scan: 0,
-        }
+        Self { state, bindings, speller, scans, whole, dropped: HashMap::new(), notes: BTreeSet::new(), next_scan: 0 }
     }
 
     /// The plan's rows with their lineage.

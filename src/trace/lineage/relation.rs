@@ -66,8 +66,12 @@ impl Rel {
     /// As an input of an operator, with [`row_column`] at the end.
     pub(super) fn plan(&self, side: &str) -> DfResult<LogicalPlan> {
         let row = row_column(side);
-        let mut fields: Vec<Field> =
-            self.columns.iter().enumerate().map(|(i, c)| Field::new(format!("c{i}"), c.data_type().clone(), true)).collect();
+        let mut fields: Vec<Field> = self
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(i, c)| Field::new(format!("c{i}"), c.data_type().clone(), true))
+            .collect();
         fields.push(Field::new(&row.name, datafusion::arrow::datatypes::DataType::Int64, false));
         let numbers = Int64Array::from_iter_values((0..self.rows()).map(|r| i64::try_from(r).unwrap_or(i64::MAX)));
         let columns: Vec<ArrayRef> = self.columns.iter().cloned().chain([Arc::new(numbers) as ArrayRef]).collect();

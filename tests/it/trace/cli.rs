@@ -33,6 +33,8 @@ fn a_cell_of_the_fixture_is_told_in_text_and_json() {
         assert!(text.contains(part), "no `{part}` in\n{text}");
     }
     assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+    let docs = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/trace.md")).unwrap();
+    assert!(docs.contains(&text), "docs/trace.md does not show what is printed:\n{text}");
     let json = flights(&[&asked[..], &["--format", "json"]].concat()).exits_with(0).json();
     assert_eq!((json["format"].as_u64(), json["value"].as_i64()), (Some(1), Some(3)));
     assert_eq!(json["events"].as_array().unwrap().iter().filter(|e| e["counts"] == true).count(), 3);
@@ -57,10 +59,9 @@ fn bad_arguments_exit_with_2() {
 fn values_with_control_characters_stay_text() {
     let labels = table("user:str at:us@UTC\n a 2025-03-10T12:00");
     let events = table("user:str kind:str ts:us@UTC\n a \u{1b}[31mred 2025-03-10T11:00\n a <b>\u{7} 2025-03-10T13:00");
-    let project = Project::new("keys = [\"user\"]\ntime = \"at\"", &labels).source("events", "time = \"ts\"", &events).view(
-        "v",
-        "SELECT \"user\", max(kind) AS x FROM events GROUP BY \"user\"",
-    );
+    let project = Project::new("keys = [\"user\"]\ntime = \"at\"", &labels)
+        .source("events", "time = \"ts\"", &events)
+        .view("v", "SELECT \"user\", max(kind) AS x FROM events GROUP BY \"user\"");
     let text = project.backcast(&["trace", "v.x", "--key", "user=a", "--at", "2025-03-10T12:00Z"]).exits_with(0).stdout;
     assert!(!text.contains('\u{1b}') && !text.contains('\u{7}'), "{text:?}");
     assert!(text.contains("\\u{1b}[31mred"), "{text}");

@@ -6,7 +6,8 @@ use crate::support::{Project, table, write_parquet};
 const COUNT: &str = "SELECT \"user\", count(*) AS x FROM events GROUP BY \"user\"";
 
 fn project() -> Project {
-    let labels = table("user:str shop:i32 at:us@UTC\n a 1 2025-03-10T12:00\n a 2 2025-03-10T12:00\n b 1 2025-03-11T12:00");
+    let labels =
+        table("user:str shop:i32 at:us@UTC\n a 1 2025-03-10T12:00\n a 2 2025-03-10T12:00\n b 1 2025-03-11T12:00");
     let events = table("user:str ts:us@UTC\n a 2025-03-10T11:00\n a 2025-03-10T10:00\n b 2025-03-10T11:00");
     let project = Project::new("keys = [\"user\", \"shop\"]\ntime = \"at\"", &labels)
         .source("events", "time = \"ts\"", &events)
@@ -60,4 +61,33 @@ fn a_name_that_is_two_features_is_refused() {
     let more = "[snapshots.new]\nuri = \"old.parquet\"\ncolumns = { old_count = \"w.x\" }";
     let told = try_trace(&project.config(more), "old_count", &["user=a"], "2025-03-10T12:00Z").unwrap_err();
     assert!(told.contains("`v.x` or `w.x`"), "{told}");
+}
+
+#[test]
+fn a_time_of_nanoseconds_is_exact() {
+    let labels = table("user:str at:ns@UTC\n a 2025-03-10T12:00:00.000000001");
+    let events =
+        table("user:str n:i64 ts:ns@UTC\n a 1 2025-03-10T12:00:00.000000001\n a 2 2025-03-10T12:00:00.000000002");
+    let project = Project::new("keys = [\"user\"]\ntime = \"at\"", &labels)
+        .source("events", "time = \"ts\"", &events)
+        .view("v", "SELECT \"user\", sum(n) AS x FROM events WHERE ts >= NOW() GROUP BY \"user\"");
+    let told = traced(&project, "2025-03-10T12:00:00.000000001Z");
+    assert_eq!((told.value.clone(), told.attribution.exact, told.labels.rows), (1.into(), true, 1));
+    assert_eq!(told.events.iter().find(|e| e.counts == Some(false)).unwrap().why, "after T by 1 ns");
+}
+
+#[test]
+fn keys_of_other_types_and_views_without_keys_are_traced() {
+    let labels = table("day:date price:dec at:us@UTC\n 2025-03-10 1.50 2025-03-10T12:00");
+    let events = table(
+        "day:date price:dec n:i64 ts:us@UTC\n 2025-03-10 1.50 1 2025-03-10T11:00\n 2025-03-09 1.50 2 2025-03-10T11:00",
+    );
+    let project = Project::new("keys = [\"day\", \"price\"]\ntime = \"at\"", &labels)
+        .source("events", "time = \"ts\"", &events)
+        .view("v", "SELECT day, price, sum(n) AS x FROM events GROUP BY day, price")
+        .view("w", "SELECT count(*) AS y FROM events");
+    let told = trace(&project, "v.x", &["day=2025-03-10", "price=1.5"], "2025-03-10T12:00Z");
+    assert_eq!((told.value.clone(), told.attribution.exact, told.events.len()), (1.into(), true, 1));
+    let told = trace(&project, "w.y", &[], "2025-03-10T12:00Z");
+    assert_eq!((told.value.clone(), told.attribution.exact, told.events.len()), (2.into(), true, 2));
 }

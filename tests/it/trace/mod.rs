@@ -22,7 +22,8 @@ fn try_trace(project: &Project, feature: &str, keys: &[&str], at: &str) -> Resul
         at: at.to_string(),
     };
     run(|| async move {
-        pipeline::trace(config, &asked, TraceOptions::default(), &Silent).await.map_err(|e| e.to_string())
+        let options = TraceOptions { replays: 6, ..TraceOptions::default() };
+        pipeline::trace(config, &asked, options, &Silent).await.map_err(|e| e.to_string())
     })
 }
 

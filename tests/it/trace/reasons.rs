@@ -7,7 +7,10 @@ const ARRIVALS: &str = "time = \"ts\"\navailable_at = \"seen\"";
 const SUM: &str = "SELECT \"user\", sum(n) AS x FROM events WHERE ts > NOW() - INTERVAL '1 day' GROUP BY \"user\"";
 
 fn project() -> Project {
-    Project::new("keys = [\"user\"]\ntime = \"at\"", &table("user:str at:us@UTC\n a 2025-03-10T12:00\n b 2025-03-10T12:00"))
+    Project::new(
+        "keys = [\"user\"]\ntime = \"at\"",
+        &table("user:str at:us@UTC\n a 2025-03-10T12:00\n b 2025-03-10T12:00"),
+    )
 }
 
 #[test]
@@ -131,7 +134,8 @@ fn versions_that_are_superseded_or_deleted_are_told() {
     );
     let source = "kind = \"changelog\"\ntime = \"ts\"\nid = [\"id\"]\ndeleted = \"op = 'D'\"";
     let project = project().source("events", source, &events);
-    let told = traced(&project.view("v", "SELECT \"user\", sum(n) AS x FROM events GROUP BY \"user\""), "2025-03-10T12:00Z");
+    let told =
+        traced(&project.view("v", "SELECT \"user\", sum(n) AS x FROM events GROUP BY \"user\""), "2025-03-10T12:00Z");
     assert_eq!(counting(&told), [2]);
     assert_eq!(event(&told, 1).why, "superseded by the version of 2025-03-10T10:00:00Z");
     assert_eq!(event(&told, 4).why, "superseded by the version of 2025-03-10T11:00:00Z, which deletes it");
@@ -181,32 +185,40 @@ fn joins_tell_of_missing_partners_and_of_rows_taken_away() {
     let with = |sql: &str| {
         project().source("events", "time = \"ts\"", &events).source("shops", "time = \"ts\"", &shops).view("v", sql)
     };
-    let inner = with("SELECT e.\"user\", sum(n) AS x FROM events e JOIN shops s ON s.shop = e.shop GROUP BY e.\"user\"");
+    let inner =
+        with("SELECT e.\"user\", sum(n) AS x FROM events e JOIN shops s ON s.shop = e.shop GROUP BY e.\"user\"");
     let told = traced(&inner, "2025-03-10T12:00Z");
     let of_events = |name: &str| told.events.iter().filter(|e| e.source == name).collect::<Vec<_>>();
     assert_eq!((told.value.clone(), told.attribution.exact), (1.into(), true));
     assert_eq!(event(&told, 4).reason, "no_partner");
-    assert_eq!(event(&told, 4).why, "no row of `shops` joins it: s.shop = e.shop".to_string().replace("s.shop = e.shop", event(&told, 4).condition.as_deref().unwrap()));
+    let condition = event(&told, 4).condition.as_deref().unwrap();
+    assert!(["e.shop = s.shop", "s.shop = e.shop"].contains(&condition), "{condition}");
+    assert_eq!(event(&told, 4).why, format!("no row of `shops` joins it: {condition}"));
     // s2 comes after T: it would join. s9 meets nothing of user a, and is not listed.
     assert_eq!(of_events("shops").len(), 2);
     assert_eq!(told.omitted.unrelated, 1);
     let late = of_events("shops").into_iter().find(|e| e.reason == "after_label_time").unwrap();
     assert_eq!(late.with, Some(3.into()));
 
-    let left = with("SELECT e.\"user\", sum(n + coalesce(m, 0)) AS x FROM events e LEFT JOIN shops s ON s.shop = e.shop GROUP BY e.\"user\"");
+    let left = with(
+        "SELECT e.\"user\", sum(n + coalesce(m, 0)) AS x FROM events e LEFT JOIN shops s ON s.shop = e.shop GROUP BY e.\"user\"",
+    );
     let told = traced(&left, "2025-03-10T12:00Z");
     assert_eq!((told.value.clone(), told.attribution.exact), (17.into(), true));
     assert_eq!(counting_of(&told, "events"), 3);
     assert_eq!(counting_of(&told, "shops"), 1);
 
-    let anti = with("SELECT \"user\", sum(n) AS x FROM events e WHERE NOT EXISTS (SELECT 1 FROM shops s WHERE s.shop = e.shop) GROUP BY \"user\"");
+    let anti = with(
+        "SELECT \"user\", sum(n) AS x FROM events e WHERE NOT EXISTS (SELECT 1 FROM shops s WHERE s.shop = e.shop) GROUP BY \"user\"",
+    );
     let told = traced(&anti, "2025-03-10T12:00Z");
     assert_eq!((told.value.clone(), told.attribution.exact), (6.into(), true));
     assert_eq!(event(&told, 1).reason, "taken_away");
     let taker = told.events.iter().find(|e| e.reason == "takes_away").unwrap();
     assert_eq!((taker.source.as_str(), taker.without.clone()), ("shops", Some(7.into())));
 
-    let semi = with("SELECT \"user\", sum(n) AS x FROM events e WHERE shop IN (SELECT shop FROM shops) GROUP BY \"user\"");
+    let semi =
+        with("SELECT \"user\", sum(n) AS x FROM events e WHERE shop IN (SELECT shop FROM shops) GROUP BY \"user\"");
     let told = traced(&semi, "2025-03-10T12:00Z");
     assert_eq!((told.value.clone(), told.attribution.exact), (1.into(), true));
 }
@@ -220,9 +232,11 @@ fn a_count_of_nothing_is_told_apart_from_no_row() {
     let events = table("user:str n:i64 ts:us@UTC\n a 1 2025-03-10T02:00\n b 2 2025-03-01T02:00");
     let sql = "SELECT \"user\", count(n) FILTER (WHERE ts > NOW() - INTERVAL '1 hour') AS x FROM events \
                WHERE ts > NOW() - INTERVAL '1 day' GROUP BY \"user\"";
-    let project = project()
-        .source("events", "time = \"ts\"", &events)
-        .view_with("v", "[views.v.features.x]\nwhen_missing = -1", sql);
+    let project = project().source("events", "time = \"ts\"", &events).view_with(
+        "v",
+        "[views.v.features.x]\nwhen_missing = -1",
+        sql,
+    );
     let told = traced(&project, "2025-03-10T12:00Z");
     assert_eq!((told.value.clone(), told.found, told.attribution.exact), (0.into(), true, true));
     assert_eq!(event(&told, 1).reason, "exists_only");
@@ -253,7 +267,7 @@ fn views_on_views_are_walked_down_to_the_events() {
     );
     let project = project()
         .source("events", "time = \"ts\"", &events)
-        .view("base", SUM)
+        .view_with("base", "prefix = \"base_\"", SUM)
         .view("v", "SELECT \"user\", x * 10 AS x FROM base WHERE x > 1");
     let told = traced(&project, "2025-03-10T12:00Z");
     assert_eq!((told.value.clone(), told.attribution.exact, counting(&told)), (30.into(), true, vec![1, 2]));

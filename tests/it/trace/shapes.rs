@@ -35,7 +35,7 @@ fn project(seed: u64, sql: &str) -> (Project, Vec<(String, i64)>) {
     let mut rng = Rng::new(seed);
     let mut labels = vec!["user:str at:us@UTC".to_string()];
     let mut asked = Vec::new();
-    for _ in 0..4 {
+    for _ in 0..3 {
         let (user, at) = (rng.choose(&["a", "b"]), rng.range(9 * 60, 13 * 60));
         labels.push(format!("{user} {}", clock(at)));
         asked.push((user.to_string(), at));
@@ -44,7 +44,11 @@ fn project(seed: u64, sql: &str) -> (Project, Vec<(String, i64)>) {
     for i in 0..40 {
         let ts = rng.range(8 * 60, 13 * 60);
         let late = if rng.one_in(3) { rng.range(0, 60) } else { 0 };
-        let id = if rng.one_in(8) { "-".to_string() } else { format!("e{}", if rng.one_in(4) { rng.below(i + 1) } else { i }) };
+        let id = if rng.one_in(8) {
+            "-".to_string()
+        } else {
+            format!("e{}", if rng.one_in(4) { rng.below(i + 1) } else { i })
+        };
         let n = if rng.one_in(8) { "-".to_string() } else { rng.range(0, 9).to_string() };
         let seen = if rng.one_in(20) { "-".to_string() } else { clock(ts + late) };
         let (user, kind, shop) = (rng.choose(&["a", "b"]), rng.choose(&["v", "w", "-"]), rng.range(1, 5));
@@ -69,7 +73,7 @@ fn project(seed: u64, sql: &str) -> (Project, Vec<(String, i64)>) {
 #[test]
 fn the_events_that_count_give_the_value_of_the_dataset() {
     for (shape, sql) in SHAPES.iter().enumerate() {
-        for seed in 0..3 {
+        for seed in 0..2 {
             let (project, asked) = project(seed * 100 + shape as u64, sql);
             let dataset = project.dataset();
             let cells: BTreeMap<(String, String), String> = shown(&dataset, "user")
