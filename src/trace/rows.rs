@@ -181,10 +181,9 @@ impl SourceRows {
                 })
                 .or_insert(row);
         }
-        for row in 0..rows {
-            let Some(id) = raw.identity[row].filter(|_| visibility[row] == Visibility::Visible) else { continue };
-            let Some(&winner) = winners.get(&id) else { continue };
-            visibility[row] = match raw.kind {
+        for (row, own) in visibility.iter_mut().enumerate().filter(|(_, v)| **v == Visibility::Visible) {
+            let Some(&winner) = raw.identity[row].and_then(|id| winners.get(&id)) else { continue };
+            *own = match raw.kind {
                 _ if winner == row => Visibility::Visible,
                 SourceKind::Log => Visibility::Redelivered { first: winner },
                 SourceKind::Changelog => Visibility::Superseded { by: winner },

@@ -7,6 +7,9 @@ use datafusion::logical_expr::{Expr, Join, JoinType, LogicalPlan};
 use super::relation::{Lineage, Rel, merged, row_column};
 use super::{Walk, Walked, Why};
 
+/// The rows of the left and of the right side that make an output row.
+type Pair = (Option<usize>, Option<usize>);
+
 impl Walk<'_> {
     pub(super) async fn join(&mut self, join: &Join, left: &Rel, right: &Rel) -> Walked {
         let condition = self.condition(join);
@@ -23,7 +26,7 @@ impl Walk<'_> {
             }
             _ => self.matches(join, left, right).await?,
         };
-        let met = |side: fn(&(Option<usize>, Option<usize>)) -> (Option<usize>, Option<usize>), rows: usize| {
+        let met = |side: fn(&Pair) -> Pair, rows: usize| {
             let mut met: Vec<Vec<usize>> = vec![Vec::new(); rows];
             for (own, other) in pairs.iter().map(side) {
                 if let (Some(own), Some(other)) = (own, other) {
@@ -67,8 +70,8 @@ impl Walk<'_> {
                 let why = Why::TakenAway { by: other_names.clone(), condition: condition.clone() };
                 dropped.push((&kept.lineage[row], why));
             }
-            for row in 0..other.rows() {
-                let why = if of_other[row].is_empty() {
+            for (row, partners) in of_other.iter().enumerate() {
+                let why = if partners.is_empty() {
                     lonely(kept_names)
                 } else {
                     Why::TakesAway { of: kept_names.clone(), condition: condition.clone() }
@@ -102,7 +105,7 @@ impl Walk<'_> {
     }
 
     /// All pairs that satisfy the join's condition.
-    async fn matches(&self, join: &Join, left: &Rel, right: &Rel) -> Walked<Vec<(Option<usize>, Option<usize>)>> {
+    async fn matches(&self, join: &Join, left: &Rel, right: &Rel) -> Walked<Vec<Pair>> {
         let inner = Join::try_new(
             Arc::new(left.plan("left")?),
             Arc::new(right.plan("right")?),
