@@ -9,6 +9,8 @@
 //! That plan goes through the optimizer as every view does for the rewrite engine, so subqueries are joins, filters stand at
 //! the scans, and what a scan's filter says of `$KEY` and of `$NOW` tells which rows are worth to be read.
 
+use std::sync::Arc;
+
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, ScalarValue};
@@ -17,6 +19,8 @@ use datafusion::execution::SessionState;
 use datafusion::logical_expr::expr::Placeholder;
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, LogicalPlanBuilder, Operator, TableScan, cast};
+
+use datafusion::optimizer::Optimizer;
 
 use crate::analysis::{View, marked_source};
 use crate::plan::normalise;
@@ -88,7 +92,10 @@ pub(super) fn asked(view: &View, column: &str, state: &SessionState) -> DfResult
     let mut columns = view.keys.iter().map(|k| named(&k.column)).collect::<DfResult<Vec<_>>>()?;
     columns.push(named(column)?);
     columns.dedup();
-    normalise(&builder.project(columns)?.build()?, state)
+    let plan = normalise(&builder.project(columns)?.build()?, state)?;
+    // The last step of normalising writes functions that can only be run once they are simplified.
+    let simplify = state.optimizer().rules.iter().filter(|r| r.name() == "simplify_expressions").map(Arc::clone);
+    Optimizer::with_rules(simplify.collect()).optimize(plan, state, |_, _| {})
 }
 
 fn own_type(column: &Expr, view: &View) -> DfResult<DataType> {

@@ -291,3 +291,13 @@ fn a_step_without_a_rule_is_said_and_events_that_change_the_value_still_count() 
     assert_eq!(counting(&told), [1, 2]);
     assert_eq!((event(&told, 0).counts, event(&told, 8).reason), (None, "after_label_time"));
 }
+
+#[test]
+fn a_window_in_a_case_is_told_as_the_filter_that_it_is() {
+    let events = table("user:str n:i64 ts:us@UTC\n a 1 2025-03-10T11:30\n a 2 2025-03-10T10:00");
+    let sql = "SELECT \"user\", sum(CASE WHEN ts > NOW() - INTERVAL '1 hour' THEN n ELSE 0 END) AS x \
+               FROM events GROUP BY \"user\"";
+    let told = traced(&project().source("events", "time = \"ts\"", &events).view("v", sql), "2025-03-10T12:00Z");
+    assert_eq!((told.value.clone(), told.attribution.exact), (1.into(), true));
+    assert_eq!(event(&told, 1).without, Some(0.into()));
+}

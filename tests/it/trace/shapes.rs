@@ -76,12 +76,8 @@ fn the_events_that_count_give_the_value_of_the_dataset() {
         for seed in 0..2 {
             let (project, asked) = project(seed * 100 + shape as u64, sql);
             let dataset = project.dataset();
-            let cells: BTreeMap<(String, String), String> = shown(&dataset, "user")
-                .into_iter()
-                .zip(shown(&dataset, "at"))
-                .zip(shown(&dataset, "x"))
-                .map(|((user, at), x)| ((user, at), x))
-                .collect();
+            let cells: BTreeMap<(String, String), String> =
+                shown(&dataset, "user").into_iter().zip(shown(&dataset, "at")).zip(shown(&dataset, "x")).collect();
             for (user, at) in asked {
                 let at = clock(at);
                 let told = trace(&project, "v.x", &[&format!("user={user}")], &format!("{at}:00Z"));
