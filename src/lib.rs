@@ -33,3 +33,4 @@ pub mod retention;
 pub mod source;
 pub mod sql;
 pub mod sweep;
+pub mod trace;

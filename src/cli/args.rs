@@ -114,6 +114,18 @@ Exits with 3 where a feature agrees less than `diff.agreement`.")]
     /// The main job: replay, diff, dataset and report
     #[command(after_help = "Example: backcast run fixtures/flights/backcast.toml --out /tmp/flights")]
     Run(ConfigArg),
+    /// Explain one cell: its value, and every event that counts or does not, with why
+    ///
+    /// Events within reach are those of the key whose event time is in the feature's window, or outside of it by no more than
+    /// the window is long. What each says is checked: the events that count have to give the value alone.
+    #[command(
+        after_help = "FEATURE is view.column, or a legacy column that is one feature's only. Times without an offset are in
+`labels.timezone`.
+
+Example: backcast trace tail_delays.tail_arrivals_3d --key tailnum=N725MQ --at 2013-03-01T20:00:00Z \\
+             fixtures/flights/backcast.toml"
+    )]
+    Trace(TraceArgs),
 }
 
 #[derive(Debug, Clone, ClapArgs)]
@@ -149,6 +161,25 @@ pub(super) enum GraphLanguage {
     /// Graphviz
     Dot,
     Mermaid,
+}
+
+#[derive(Debug, Clone, ClapArgs)]
+pub(super) struct TraceArgs {
+    /// The feature: view.column, or its name in the dataset or in a snapshot
+    #[arg(value_name = "FEATURE")]
+    pub feature: String,
+    /// The config file, or its folder
+    #[arg(value_name = "CONFIG", default_value = "backcast.toml")]
+    pub config: PathBuf,
+    /// A label key and its value; once for each key that the view is asked by
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub key: Vec<String>,
+    /// The time T as of which: RFC 3339, or without an offset in the labels' timezone
+    #[arg(long, value_name = "T")]
+    pub at: String,
+    /// List every event within reach, not only the 200 nearest of each kind
+    #[arg(long)]
+    pub all: bool,
 }
 
 #[derive(Debug, Clone, ClapArgs)]

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::json;
 
 use crate::cli::args::{
-    Args, AuditArgs, Command, Common, ConfigArg, ExplainArgs, Format, GraphLanguage, InventoryArgs,
+    Args, AuditArgs, Command, Common, ConfigArg, ExplainArgs, Format, GraphLanguage, InventoryArgs, TraceArgs,
 };
 use crate::cli::exit;
 use crate::cli::progress::Progress;
@@ -15,9 +15,10 @@ use crate::config::{self, Config};
 use crate::diagnostics;
 use crate::error::{Error, Result};
 use crate::finding::{Finding, Severity};
-use crate::pipeline::{self, AuditOptions, Explained, Look, Outcome, ReadReport, ScanReport, Work};
+use crate::pipeline::{self, Asked, AuditOptions, Explained, Look, Outcome, ReadReport, ScanReport, Work};
 use crate::replay::ReplayOptions;
 use crate::report::{self, Report, Style};
+use crate::trace::TraceOptions;
 
 /// Worker threads walk deep plans too.
 const WORKER_STACK_BYTES: usize = 128 << 20;
@@ -79,6 +80,7 @@ async fn dispatch(args: &Args, progress: &Progress) -> Result<u8> {
         Command::Replay(at) => work(common, at, Work::Replay, progress).await,
         Command::Diff(at) => work(common, at, Work::Diff, progress).await,
         Command::Run(at) => work(common, at, Work::Run, progress).await,
+        Command::Trace(at) => trace(common, at, progress).await,
     }
 }
 
@@ -326,18 +328,34 @@ fn finished(common: &Common, warnings: &[Finding], outcome: &Outcome) -> u8 {
     if outcome.report.passed() { exit::DONE } else { exit::GATE }
 }
 
+async fn trace(common: &Common, at: &TraceArgs, progress: &Progress) -> Result<u8> {
+    let (config, _) = load(common, &at.config)?;
+    let asked = Asked { feature: at.feature.clone(), keys: at.key.clone(), at: at.at.clone() };
+    let options = TraceOptions { engine: common.engine.into(), all: at.all, ..TraceOptions::default() };
+    let traced = pipeline::trace(config, &asked, options, progress).await?;
+    progress.clear();
+    match common.format {
+        Format::Json => print_json(&json!(traced)),
+        Format::Human => print(&report::trace_text(&traced, at.all, style())),
+    }
+    Ok(exit::DONE)
+}
+
+/// How text on stdout may look.
+fn style() -> Style {
+    let stdout = std::io::stdout();
+    let color = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let width = if stdout.is_terminal() { usize::from(console_width()) } else { 100 };
+    Style { color, width }
+}
+
 fn show(common: &Common, report: &Report) {
     match common.format {
         Format::Json => match report::json(report) {
             Ok(text) => print(&text),
             Err(e) => anstream::eprintln!("error: failed to print the report: {e}"),
         },
-        Format::Human => {
-            let stdout = std::io::stdout();
-            let color = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none();
-            let width = if stdout.is_terminal() { usize::from(console_width()) } else { 100 };
-            print(&report::summary(report, Style { color, width }));
-        }
+        Format::Human => print(&report::summary(report, style())),
     }
 }
 

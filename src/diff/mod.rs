@@ -111,6 +111,28 @@ pub struct Diff {
     pub mismatches: Mismatches,
 }
 
+/// Whether one replayed value agrees with one legacy value, and `replayed - legacy` where both are numbers. `None`: types
+/// without a common order.
+///
+/// # Errors
+/// Only where Arrow can't make a column plain, which is a defect.
+pub fn agree(
+    (replayed, at): (&ArrayRef, usize),
+    (legacy, row): (&ArrayRef, usize),
+    tolerance: Tolerance,
+) -> Result<Option<(bool, Option<f64>)>, ArrowError> {
+    let cells = cell::Cells::new(replayed, legacy, tolerance)?;
+    Ok(cells.map(|cells| cells.compare(at, row)).map(|cell| (!cell.outcome.is_mismatch(), cell.delta)))
+}
+
+/// A cell's value as JSON, as reports tell it.
+///
+/// # Errors
+/// Only where Arrow can't make a column plain, which is a defect.
+pub fn cell_json(column: &ArrayRef, row: usize) -> Result<serde_json::Value, ArrowError> {
+    render::json(column, row)
+}
+
 /// Why two sides could not be compared.
 #[derive(Debug, Error)]
 pub enum DiffError {

@@ -14,6 +14,7 @@ mod reported;
 mod retained;
 mod run;
 mod sources;
+mod trace;
 
 pub use audit::{AuditOptions, audit, day};
 pub use cost::{MANY, ReadReport, ScanReport};
@@ -22,3 +23,4 @@ pub use inventory::{Inventory, inventory};
 pub use prepare::{Opened, Prepared, check, open, prepare};
 pub use retained::Look;
 pub use run::{Outcome, Work, run};
+pub use trace::{Asked, trace};

@@ -60,7 +60,12 @@ pub(super) fn session_options(config: &Config) -> SessionOptions {
 /// # Errors
 /// All findings at once.
 pub async fn open(config: Config) -> Result<Opened> {
-    let options = session_options(&config);
+    open_in(config, SessionOptions::default().now_unit).await
+}
+
+/// As [`open`], with `NOW()` in this unit.
+pub(super) async fn open_in(config: Config, now_unit: TimeUnit) -> Result<Opened> {
+    let options = SessionOptions { now_unit, ..session_options(&config) };
     let runtime = new_runtime(options.memory)?;
     let stores = Arc::new(Stores::new(Arc::clone(&runtime), &config.storage));
     let session = new_session(&options, runtime);

@@ -155,7 +155,7 @@ async fn one_instant(
     let failed = |e| Error::engine(format!("replay view `{}`", view.name), e);
     let visible: HashMap<usize, Arc<VisibleTable>> = tables
         .iter()
-        .map(|(source, raw)| (*source, Arc::new(VisibleTable { rows: raw.visible(time), raw: Arc::clone(raw) })))
+        .map(|(source, raw)| (*source, Arc::new(VisibleTable::new(Arc::clone(raw), raw.visible(time)))))
         .collect();
     let batch = query(plan, &visible, (time, unit), state).await.map_err(failed)?;
     let mut by_key: HashMap<OwnedRow, (u32, usize)> = HashMap::new();
@@ -215,7 +215,7 @@ fn feature_columns(view: &View, batch: &RecordBatch) -> DfResult<Vec<ArrayRef>> 
 }
 
 /// The view's query as it would have run at `time`.
-async fn query(
+pub(crate) async fn query(
     plan: &LogicalPlan,
     visible: &HashMap<usize, Arc<VisibleTable>>,
     at: (i64, TimeUnit),
@@ -282,26 +282,52 @@ fn assemble(view: &View, rows: usize, found: Vec<(Vec<usize>, Found)>) -> DfResu
 }
 
 /// A source's rows in memory, with what decides which are visible.
-struct RawTable {
-    schema: SchemaRef,
+#[derive(Debug, Clone)]
+pub(crate) struct RawTable {
+    pub(crate) schema: SchemaRef,
     /// By column of `schema`; `None`: no plan reads it.
-    columns: Vec<Option<ArrayRef>>,
-    available: Int64Array,
-    event: Int64Array,
+    pub(crate) columns: Vec<Option<ArrayRef>>,
+    pub(crate) available: Int64Array,
+    pub(crate) event: Int64Array,
     /// Redelivered rows and versions have the same number; `None`: a row of its own.
-    identity: Vec<Option<u32>>,
+    pub(crate) identity: Vec<Option<u32>>,
     identities: usize,
     /// Position of the row in the order in which rows with one id win.
-    rank: Vec<u32>,
-    deleted: Option<BooleanArray>,
-    kind: SourceKind,
-    exclude_ties: bool,
-    hide_future: bool,
+    pub(crate) rank: Vec<u32>,
+    pub(crate) deleted: Option<BooleanArray>,
+    pub(crate) kind: SourceKind,
+    pub(crate) exclude_ties: bool,
+    pub(crate) hide_future: bool,
 }
 
 impl RawTable {
+    /// From rows as [`Log::raw_rows`] gives them: `columns`, then the times, then perhaps `deleted`.
+    pub(crate) fn of(log: &Log, columns: &[usize], batch: &RecordBatch) -> DfResult<Self> {
+        let mut at = vec![None; log.schema.fields().len()];
+        for (i, &column) in columns.iter().enumerate() {
+            at[column] = Some(Arc::clone(batch.column(i)));
+        }
+        let instants = |i: usize| batch.column(columns.len() + i).as_primitive::<Int64Type>().clone();
+        let (event, available) = (instants(0), instants(1));
+        let deleted = log.has_deleted().then(|| batch.column(columns.len() + 2).as_boolean().clone());
+        let (identity, identities, rank) = identities(log, &at, batch.num_rows())?;
+        Ok(Self {
+            schema: Arc::clone(&log.schema),
+            columns: at,
+            available,
+            event,
+            identity,
+            identities,
+            rank,
+            deleted,
+            kind: log.config.kind,
+            exclude_ties: log.ties() == Tie::Exclude,
+            hide_future: log.config.future_events == crate::config::FutureEvents::Hidden,
+        })
+    }
+
     /// Positions of the rows that count at `time`, in the order of the files.
-    fn visible(&self, time: i64) -> UInt32Array {
+    pub(crate) fn visible(&self, time: i64) -> UInt32Array {
         let seen = |row: usize| {
             let arrived = self.available.value(row);
             let arrived = if self.exclude_ties { arrived < time } else { arrived <= time };
@@ -369,27 +395,7 @@ async fn load_one(log: &Log, mut columns: Vec<usize>, latest: i64, session: &Ses
     let schema: SchemaRef = Arc::new(frame.schema().as_arrow().clone());
     let batches = frame.collect().await?;
     let batch = concat_batches(&schema, &batches)?;
-    let mut at = vec![None; width];
-    for (i, &column) in columns.iter().enumerate() {
-        at[column] = Some(Arc::clone(batch.column(i)));
-    }
-    let instants = |i: usize| batch.column(columns.len() + i).as_primitive::<Int64Type>().clone();
-    let (event, available) = (instants(0), instants(1));
-    let deleted = log.has_deleted().then(|| batch.column(columns.len() + 2).as_boolean().clone());
-    let (identity, identities, rank) = identities(log, &at, batch.num_rows())?;
-    Ok(RawTable {
-        schema: Arc::clone(&log.schema),
-        columns: at,
-        available,
-        event,
-        identity,
-        identities,
-        rank,
-        deleted,
-        kind: log.config.kind,
-        exclude_ties: log.ties() == Tie::Exclude,
-        hide_future: log.config.future_events == crate::config::FutureEvents::Hidden,
-    })
+    RawTable::of(log, &columns, &batch)
 }
 
 type Identities = (Vec<Option<u32>>, usize, Vec<u32>);
@@ -438,12 +444,17 @@ fn identities(log: &Log, columns: &[Option<ArrayRef>], rows: usize) -> DfResult<
 }
 
 /// A source as it was to be seen at one instant.
-struct VisibleTable {
+pub(crate) struct VisibleTable {
     raw: Arc<RawTable>,
     rows: UInt32Array,
 }
 
 impl VisibleTable {
+    /// The rows at these positions.
+    pub(crate) fn new(raw: Arc<RawTable>, rows: UInt32Array) -> Self {
+        Self { raw, rows }
+    }
+
     /// The source before its first row.
     fn empty(log: &Log) -> Self {
         let none = || Int64Array::from(Vec::<i64>::new());

@@ -18,6 +18,7 @@ mod shell;
 mod table;
 mod terminal;
 mod text;
+mod trace;
 mod verdict;
 
 pub use causes::iso_nanos;
@@ -30,3 +31,4 @@ pub use model::{
 };
 pub use sentence::cause_clause;
 pub use terminal::{Style, summary};
+pub use trace::trace_text;

@@ -37,6 +37,11 @@ impl Table {
         self.columns.iter().map(|(_, widest)| widest + GAP).sum::<usize>().saturating_sub(GAP)
     }
 
+    /// Columns of the terminal before the table's column `column`.
+    pub(super) fn width_before(&self, column: usize) -> usize {
+        self.columns.iter().take(column).map(|(_, widest)| widest + GAP).sum()
+    }
+
     /// Cuts one column so that the table fits into `columns`, as far as `least` columns of it allow.
     pub(super) fn squeeze(&mut self, column: usize, least: usize, columns: usize) {
         let excess = self.width().saturating_sub(columns);

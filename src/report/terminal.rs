@@ -30,7 +30,7 @@ pub struct Style {
 }
 
 impl Style {
-    fn paint(self, style: Ansi, text: &str) -> String {
+    pub(super) fn paint(self, style: Ansi, text: &str) -> String {
         if self.color && !text.is_empty() { format!("{style}{text}{style:#}") } else { text.to_string() }
     }
 

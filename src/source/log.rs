@@ -345,6 +345,59 @@ impl Log {
         }
     }
 
+    /// As [`Log::raw_rows`], the rows that `keep` takes (a condition over the columns of [`Log::schema`], unqualified), also those
+    /// without times; near the given times where that is told. Then one more column, `Boolean`: whether `keep` holds.
+    ///
+    /// # Errors
+    /// Only where a plan can't be built, which is a defect.
+    pub fn rows_about(&self, columns: &[usize], keep: &Expr, near: Option<Near>) -> DfResult<LogicalPlan> {
+        let raw_schema = datafusion::catalog::TableProvider::schema(self.table.as_ref());
+        let source = provider_as_source(Arc::clone(&self.table) as _);
+        let shift = if self.config.available_at.is_some() { 0 } else { self.config.delay_ns };
+        let scan = LogicalPlanBuilder::scan(RAW, source, None)?;
+        let scan = match near.and_then(|near| self.near(&raw_schema, near)) {
+            Some(near) => scan.filter(near)?,
+            None => scan,
+        };
+        // The condition may name columns that are not asked for: all are there while it is looked at.
+        let all: Vec<Expr> = (0..self.schema.fields().len()).map(|i| self.canonical(i)).collect();
+        let times = [
+            instant_ns(self.instant(&self.config.time), 0).alias("__backcast_event"),
+            instant_ns(self.instant(self.available_at()), shift).alias("__backcast_available"),
+        ];
+        let rows = scan.project(all.into_iter().chain(times).collect::<Vec<_>>())?;
+        let own = |i: &usize| Expr::Column(Column::new_unqualified(self.schema.field(*i).name()));
+        let hidden = ["__backcast_event", "__backcast_available"].map(|n| Expr::Column(Column::new_unqualified(n)));
+        let deleted = self.deleted.as_ref().map(|d| cast(d.clone(), DataType::Boolean).alias("__backcast_deleted"));
+        let kept = keep.clone().is_true().alias("__backcast_kept");
+        rows.project(columns.iter().map(own).chain(hidden).chain(deleted).chain([kept]).collect::<Vec<_>>())?.build()
+    }
+
+    /// What statistics can prune by; `None` where a time column has no unit to compare in.
+    fn near(&self, raw: &Schema, near: Near) -> Option<Expr> {
+        let at = |name: &str, instant: i64| -> Option<Expr> {
+            let DataType::Timestamp(unit, zone) = raw.field_with_name(name).ok()?.data_type() else { return None };
+            Some(lit(timestamp(*unit, ticks_until(instant, *unit), zone.clone())))
+        };
+        // Local times are off by less than a day and a half, coarse units by less than a second.
+        let margin = WIDEST_OFFSET_NS;
+        let shift = if self.config.available_at.is_some() { 0 } else { self.config.delay_ns };
+        let (time, available) = (self.config.time.as_str(), self.available_at());
+        let by = raw_column(time).lt_eq(at(time, near.latest_ns.saturating_add(margin))?);
+        let seen = near.seen_ns.saturating_sub(shift).saturating_add(margin);
+        let mut expr = by.or(raw_column(available).lt_eq(at(available, seen)?));
+        if let Some(earliest) = near.earliest_ns {
+            expr = expr.and(raw_column(time).gt_eq(at(time, earliest.saturating_sub(margin))?));
+        }
+        Some(expr.or(raw_column(time).is_null()))
+    }
+
+    /// Whether ids can be looked up by `=`: equal ids have equal bytes.
+    pub fn has_plain_ids(&self) -> bool {
+        let plain = |id: &String| self.schema.field_with_name(id).is_ok_and(|f| is_plain_id(f.data_type()));
+        self.config.id.iter().all(plain)
+    }
+
     /// What [`Log::counts`] counts, from the footers alone: `None` where they don't say.
     pub fn footer_counts(&self) -> Option<LogCounts> {
         let nulls = |name: &str| self.table.null_count(name);
@@ -408,6 +461,16 @@ impl Log {
             )?
             .build()
     }
+}
+
+/// Times of rows to look at, nanoseconds since 1970; a reading may be wider, never narrower.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Near {
+    /// Event time is not before this.
+    pub earliest_ns: Option<i64>,
+    /// Event time is not after this, unless the row had arrived by `seen_ns`.
+    pub latest_ns: i64,
+    pub seen_ns: i64,
 }
 
 /// Rows of a log, and those that lack something.

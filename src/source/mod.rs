@@ -21,7 +21,7 @@ pub use delivery::{DeliveryPlanner, TiedCopies};
 pub use files::{DataFile, Files, list};
 pub use functions::{instant_ns, is_order_key, order_key, orderable};
 pub use labels::{LabelTable, Labels};
-pub use log::{FROM, Log, LogCounts, Redelivery, UNTIL, timestamp};
+pub use log::{FROM, Log, LogCounts, Near, Redelivery, UNTIL, timestamp};
 pub use prune::Reach;
 pub use schema::{FOOTER_BYTES, FileSchemas, merge, plain_type, read_footers};
 pub use store::{Location, Stores};

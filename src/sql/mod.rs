@@ -36,7 +36,8 @@ pub use intervals::lengths_as_in_postgres;
 pub use json::{CallForJson, check_uses};
 pub use names::{name_subqueries, named, with_windows};
 pub use now::{
-    NOW, bind_now, calls_to_placeholder, is_now, mentions_now, now_placeholder, now_unit, rewrite_expressions,
+    NOW, bind_now, bind_placeholders, calls_to_placeholder, is_now, mentions_now, now_placeholder, now_unit,
+    rewrite_expressions,
 };
 pub use parse::{SqlText, Statement, identifier, parse, parse_expression};
 pub use postgres::PostgresWords;

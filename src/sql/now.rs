@@ -145,8 +145,17 @@ pub fn calls_to_placeholder(plan: LogicalPlan) -> DfResult<LogicalPlan> {
 /// # Errors
 /// Where a plan can't be rebuilt.
 pub fn bind_now(plan: LogicalPlan, now: &ScalarValue) -> DfResult<LogicalPlan> {
+    bind_placeholders(plan, &|id| (id == NOW).then(|| now.clone()))
+}
+
+/// Replaces the placeholders to which `value` gives a value.
+///
+/// # Errors
+/// Where a plan can't be rebuilt.
+pub fn bind_placeholders(plan: LogicalPlan, value: &dyn Fn(&str) -> Option<ScalarValue>) -> DfResult<LogicalPlan> {
     rewrite_expressions(plan, &|expr| {
-        Ok(if is_now(&expr) { Transformed::yes(Expr::Literal(now.clone(), None)) } else { Transformed::no(expr) })
+        let bound = if let Expr::Placeholder(placeholder) = &expr { value(&placeholder.id) } else { None };
+        Ok(bound.map_or_else(|| Transformed::no(expr), |bound| Transformed::yes(Expr::Literal(bound, None))))
     })
 }
 

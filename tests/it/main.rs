@@ -13,3 +13,4 @@ mod meaning;
 mod page;
 mod retention;
 mod support;
+mod trace;
