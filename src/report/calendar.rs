@@ -73,7 +73,7 @@ fn sources(retention: &RetentionReport, style: Style, lines: &mut Vec<String>) {
     ];
     let mut table = Table::new(&header);
     let time =
-        |t: &Option<String>| t.as_deref().map_or_else(|| "—".to_string(), |t| short_time(t).chars().take(17).collect());
+        |t: &Option<String>| t.as_deref().map_or_else(|| "—".to_string(), |t| short_time(t).chars().take(16).collect());
     for s in &retention.sources {
         table.push(vec![
             format!("  {}", clean(&s.source)),

@@ -116,6 +116,9 @@ fn thin_hours_are_found_within_an_hour_of_their_bounds() {
         let to = from + 6.0 + (random.unit() * 30.0).floor();
         let activity = log(&mut random, &seasonal, &|time, chance| (from..to).contains(&time) && chance < 0.8);
         let found = judged(&activity);
+        // Where one event in five is left, quiet hours may have none at all.
+        let inside = |j: &Judged| j.kind == GapKind::Silent && hours(j).0 >= from && hours(j).1 <= to;
+        let found: Vec<Judged> = found.into_iter().filter(|j| !inside(j)).collect();
         assert_eq!(found.len(), 1, "seed {seed}: {found:?}, planted {from} to {to}");
         let (a, b) = hours(&found[0]);
         assert_eq!(found[0].kind, GapKind::Thin);
