@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::measure::Cost;
 use crate::work::{GROWTH_TARGET, LENGTHS_TARGET};
@@ -40,6 +40,15 @@ pub(crate) struct WorkResult {
     pub(crate) to_best_peer: Option<Goal>,
     /// Backcast's cost in scans.
     pub(crate) to_scan: Goal,
+    /// Where the wall time of Backcast's last run went.
+    pub(crate) phases: Vec<Phase>,
+}
+
+/// A part of a run, as its report has it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Phase {
+    pub(crate) phase: String,
+    pub(crate) seconds: f64,
 }
 
 #[derive(Debug, Serialize)]

@@ -26,6 +26,9 @@ pub(crate) fn table(results: &Results) -> String {
         );
         of_size(&mut out, size);
     }
+    if !results.growth.is_empty() {
+        line(&mut out, &format!("{:NAME$}{:>9}{:>9}", "", "CPU", "wall"));
+    }
     for grown in &results.growth {
         let cost = told(&grown.cost);
         let name = format!("{} from {} to {}, {:.0} x the events", grown.work, grown.from, grown.to, grown.events);
@@ -36,22 +39,25 @@ pub(crate) fn table(results: &Results) -> String {
 
 fn of_size(out: &mut String, size: &SizeResult) {
     let head = ["CPU s", "wall s", "peak MB"].map(|h| format!("{h:>9}")).concat();
-    let ratios = ["CPU", "wall"].map(|h| format!("{h:>9}")).concat();
-    line(out, &format!("\n{:NAME$}{head}   {ratios}  of the best peer's", ""));
+    line(out, &format!("\n{:NAME$}{head}  {:>9}  of the best peer's", "", "scans"));
+    line(out, &format!("{:NAME$}{:27}  {:>9}{:>9}{:>9}", "", "", "CPU", "CPU", "wall"));
     for work in &size.works {
         line(out, &format!("{} {}", work.work, work.title));
         line(out, &entry(&work.scan, "a scan of the columns", ""));
         let name = format!("backcast, {}", work.backcast.how);
-        line(out, &entry(&work.backcast, &name, &work.to_best_peer.as_ref().map_or_else(String::new, told)));
+        let to_peer = work.to_best_peer.as_ref().map_or_else(String::new, told);
+        line(out, &entry(&work.backcast, &name, &format!("{:>9.1}{to_peer}", work.to_scan.cpu)));
         for peer in &work.peers {
             line(out, &entry(peer, &format!("{}, {}", peer.engine, peer.how), ""));
         }
+        let phases: Vec<String> = work.phases.iter().map(|p| format!("{} {:.2}", p.phase, p.seconds)).collect();
+        line(out, &format!("  its last run's wall time: {}", phases.join(", ")));
         if let Some(text) = same(work) {
             line(out, &text);
         }
     }
     if let Some(lengths) = &size.lengths {
-        line(out, &format!("{:NAME$}{:27}   {}", "W3 in times of W3d", "", told(lengths)));
+        line(out, &format!("{:NAME$}{:38}{}", "W3 in times of W3d", "", told(lengths)));
     }
     out.push('\n');
 }

@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::args::{Args, Format, GENERATE, SCAN, Size, VERIFY};
 use crate::measure::{Cost, run};
 use crate::peers::{Peer, found};
-use crate::results::{Entry, Goal, Results, Same, SizeResult, WorkResult, growth};
+use crate::results::{Entry, Goal, Phase, Results, Same, SizeResult, WorkResult, growth};
 use crate::table::table;
 use crate::work::{WORKS, Work};
 use crate::{Failed, Result};
@@ -101,7 +101,8 @@ impl<'a> Turns<'a> {
                 }
             }
         }
-        let backcast = Entry::new("backcast", self.engine(work)?, ours);
+        let (engine, phases) = self.reported(work)?;
+        let backcast = Entry::new("backcast", engine, ours);
         let mut entries = Vec::with_capacity(peers.len());
         for (((peer, how, _), costs), same) in peers.iter().zip(theirs).zip(same) {
             entries.push(Entry { same: Some(same), ..Entry::new(peer.name, *how, costs) });
@@ -115,6 +116,7 @@ impl<'a> Turns<'a> {
             scan,
             backcast,
             peers: entries,
+            phases,
         })
     }
 
@@ -139,14 +141,15 @@ impl<'a> Turns<'a> {
         run(&mut command, &self.log(work, "backcast"))
     }
 
-    /// Which of Backcast's engines it was.
-    fn engine(&self, work: &Work) -> Result<String> {
+    /// Which of Backcast's engines it was, and where its time went.
+    fn reported(&self, work: &Work) -> Result<(String, Vec<Phase>)> {
         let path = self.log(work, "backcast").with_extension("out");
         let said = fs::read_to_string(&path).map_err(|e| Failed::io(&path, e))?;
-        let report: serde_json::Value =
-            serde_json::from_str(&said).map_err(|e| Failed::new(format!("its report: {e}")))?;
-        let engine = report["views"][0]["engine"].as_str();
-        engine.map(str::to_string).ok_or_else(|| Failed::new("a report that names no engine"))
+        let not_so = |e: serde_json::Error| Failed::new(format!("read the report of {}: {e}", work.name));
+        let mut report: serde_json::Value = serde_json::from_str(&said).map_err(not_so)?;
+        let engine = report["views"][0]["engine"].as_str().unwrap_or("?").to_string();
+        let phases = serde_json::from_value(report["timings"].take()).map_err(not_so)?;
+        Ok((engine, phases))
     }
 
     fn compared(&self, work: &Work, peer: &Peer, out: &Path) -> Result<Same> {

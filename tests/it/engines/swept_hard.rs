@@ -33,7 +33,10 @@ const VIEWS: &[(&str, &str)] = &[
         "SELECT user_id, count(DISTINCT kind) AS kinds, array_agg(x ORDER BY ts) AS listed, stddev(i) AS spread,
                 median(x) AS middle FROM events WHERE ts > NOW() - INTERVAL '12 hours' GROUP BY user_id",
     ),
-    ("everyone", "SELECT count(*) AS all_of_them, sum(x) AS grand_total FROM events WHERE ts > NOW() - INTERVAL '6 hours'"),
+    (
+        "everyone",
+        "SELECT count(*) AS all_of_them, sum(x) AS grand_total FROM events WHERE ts > NOW() - INTERVAL '6 hours'",
+    ),
 ];
 
 /// What floats can do to a sum, beside common values.
@@ -143,9 +146,8 @@ fn what_left_a_window_leaves_no_trace_in_its_sums() {
          1           2025-03-01T06:30
          1           2025-03-01T08:30",
     );
-    let project = Project::new("keys = [\"user_id\"]\ntime = \"at\"", &labels)
-        .source("events", "time = \"ts\"", &events)
-        .view(
+    let project =
+        Project::new("keys = [\"user_id\"]\ntime = \"at\"", &labels).source("events", "time = \"ts\"", &events).view(
             "last_hours",
             "SELECT user_id, sum(x) FILTER (WHERE ts > NOW() - INTERVAL '3 hours') AS total_3h,
                     sum(x) FILTER (WHERE ts > NOW() - INTERVAL '90 minutes') AS total_90m,

@@ -25,7 +25,11 @@ fn project(rows: usize, labels: usize) -> Project {
     for _ in 0..labels {
         asked += &format!("{} 2025-03-{:02}T{:02}:00\n", rng.range(1, 60), rng.range(2, 25), rng.range(0, 24));
     }
-    Project::new("keys = [\"user_id\"]\ntime = \"at\"", &table(&asked)).source("events", "time = \"ts\"", &table(&events))
+    Project::new("keys = [\"user_id\"]\ntime = \"at\"", &table(&asked)).source(
+        "events",
+        "time = \"ts\"",
+        &table(&events),
+    )
 }
 
 /// Little, but enough for two threads that sort.
@@ -94,7 +98,9 @@ fn a_sweep_that_fails_on_a_value_gives_its_memory_back() {
 fn a_sweep_that_does_not_fit_the_limit_says_so_and_gives_way_to_the_rewrite() {
     // Cells of so many windows are over the limit; the rewrite spills.
     let windows: String = (1..=WINDOWS)
-        .map(|h| format!(", sum(i) FILTER (WHERE {0}) AS total_{h}, max(i) FILTER (WHERE {0}) AS largest_{h}", within(h)))
+        .map(|h| {
+            format!(", sum(i) FILTER (WHERE {0}) AS total_{h}, max(i) FILTER (WHERE {0}) AS largest_{h}", within(h))
+        })
         .collect();
     let sql = format!("SELECT user_id, count(*) AS n{windows} FROM events GROUP BY user_id");
     let project = project(400, 30_000).view("counted", &sql);
