@@ -66,7 +66,7 @@ fn entry(entry: &Entry, name: &str, ratios: &str) -> String {
     let cost = entry.cost;
     let megabytes = cost.peak_bytes as f64 / 1e6;
     format!(
-        "  {name:width$}{:>9.2}{:>9.2}{megabytes:>9.0}   {ratios}",
+        "  {name:width$}{:>9.2}{:>9.2}{megabytes:>9.0}  {ratios}",
         cost.cpu_seconds,
         cost.wall_seconds,
         width = NAME - 2
