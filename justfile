@@ -35,3 +35,7 @@ bench *ARGS:
 # the sweep's algorithm alone, by criterion: `just bench-sweep`, `just bench-sweep hot_key`
 bench-sweep *ARGS:
     cargo bench --bench sweep -- {{ARGS}}
+
+# take the pictures of report.html in docs/ again
+screenshots:
+    UPDATE_SCREENSHOTS=1 cargo test --test it pictures
