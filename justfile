@@ -28,6 +28,14 @@ golden:
     UPDATE_GOLDEN=1 cargo test --test it explain
     UPDATE_SCHEMA=1 cargo test --lib schema
 
+# whole runs beside a bare scan, DuckDB and Polars: `just bench`, `just bench M`, `just bench S M --format json`, `just bench --help`
+bench *ARGS:
+    cargo bench --bench workload -- {{ARGS}}
+
+# the sweep's algorithm alone, by criterion: `just bench-sweep`, `just bench-sweep hot_key`
+bench-sweep *ARGS:
+    cargo bench --bench sweep -- {{ARGS}}
+
 # take the pictures of report.html in docs/ again
 screenshots:
     UPDATE_SCREENSHOTS=1 cargo test --test it pictures

@@ -15,5 +15,7 @@ mod shapes;
 mod shapes_correlated;
 mod shrink;
 mod swept;
+mod swept_hard;
+mod swept_memory;
 mod unnesting;
 mod world;
