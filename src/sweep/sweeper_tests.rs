@@ -119,7 +119,7 @@ fn call(function: &str, argument: &str, order: Vec<OrderKey>, distinct: bool) ->
 }
 
 fn functions() -> Vec<(Function, Option<&'static str>, DataType)> {
-    let latest = |ignore_nulls| Function::First { order: latest_first(), ignore_nulls };
+    let latest = |ignore_nulls| Function::First { order: latest_first(), ignore_nulls, settled: true };
     let list = DataType::new_list(DataType::Int64, true);
     vec![
         (Function::Count, None, DataType::Int64),
@@ -132,7 +132,11 @@ fn functions() -> Vec<(Function, Option<&'static str>, DataType)> {
         (latest(false), Some("s"), DataType::Utf8),
         (latest(false), Some("x"), DataType::Float64),
         (latest(true), Some("s"), DataType::Utf8),
-        (Function::First { order: vec![key("s", false)], ignore_nulls: true }, Some("s"), DataType::Utf8),
+        (
+            Function::First { order: vec![key("s", false)], ignore_nulls: true, settled: true },
+            Some("s"),
+            DataType::Utf8,
+        ),
         (call("count", "s", Vec::new(), true), None, DataType::Int64),
         (call("array_agg", "n", [vec![key("ts", false)], latest_first()].concat(), false), None, list),
     ]
