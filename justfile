@@ -27,3 +27,7 @@ fuzz SEEDS="0..":
 golden:
     UPDATE_GOLDEN=1 cargo test --test it explain
     UPDATE_SCHEMA=1 cargo test --lib schema
+
+# take the pictures of report.html in docs/ again
+screenshots:
+    UPDATE_SCREENSHOTS=1 cargo test --test it pictures

@@ -15,6 +15,8 @@ pub(super) fn new_report(project: &Project) -> Report {
     let now = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
     let mut report = Report::new(project.inputs.config.project.name.clone(), env!("CARGO_PKG_VERSION"), now);
     report.choices = project.choices();
+    report.config = Some(project.inputs.config.path.display().to_string());
+    report.datafusion = Some(datafusion::DATAFUSION_VERSION.to_string());
     report
 }
 

@@ -11,6 +11,8 @@ mod json;
 mod model;
 #[cfg(test)]
 mod samples;
+mod sentence;
+mod shell;
 mod table;
 mod terminal;
 mod text;

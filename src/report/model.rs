@@ -39,6 +39,10 @@ pub struct Report {
     pub timings: Vec<Timing>,
     /// What the values depend on, and where each choice came from.
     pub choices: Vec<Choice>,
+    /// The config file, as it was named.
+    pub config: Option<String>,
+    /// Version of the query engine.
+    pub datafusion: Option<String>,
 }
 
 impl Report {
@@ -67,6 +71,8 @@ impl Report {
             outputs: Vec::new(),
             timings: Vec::new(),
             choices: Vec::new(),
+            config: None,
+            datafusion: None,
         }
     }
 

@@ -3,9 +3,12 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    Gate, GateKind, LabelsReport, Note, OutputReport, Report, SelfCheck, SourceCounts, Timing, ViewReport, ViewSource,
+    Gate, GateKind, LabelsReport, Leak, ModelFeature, ModelReport, Note, OutputReport, Report, SelfCheck, SourceCounts,
+    Timing, Verdict, ViewReport, ViewSource,
 };
-use crate::diff::{Delta, FeatureDiff, IssueKind, SchemaIssue, SnapshotDiff, TimeBucket, WorstCell};
+use crate::config::{Choice, Layer, Origin};
+use crate::diff::{Cause, CauseName, Delta, FeatureDiff, IssueKind, SchemaIssue, SnapshotDiff, TimeBucket, WorstCell};
+use crate::finding::{Finding, Place};
 
 /// Markup, quotes, an ANSI escape and a direction override, where a name or value should be.
 pub(super) const HOSTILE: &str = "<script>alert('x')</script>\"&\u{1b}[31m\u{202e}";
@@ -110,11 +113,74 @@ pub(super) fn flawed() -> Report {
     report
 }
 
-/// [`flawed`] with [`HOSTILE`] for every text that comes from data, SQL or configuration.
+/// [`flawed`] with causes, a model, leakage and a finding.
+pub(super) fn explained() -> Report {
+    let mut report = flawed();
+    let cause = |name: &str, parameters, explains| Cause {
+        cause: CauseName::One(name.to_string()),
+        parameters,
+        mismatches: 1_204,
+        explains,
+        breaks: 0.0,
+    };
+    let feature = &mut report.snapshots[0].features[1];
+    feature.causes = vec![
+        cause("window_start_inclusive", json!({}), 0.992),
+        cause("window_length", json!({"length": "PT2H"}), 0.41),
+    ];
+    feature.unexplained = Some(0.008);
+    report.snapshots[0].features[2].unexplained = Some(1.0);
+    report.models = vec![ModelReport {
+        model: "late_arrival".to_string(),
+        verdict: Verdict::Freeze,
+        until: Some("2013-03-01T00:00:00Z".to_string()),
+        features: vec![ModelFeature {
+            feature: "origin_load.dep_1h".to_string(),
+            verdict: Verdict::Freeze,
+            reason: "12 label rows look back before 2013-01-01".to_string(),
+        }],
+    }];
+    report.leakage = vec![Leak {
+        snapshot: "flawed".to_string(),
+        feature: "origin_load.dep_1h".to_string(),
+        cause: CauseName::One("future_leak".to_string()),
+        rows: 12,
+        by: Some("PT2H".to_string()),
+        models: vec!["late_arrival".to_string()],
+        sentence: "`origin_load.dep_1h` of `flawed` knows events from up to 2 hours after the label time".to_string(),
+    }];
+    let place = Place::of_bytes("load.sql", "SELECT\n  a = 1.5\n", 9, 16);
+    report.findings = vec![Finding::warning("floats are compared").code("B204").at(place).help("give a range")];
+    report.choices = vec![Choice {
+        key: "labels.tie".to_string(),
+        value: json!("include"),
+        origin: Origin { from: Layer::File, at: Some("backcast.toml:9".to_string()) },
+        pattern: "labels.tie".to_string(),
+        name: None,
+    }];
+    (report.config, report.datafusion) = (Some("backcast.toml".to_string()), Some("55.2.0".to_string()));
+    report
+}
+
+/// [`explained`] with [`HOSTILE`] for every text that comes from data, SQL or configuration.
 pub(super) fn hostile() -> Report {
     let text = || HOSTILE.to_string();
-    let mut report = flawed();
+    let mut report = explained();
     report.project = text();
+    (report.backcast, report.generated_at) = (text(), text());
+    (report.config, report.datafusion) = (Some(text()), Some(text()));
+    let model = &mut report.models[0];
+    (model.model, model.until) = (text(), Some(text()));
+    (model.features[0].feature, model.features[0].reason) = (text(), text());
+    let leak = &mut report.leakage[0];
+    (leak.snapshot, leak.feature, leak.sentence, leak.by) = (text(), text(), text(), Some(text()));
+    leak.models = vec![text()];
+    let finding = &mut report.findings[0];
+    (finding.message, finding.help) = (text(), Some(text()));
+    finding.place = Some(Place::of_bytes(HOSTILE, HOSTILE, 3, 9));
+    let choice = &mut report.choices[0];
+    (choice.key, choice.pattern, choice.value, choice.name) = (text(), text(), json!(HOSTILE), Some(text()));
+    choice.origin.at = Some(text());
     report.gates[0].detail = text();
     for view in &mut report.views {
         (view.view, view.engine, view.reason, view.keys) = (text(), text(), text(), vec![text()]);
@@ -132,6 +198,9 @@ pub(super) fn hostile() -> Report {
     }
     for feature in &mut snapshot.features {
         (feature.feature, feature.column) = (text(), text());
+        for cause in &mut feature.causes {
+            (cause.cause, cause.parameters) = (CauseName::Together(vec![text()]), json!({HOSTILE: {HOSTILE: HOSTILE}}));
+        }
         for bucket in &mut feature.by_time {
             bucket.from = text();
         }

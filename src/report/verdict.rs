@@ -22,7 +22,7 @@ pub(super) fn verdict(report: &Report) -> Verdict {
         [one] => format!("Gate not met: {}", one.gate.name()),
         more => format!("Gates not met: {}", more.iter().map(|gate| gate.gate.name()).collect::<Vec<_>>().join(", ")),
     };
-    let mut sentences: Vec<String> = agreement_sentence(report).into_iter().collect();
+    let mut sentences: Vec<String> = agreement_sentence(&report.snapshots).into_iter().collect();
     // What agreement has to say has been said; the other gates speak for themselves.
     let others = failed.iter().filter(|gate| gate.gate != GateKind::Agreement || sentences.is_empty());
     sentences.extend(others.map(|gate| clean(&gate.detail)).collect::<Vec<_>>());
@@ -40,8 +40,9 @@ pub(super) fn worst_first<'a>(
     features
 }
 
-fn agreement_sentence(report: &Report) -> Option<String> {
-    let pairs = report.snapshots.iter().flat_map(|snapshot| snapshot.features.iter().map(move |f| (snapshot, f)));
+/// How the features of these snapshots agree, and which is the worst. Clean.
+pub(super) fn agreement_sentence(snapshots: &[SnapshotDiff]) -> Option<String> {
+    let pairs = snapshots.iter().flat_map(|snapshot| snapshot.features.iter().map(move |f| (snapshot, f)));
     let features = worst_first(pairs);
     let (snapshot, worst) = features.first()?;
     let all = counted(features.len() as u64, "feature", "features");
@@ -81,7 +82,8 @@ fn how_bad(feature: &FeatureDiff) -> String {
     )
 }
 
-fn labels_sentence(report: &Report) -> Option<String> {
+/// How many label rows there are, and from when to when. Clean.
+pub(super) fn labels_sentence(report: &Report) -> Option<String> {
     let labels = report.labels.as_ref()?;
     let rows = counted(labels.rows, "label row", "label rows");
     Some(match (&labels.first, &labels.last) {

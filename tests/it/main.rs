@@ -9,4 +9,5 @@ mod engines;
 mod explain_golden;
 mod lints;
 mod meaning;
+mod page;
 mod support;

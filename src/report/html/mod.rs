@@ -1,47 +1,23 @@
 //! report.html: one page for people, complete in itself.
 //!
-//! No script, no network, nothing to load: it can be mailed, archived and printed. Every text that is not written here
-//! goes through [`markup::escape`], on its only way into the page: [`markup::Markup`] is what has been escaped.
+//! It can be mailed, archived and printed, and is whole without its script. Templates (`templates/report/`) put values
+//! into markup and escape each of them; what they show is made here, plain text all of it. Two things hold whatever the
+//! data says: no text becomes markup (askama escapes all but the style and the script, which are constants), and no control or
+//! invisible character stays one ([`page`] spells them out on the only way into the page). The page's own policy
+//! lets it load nothing and run no script but its own, which it names by hash.
 
-mod markup;
-mod sections;
+mod cards;
+mod features;
+mod method;
+mod page;
+mod policy;
+mod series;
 
 use super::Report;
-use super::verdict::verdict;
-use markup::{Markup, element, text};
-
-const STYLE: &str = include_str!("page.css");
 
 /// The page.
 pub fn html(report: &Report) -> String {
-    let title = format!("Backcast: {}", report.project);
-    let mut body = vec![headline(report)];
-    body.push(sections::gates(report));
-    for snapshot in &report.snapshots {
-        body.push(sections::snapshot(snapshot));
-    }
-    body.push(sections::views(report));
-    body.push(sections::sources(report));
-    body.push(sections::notes(report));
-    body.push(sections::outputs(report));
-    body.push(sections::method(report));
-    format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
-         <title>{}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n{}\n</main>\n</body>\n</html>\n",
-        text(&title),
-        Markup::lines(body),
-    )
-}
-
-fn headline(report: &Report) -> Markup {
-    let verdict = verdict(report);
-    let class = if verdict.passed { "verdict passed" } else { "verdict failed" };
-    let mut parts =
-        vec![element("p", "project", [text(&report.project)]), element("h1", "", [text(&verdict.headline)])];
-    parts.extend(verdict.sentences.iter().map(|sentence| element("p", "", [text(sentence)])));
-    element("header", class, parts)
+    page::page(report)
 }
 
 #[cfg(test)]

@@ -75,7 +75,10 @@ fn the_report_has_the_choices_of_explain() {
     let report = project.backcast(&["run", "--format", "json"]).exits_with(0).json();
     assert_eq!(report["choices"], explained["choices"]);
     let page = std::fs::read_to_string(project.path("out/report.html")).unwrap();
-    assert!(page.contains("<code>sources.*.future_events</code></td><td>hidden</td><td>profile tecton</td>"), "{page}");
+    assert!(
+        page.contains("<th scope=\"row\">sources.*.future_events</th><td>hidden</td><td>profile tecton</td>"),
+        "{page}"
+    );
 }
 
 #[test]

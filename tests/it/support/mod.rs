@@ -1,5 +1,6 @@
 //! What tests share: small tables, projects in folders of their own, seeded choices.
 
+pub(crate) mod browser;
 pub(crate) mod project;
 pub(crate) mod rng;
 pub(crate) mod table;

@@ -1,0 +1,253 @@
+//! Causes in words: what the old system did, as the end of a sentence that begins with what it explains.
+//!
+//! A cause that this file does not know is told by its name, and parameters that a sentence has no place for follow in
+//! brackets: nothing that was found is left out. All texts are clean.
+
+use serde_json::{Map, Value};
+
+use super::text::{clean, number, short_time, value};
+use crate::diff::{Cause, CauseName, FeatureDiff};
+
+/// One cause as a sentence: "99.2 % of the differences vanish once the window's start is inclusive."
+pub(super) fn cause_sentence(cause: &Cause) -> String {
+    let verb = if cause.explains >= 1.0 { "All differences vanish".to_string() } else { vanish(cause.explains) };
+    let broken = match cause.breaks {
+        none if none <= 0.0 => String::new(),
+        some => format!(", but {} of the agreeing values then differ", share(some)),
+    };
+    format!("{verb} once {}{broken}.", cause_clause(cause))
+}
+
+/// How far a feature agrees once its main cause is assumed: "Agrees on 99.2 % once the window's start is inclusive."
+pub(super) fn main_cause(feature: &FeatureDiff) -> Option<String> {
+    let cause = feature.causes.first()?;
+    let kept = (feature.compared - feature.mismatched) as f64 * (1.0 - cause.breaks);
+    let agreeing = (kept + feature.mismatched as f64 * cause.explains) / feature.compared.max(1) as f64;
+    Some(format!("Agrees on {} once {}.", share(agreeing), cause_clause(cause)))
+}
+
+fn vanish(explains: f64) -> String {
+    format!("{} of the differences vanish", share(explains))
+}
+
+/// What the old system did, after "once": "the window's start is inclusive". Of several causes, all of them.
+fn cause_clause(cause: &Cause) -> String {
+    match &cause.cause {
+        CauseName::One(name) => clause(name, cause.parameters.as_object()),
+        CauseName::Together(names) => {
+            let own = |name: &String| cause.parameters.get(name).and_then(Value::as_object);
+            names.iter().map(|name| clause(name, own(name))).collect::<Vec<_>>().join(", and ")
+        }
+    }
+}
+
+/// A share of 0 to 1 in percent. Never rounded up to all, nor down to none.
+pub(super) fn share(share: f64) -> String {
+    if share >= 1.0 {
+        return "100 %".to_string();
+    }
+    if share <= 0.0 {
+        return "0 %".to_string();
+    }
+    // Binary fractions fall a little short of the decimal ones that are meant.
+    match (share * 10_000.0 + 1e-6).floor().min(9_999.0) {
+        0.0 => "<0.01 %".to_string(),
+        hundredths => format!("{} %", number(hundredths / 100.0)),
+    }
+}
+
+fn clause(name: &str, parameters: Option<&Map<String, Value>>) -> String {
+    let mut given = Parameters { all: parameters, used: Vec::new() };
+    let told = given.told(name).unwrap_or_else(|| {
+        given.used.clear();
+        format!("`{}` is assumed", clean(name))
+    });
+    match given.unused().as_slice() {
+        [] => told,
+        more => format!("{told} ({})", more.join(", ")),
+    }
+}
+
+/// A cause's parameters, and which of them the sentence has told.
+struct Parameters<'a> {
+    all: Option<&'a Map<String, Value>>,
+    used: Vec<&'static str>,
+}
+
+impl Parameters<'_> {
+    /// The sentence's end; `None` for a cause, or parameters, of another kind.
+    fn told(&mut self, name: &str) -> Option<String> {
+        let plain = match name {
+            "window_start_inclusive" => "the window's start is inclusive",
+            "window_start_exclusive" => "the window's start is exclusive",
+            "label_time_excluded" => "events at exactly the label time are left out",
+            "label_time_included" => "events at exactly the label time count",
+            "duplicates_counted" => "redelivered events count each time",
+            "duplicates_removed" => "redelivered events count only once",
+            "nulls_as_zero" => "NULL becomes 0",
+            "missing_as_zero" => "a missing row becomes 0",
+            "missing_as_null" => "a missing row becomes NULL",
+            "float32" => "the number is narrowed to 32 bits",
+            _ => return self.measured(name),
+        };
+        Some(plain.to_string())
+    }
+
+    fn measured(&mut self, name: &str) -> Option<String> {
+        Some(match name {
+            "window_length" => match self.length("length").as_deref() {
+                Some("unbounded") => "the window has no start".to_string(),
+                Some(unit) if unit.starts_with("calendar ") => format!("the window is the {unit}"),
+                Some(length) => format!("the window's length is {length}"),
+                None => "the window has another length".to_string(),
+            },
+            "tiled_window" => format!("the window's start is rounded down to a tile of {}", self.length("tile")?),
+            "timezone" => {
+                let times = self.of_source("times");
+                match (self.text("zone"), self.text("read_as")) {
+                    (Some(zone), Some(read)) => format!("{times}, written in {zone}, are read as {read}"),
+                    (Some(zone), None) => format!("{times} are read as those of {zone}"),
+                    (None, _) => format!("{times} are shifted by {}", self.offset()?),
+                }
+            }
+            "stale" => {
+                let period = self.length("period")?;
+                let every = period.strip_prefix("1 ").filter(|unit| !unit.contains(' ')).unwrap_or(&period);
+                let lag = self.length("lag").filter(|lag| !lag.starts_with("0 "));
+                match lag.as_deref().map(|lag| lag.strip_prefix('-').ok_or(lag)) {
+                    Some(Err(late)) => format!("values are those of the last refresh (every {every}, {late} late)"),
+                    Some(Ok(ahead)) => {
+                        format!("values are those of a refresh (every {every}) that saw {ahead} ahead (leakage)")
+                    }
+                    None => format!("values are those of the last refresh (every {every})"),
+                }
+            }
+            "future_leak" => {
+                let horizon = self.length("horizon").filter(|horizon| horizon != "unbounded");
+                let ahead = horizon.map_or_else(|| "any time".to_string(), |horizon| format!("up to {horizon}"));
+                match (self.is("window", "moves"), self.is("by", "event_time")) {
+                    (true, _) => format!(
+                        "values are as of {} after the label time (leakage)",
+                        ahead.trim_start_matches("up to ")
+                    ),
+                    (_, true) => {
+                        format!("events that happened {ahead} after the label time count, arrived or not (leakage)")
+                    }
+                    _ => format!("events from {ahead} after the label time count (leakage)"),
+                }
+            }
+            "late_events_visible" => {
+                let events = self.of_source("events");
+                format!("{events} count from when they happened, before they had arrived (leakage)")
+            }
+            "late_events_dropped" => {
+                format!("events that arrived more than {} late never count", self.length("limit")?)
+            }
+            "truncated_history" => format!("events before {} are gone", short_time(&self.text("first")?)),
+            "rounded" => match self.number("digits")? {
+                0.0 => "the number is rounded to whole ones".to_string(),
+                1.0 => "the number is rounded to 1 digit after the point".to_string(),
+                digits if digits > 0.0 => format!("the number is rounded to {} digits after the point", number(digits)),
+                digits => format!("the number is rounded to multiples of {}", number(10f64.powf(-digits))),
+            },
+            "scaled" => format!("the number is multiplied by {}", self.factor()?),
+            _ => return None,
+        })
+    }
+
+    fn take(&mut self, name: &'static str) -> Option<&Value> {
+        let value = self.all?.get(name).filter(|value| !value.is_null())?;
+        self.used.push(name);
+        Some(value)
+    }
+
+    fn text(&mut self, name: &'static str) -> Option<String> {
+        self.take(name).map(value)
+    }
+
+    /// Whether a parameter is this; only then the sentence tells it.
+    fn is(&mut self, name: &'static str, told: &str) -> bool {
+        let is = self.all.and_then(|all| all.get(name)).is_some_and(|value| value == told);
+        if is {
+            self.used.push(name);
+        }
+        is
+    }
+
+    /// `times of `flights``; of all sources where none is named.
+    fn of_source(&mut self, what: &str) -> String {
+        self.text("source").map_or_else(|| what.to_string(), |source| format!("{what} of `{source}`"))
+    }
+
+    fn number(&mut self, name: &'static str) -> Option<f64> {
+        self.take(name)?.as_f64()
+    }
+
+    fn length(&mut self, name: &'static str) -> Option<String> {
+        self.take(name).map(|told| told.as_str().map_or_else(|| value(told), duration))
+    }
+
+    /// A factor as it was found, to the last digit.
+    fn factor(&mut self) -> Option<String> {
+        self.take("factor").map(value)
+    }
+
+    /// `-300` as `-5 hours`.
+    fn offset(&mut self) -> Option<String> {
+        let minutes = self.number("offset_minutes")?;
+        let sign = if minutes < 0.0 { "-" } else { "+" };
+        let (count, unit) = match minutes.abs() {
+            hours if hours % 60.0 == 0.0 => (hours / 60.0, "hour"),
+            minutes => (minutes, "minute"),
+        };
+        Some(format!("{sign}{}", plural(&number(count), unit)))
+    }
+
+    fn unused(&self) -> Vec<String> {
+        let all = self.all.into_iter().flatten();
+        let unused = all.filter(|(name, value)| !self.used.contains(&name.as_str()) && !value.is_null());
+        unused.map(|(name, told)| format!("{}: {}", clean(name), value(told))).collect()
+    }
+}
+
+fn plural(count: &str, unit: &str) -> String {
+    format!("{count} {unit}{}", if count == "1" { "" } else { "s" })
+}
+
+/// An ISO 8601 duration in words: `P30D` as "30 days", `PT1H30M` as "1 hour 30 minutes". Other texts stay.
+pub(super) fn duration(iso: &str) -> String {
+    parts(iso).unwrap_or_else(|| clean(iso))
+}
+
+fn parts(iso: &str) -> Option<String> {
+    let (sign, rest) = iso.strip_prefix('-').map_or(("", iso), |rest| ("-", rest));
+    let rest = rest.strip_prefix('P')?;
+    let (mut told, mut digits, mut of_day) = (Vec::new(), String::new(), false);
+    for char in rest.chars() {
+        let unit = match char {
+            '0'..='9' | '.' => {
+                digits.push(char);
+                continue;
+            }
+            'T' if digits.is_empty() && !of_day => {
+                of_day = true;
+                continue;
+            }
+            'Y' if !of_day => "year",
+            'M' if !of_day => "month",
+            'W' if !of_day => "week",
+            'D' if !of_day => "day",
+            'H' if of_day => "hour",
+            'M' if of_day => "minute",
+            'S' if of_day => "second",
+            _ => return None,
+        };
+        digits.parse::<f64>().ok()?;
+        told.push(plural(&std::mem::take(&mut digits), unit));
+    }
+    (digits.is_empty() && !told.is_empty()).then(|| format!("{sign}{}", told.join(" ")))
+}
+
+#[cfg(test)]
+#[path = "sentence_tests.rs"]
+mod tests;
