@@ -180,7 +180,6 @@ impl Layout {
                     let values = array.as_primitive::<Decimal128Type>().values();
                     #[expect(clippy::cast_possible_truncation, reason = "the two halves")]
                     out.fill(*word, |row| values[row] as u64);
-                    #[expect(clippy::cast_possible_truncation, reason = "the two halves")]
                     out.fill(*word + 1, |row| (values[row] >> 64) as u64);
                 }
             }
