@@ -153,7 +153,7 @@ fn extremes() -> Vec<(Function, Option<&'static str>, DataType)> {
 fn latest() -> Vec<(Function, Option<&'static str>, DataType)> {
     let key = |event: &str, descending| OrderKey { event: event.to_string(), descending, nulls_first: false };
     let order = vec![key("at", true), key("x", false)];
-    vec![(Function::First { order, ignore_nulls: false }, Some("x"), DataType::Float64)]
+    vec![(Function::First { order, ignore_nulls: false, settled: true }, Some("x"), DataType::Float64)]
 }
 
 fn distinct() -> Vec<(Function, Option<&'static str>, DataType)> {

@@ -51,13 +51,7 @@ impl Key {
         self
     }
 
-    /// Accepted and checked, without effect in this version.
-    pub(super) const fn later(mut self) -> Self {
-        self.later = Later::Yes;
-        self
-    }
-
-    /// As [`later`](Self::later), but for this one word, which says what happens anyway.
+    /// Accepted and checked, without effect in this version but for this one word, which says what happens anyway.
     pub(super) const fn later_except(mut self, word: &'static str) -> Self {
         self.later = Later::Except(word);
         self
@@ -68,7 +62,6 @@ impl Key {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Later {
     No,
-    Yes,
     Except(&'static str),
 }
 

@@ -310,11 +310,9 @@ fn later_keys(table: &'static Table, node: &Node, path: &str, found: &mut Vec<St
         let path = if path.is_empty() { entry.key.clone() } else { format!("{path}.{}", entry.key) };
         let waits = match key.later {
             Later::No => false,
-            Later::Yes => true,
             Later::Except(word) => entry.node.text() != Some(word),
         };
         match (&key.kind, waits) {
-            (Kind::Named(_), true) => found.extend(entry.node.entries().iter().map(|e| format!("{path}.{}", e.key))),
             (_, true) => found.push(path),
             (Kind::Table(table), false) => later_keys(table, &entry.node, &path, found),
             (Kind::Named(table), false) => {

@@ -2,7 +2,7 @@
 
 use datafusion::arrow::array::{Array, AsArray};
 use datafusion::arrow::datatypes::Int64Type;
-use datafusion::error::Result as DfResult;
+use datafusion::error::{DataFusionError, Result as DfResult};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 
@@ -37,7 +37,9 @@ pub(super) async fn count_sources(project: &Project, session: &SessionContext) -
             );
         }
         let redelivered = match log.config.kind {
-            SourceKind::Log if !log.config.id.is_empty() => one_row::<1>(log, log.redelivered(), session).await?[0],
+            SourceKind::Log if !log.config.id.is_empty() => {
+                log.redelivered(session).await.map_err(|e| failed_to_count(log, e))?
+            }
             _ => 0,
         };
         let (rows, null_times) = (counted.rows, counted.null_times);
@@ -51,9 +53,13 @@ async fn count(log: &Log, session: &SessionContext) -> Result<LogCounts> {
     Ok(LogCounts { rows, null_times, null_ids })
 }
 
+fn failed_to_count(log: &Log, error: DataFusionError) -> Error {
+    Error::engine(format!("count the rows of source `{}`", log.config.name), error)
+}
+
 /// The numbers in the one row that the plan gives; NULL is 0.
 async fn one_row<const N: usize>(log: &Log, plan: DfResult<LogicalPlan>, session: &SessionContext) -> Result<[u64; N]> {
-    let failed = |e| Error::engine(format!("count the rows of source `{}`", log.config.name), e);
+    let failed = |e| failed_to_count(log, e);
     let frame = session.execute_logical_plan(plan.map_err(failed)?).await.map_err(failed)?;
     let batches = frame.collect().await.map_err(failed)?;
     let row = batches.iter().find(|b| b.num_rows() > 0);

@@ -15,6 +15,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
+use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::arrow::compute::{SortOptions, cast, sort_to_indices};
 use datafusion::arrow::datatypes::{DataType, Int64Type};
 use datafusion::arrow::row::{RowConverter, SortField};
@@ -91,19 +92,20 @@ impl Asked {
             return Self::rows(keys);
         }
         let values = cast(one, &DataType::Int64)?;
-        let all: HashSet<i64> = values.as_primitive::<Int64Type>().values().iter().copied().collect();
-        let (Some(&first), Some(&last)) = (all.iter().min(), all.iter().max()) else { return Ok(Self::Integers(all)) };
+        let values = values.as_primitive::<Int64Type>();
+        let all = || values.values().iter().copied();
+        let (Some(first), Some(last)) = (all().min(), all().max()) else { return Ok(Self::Integers(HashSet::new())) };
         let span = last.checked_sub(first).and_then(|s| usize::try_from(s).ok());
         match span {
-            Some(span) if span / BITS_PER_KEY <= all.len() => {
+            Some(span) if span / BITS_PER_KEY <= values.len() => {
                 let mut bits = vec![0; span / 64 + 1];
-                for value in all {
+                for value in all() {
                     let at = usize::try_from(value - first).unwrap_or_default();
                     bits[at / 64] |= 1 << (at % 64);
                 }
                 Ok(Self::Dense { first, bits })
             }
-            _ => Ok(Self::Integers(all)),
+            _ => Ok(Self::Integers(all().collect())),
         }
     }
 
@@ -121,7 +123,11 @@ impl Asked {
                     let at = v.checked_sub(*first).and_then(|at| usize::try_from(at).ok());
                     at.and_then(|at| Some(bits.get(at / 64)? >> (at % 64) & 1 == 1)).unwrap_or(false)
                 };
-                integers()?.as_primitive::<Int64Type>().iter().map(|v| Some(v.is_some_and(has))).collect()
+                let values = integers()?;
+                let values = values.as_primitive::<Int64Type>();
+                let held = BooleanBuffer::collect_bool(values.len(), |row| has(values.value(row)));
+                let known = values.nulls().map_or_else(|| held.clone(), |nulls| &held & nulls.inner());
+                BooleanArray::new(known, None)
             }
             Self::Integers(all) => {
                 let has = |v| all.contains(&v);

@@ -27,7 +27,7 @@ use crate::plan::fallible::can_fail;
 use crate::plan::relation::{AsOf, Live, mentions_time};
 use crate::plan::rewriter::{Binding, Outcome, Rewriter, named, unaliased};
 use crate::plan::spine::{Spine, SpineKind};
-use crate::source::is_order_key;
+use crate::source::{Redelivery, is_order_key};
 use crate::sweep::{
     Argument, Bound, Call, Comparison, Function, KeyPair, OrderKey, Sweep, SweepAggregate, SweepSpec, Window,
     is_ordered_integer, is_sortable, literal,
@@ -105,7 +105,7 @@ fn fuse_rows(
         return Ok(Err("it groups by what no label key is bound to".to_string()));
     }
     let observer = rewriter.fresh("s");
-    let mut parts = Parts { rewriter, live, kind, events: Vec::new(), spine: Vec::new() };
+    let mut parts = Parts { rewriter, live, kind, events: Vec::new(), spine: Vec::new(), bounds: Vec::new() };
     let built = parts.spec(aggregate, binding, &observer)?;
     let (spec, fields) = match built {
         Ok((spec, fields)) => (SweepSpec { keeps_empty, ..spec }, fields),
@@ -139,6 +139,8 @@ struct Parts<'a, 'r> {
     kind: SpineKind,
     events: Vec<(Expr, String)>,
     spine: Vec<Expr>,
+    /// What bounds are of the label time, and the spine's columns for them.
+    bounds: Vec<(Expr, String)>,
 }
 
 impl Parts<'_, '_> {
@@ -177,13 +179,13 @@ impl Parts<'_, '_> {
             fields.push(own(i));
         }
         let mut windows = Vec::new();
-        match self.window(&self.live.conditions.clone(), observer)? {
+        match self.window(&self.live.conditions.clone())? {
             Ok(window) => windows.push(window),
             Err(reason) => return Ok(Err(reason)),
         }
         let mut aggregates = Vec::new();
         for (i, expr) in aggregate.aggr_expr.iter().enumerate() {
-            match self.aggregate(unaliased(expr), &keys, &mut windows, observer)? {
+            match self.aggregate(unaliased(expr), &keys, &mut windows)? {
                 Ok(swept) => aggregates.push(swept),
                 Err(reason) => return Ok(Err(reason)),
             }
@@ -204,8 +206,20 @@ impl Parts<'_, '_> {
         name
     }
 
+    /// The spine's column of an expression over the label time. Equal bounds share one: so equal windows are one window.
+    fn bound(&mut self, bound: Expr) -> Outcome<String> {
+        if let Some((_, name)) = self.bounds.iter().find(|(e, _)| *e == bound) {
+            return Ok(name.clone());
+        }
+        let name = self.rewriter.fresh("x");
+        let own = Expr::Column(Spine::observer_column());
+        self.spine.push(self.rewriter.at(bound.clone(), self.kind, &own)?.alias(&name));
+        self.bounds.push((bound, name.clone()));
+        Ok(name)
+    }
+
     /// Conditions with the label time as bounds, those without as a filter.
-    fn window(&mut self, conditions: &[Expr], _observer: &str) -> Outcome<Result<Window, Reason>> {
+    fn window(&mut self, conditions: &[Expr]) -> Outcome<Result<Window, Reason>> {
         let mut window = Window::default();
         let mut timeless = Vec::new();
         for condition in conditions.iter().flat_map(split_conjunction) {
@@ -217,11 +231,12 @@ impl Parts<'_, '_> {
                 return Ok(Err(format!("`{}` compares no row with a label time", condition)));
             };
             for (row, op, bound) in bounds {
-                let spine = self.rewriter.fresh("x");
-                let own = Expr::Column(Spine::observer_column());
-                self.spine.push(self.rewriter.at(bound, self.kind, &own)?.alias(&spine));
+                let spine = self.bound(bound)?;
                 let event = self.event(row);
-                window.bounds.push(Bound { event, op, spine });
+                let bound = Bound { event, op, spine };
+                if !window.bounds.contains(&bound) {
+                    window.bounds.push(bound);
+                }
             }
         }
         window.filter = conjunction(timeless).map(|filter| self.event(filter));
@@ -233,7 +248,6 @@ impl Parts<'_, '_> {
         expr: &Expr,
         keys: &[KeyPair],
         windows: &mut Vec<Window>,
-        observer: &str,
     ) -> Outcome<Result<SweepAggregate, Reason>> {
         let refused = || Ok(Err(format!("no sweep knows `{expr}`")));
         let Expr::AggregateFunction(AggregateFunction { func, params }) = expr else { return refused() };
@@ -244,7 +258,7 @@ impl Parts<'_, '_> {
         let Some((function, argument)) = self.function(func.name(), params, keys)? else { return refused() };
         let window = match &params.filter {
             None => 0,
-            Some(filter) => match self.window(std::slice::from_ref(filter.as_ref()), observer)? {
+            Some(filter) => match self.window(std::slice::from_ref(filter.as_ref()))? {
                 Ok(window) => windows.iter().position(|w| *w == window).unwrap_or_else(|| {
                     windows.push(window);
                     windows.len() - 1
@@ -283,11 +297,11 @@ impl Parts<'_, '_> {
                 ("min" | "max", t) if is_sortable(t) => {
                     let event = self.event(argument.clone());
                     let order = vec![OrderKey { event, descending: name == "max", nulls_first: false }];
-                    Some(Function::First { order, ignore_nulls: true })
+                    Some(Function::First { order, ignore_nulls: true, settled: true })
                 }
                 ("first_value" | "last_value", _) => {
-                    let order = self.whole_order(&params.order_by, name == "last_value", keys);
-                    Some(Function::First { order, ignore_nulls })
+                    let (order, settled) = self.whole_order(&params.order_by, name == "last_value", keys);
+                    Some(Function::First { order, ignore_nulls, settled })
                 }
                 _ => None,
             };
@@ -322,11 +336,21 @@ impl Parts<'_, '_> {
     }
 
     /// Sort keys as columns of the event: the key that settles ties is every column in turn. Columns that came before, and
-    /// those that all events of a label key share, decide nothing.
-    fn whole_order(&mut self, order: &[SortExpr], reversed: bool, keys: &[KeyPair]) -> Vec<OrderKey> {
+    /// those that all events of a label key share, decide nothing. Ties are rare and mostly of equal values, so at first they are
+    /// left open, and the columns that would settle them are not read: then the second value is false.
+    fn whole_order(&mut self, order: &[SortExpr], reversed: bool, keys: &[KeyPair]) -> (Vec<OrderKey>, bool) {
         let mut whole: Vec<OrderKey> = Vec::new();
+        let mut settled = true;
         for SortExpr { expr, asc, nulls_first } in order {
             let exprs = match expr {
+                Expr::ScalarFunction(f)
+                    if is_order_key(&f.func)
+                        && !whole.is_empty()
+                        && self.rewriter.options.redelivery == Redelivery::ByTime =>
+                {
+                    settled = false;
+                    continue;
+                }
                 Expr::ScalarFunction(f) if is_order_key(&f.func) => {
                     // Ascending with NULL first; the other way round with NULL last.
                     f.args.iter().map(|arg| (arg, *asc, *asc)).collect()
@@ -340,7 +364,7 @@ impl Parts<'_, '_> {
                 }
             }
         }
-        whole
+        (whole, settled)
     }
 }
 

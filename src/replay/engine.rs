@@ -19,6 +19,7 @@ use crate::replay::values::ViewValues;
 use crate::replay::{reference, set};
 use crate::source::{Labels, Log, Redelivery, TiedCopies};
 use crate::sql::now_unit;
+use crate::sweep::TiedFirsts;
 
 /// The engines, and `Auto`: the fastest that takes the view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -197,7 +198,8 @@ pub async fn replay_view(
         None => None,
     };
     monitor.end();
-    if matches!(&done, Some(Err(Error::Engine { source, .. })) if TiedCopies::is(source)) {
+    if matches!(&done, Some(Err(Error::Engine { source, .. })) if TiedCopies::is(source) || TiedFirsts::is(source)) {
+        // Only the columns that were left out decide.
         choice = choose(view, logs, spines, times, session, options.engine, Redelivery::ByAllColumns)?;
         if let Some(plan) = &choice.plan {
             done = Some(set::run(view, plan.clone(), &observers, labels, session, monitor).await);

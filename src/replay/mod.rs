@@ -16,4 +16,5 @@ mod values;
 pub use engine::{Engine, EngineChoice, Replay, ReplayOptions, ViewReplay, choose, replay, replay_view};
 pub use observers::LabelObservers;
 pub use self_check::{SelfCheck, self_check};
+pub use set::optimized;
 pub use values::ViewValues;

@@ -1,12 +1,12 @@
 //! From label rows to the distinct observers that a view is asked about.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, Int64Array, UInt32Array};
 use datafusion::arrow::compute::{cast, take};
 use datafusion::arrow::datatypes::TimeUnit;
 use datafusion::arrow::row::{RowConverter, SortField};
+use datafusion::common::HashMap;
 use datafusion::error::Result as DfResult;
 
 use crate::analysis::ViewKey;
@@ -32,24 +32,33 @@ impl LabelObservers {
             keys.iter().map(|k| Ok(cast(&labels.keys[k.label], &k.data_type)?)).collect::<DfResult<_>>()?;
         let rows = labels.rows();
         let known = |row: usize| columns.iter().all(|c| has_value(c, row));
+        // Labels are sorted by time: only where several share one may an observer be there already.
+        let times = labels.times.values();
+        let tied = times.windows(2).any(|pair| pair[0] == pair[1]);
         let mut parts: Vec<ArrayRef> = vec![Arc::new(labels.times.clone())];
         parts.extend(columns.iter().cloned());
         let fields = parts.iter().map(|c| SortField::new(c.data_type().clone())).collect();
-        let converted = RowConverter::new(fields)?.convert_columns(&parts)?;
-        let mut numbers: HashMap<&[u8], u32> = HashMap::with_capacity(rows);
+        let converter = RowConverter::new(fields)?;
+        let converted = if tied { Some(converter.convert_columns(&parts)?) } else { None };
+        let mut numbers: HashMap<&[u8], u32> = HashMap::default();
         let mut first_label: Vec<u32> = Vec::new();
         let mut of_label = Vec::with_capacity(rows);
-        for row in 0..rows {
-            if !known(row) {
-                of_label.push(None);
-                continue;
+        let mut add = |row: usize| {
+            first_label.push(u32::try_from(row).unwrap_or(u32::MAX));
+            u32::try_from(first_label.len() - 1).unwrap_or(u32::MAX)
+        };
+        for run in times.chunk_by(|a, b| a == b) {
+            let start = of_label.len();
+            numbers.clear();
+            for row in start..start + run.len() {
+                of_label.push(match &converted {
+                    _ if !known(row) => None,
+                    Some(converted) if run.len() > 1 => {
+                        Some(*numbers.entry(converted.row(row).data()).or_insert_with(|| add(row)))
+                    }
+                    _ => Some(add(row)),
+                });
             }
-            let next = u32::try_from(first_label.len()).unwrap_or(u32::MAX);
-            let number = *numbers.entry(converted.row(row).data()).or_insert_with(|| {
-                first_label.push(u32::try_from(row).unwrap_or(u32::MAX));
-                next
-            });
-            of_label.push(Some(number));
         }
         // Labels are sorted by time, so distinct times in the order of observers are sorted too.
         let picks = UInt32Array::from(first_label.clone());

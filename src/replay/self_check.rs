@@ -1,4 +1,8 @@
 //! A sample of every run is recomputed by the reference engine and compared, bit for bit.
+//!
+//! The reference holds in memory what had arrived by the latest T that it is asked about, and looks through all of it for each T. So
+//! of a log that takes longer to read than the check may, label rows are sampled from the beginning: as late as what had arrived
+//! by then can be read in time.
 
 use std::time::{Duration, Instant};
 
@@ -21,6 +25,12 @@ const FEWEST_ROWS: usize = 8;
 const MOST_ROWS: usize = 256;
 /// The share of the run's time that the check may take.
 const SHARE: u32 = 10;
+/// Rows of sources that the reference reads and looks through in a second, about: less where it has to sort them by their values.
+const ROWS_A_SECOND: f64 = 4e5;
+const SORTED_ROWS_A_SECOND: f64 = 2e5;
+/// So long a check always is worth its time, and longer it need not be: a slow machine makes no long check.
+const SHORTEST: Duration = Duration::from_millis(100);
+const LONGEST: Duration = Duration::from_millis(500);
 
 /// How the sample compared.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -48,7 +58,8 @@ pub async fn self_check(
     let mut check = SelfCheck::default();
     let began = Instant::now();
     let allowed = spent / SHARE;
-    let order = sample(labels.rows());
+    let reachable = reachable(project, labels, replay, allowed.clamp(SHORTEST, LONGEST));
+    let order = sample(reachable);
     monitor.begin("checking a sample against the reference", Some(order.len() as u64));
     let mut at = 0;
     while at < order.len() && (at < FEWEST_ROWS || began.elapsed() < allowed) {
@@ -65,6 +76,33 @@ pub async fn self_check(
     }
     monitor.end();
     Ok(check)
+}
+
+/// How many label rows, from the first on, see no more of the sources than can be looked through in this time; not too few.
+fn reachable(project: &Project, labels: &Labels, replay: &Replay, allowed: Duration) -> usize {
+    let rows = labels.rows();
+    let checked = replay.views.iter().filter(|v| v.engine != Engine::Reference);
+    let views: Vec<_> = checked.filter_map(|v| project.view(&v.view)).collect();
+    // Seconds of work that each row group adds, by the time from which on it is looked at.
+    let mut costs: Vec<(i64, f64)> = Vec::new();
+    for log in &project.inputs.logs {
+        let readers = views.iter().filter(|v| v.reads.contains(&log.config.name)).count();
+        let Some(arrivals) = log.arrivals().filter(|_| readers > 0) else { continue };
+        let sorted = !log.config.id.is_empty() || log.has_deleted();
+        let speed = if sorted { SORTED_ROWS_A_SECOND } else { ROWS_A_SECOND };
+        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+        costs.extend(arrivals.into_iter().map(|(at, rows)| (at, rows as f64 * readers as f64 / speed)));
+    }
+    costs.sort_by_key(|(at, _)| *at);
+    let mut spent = 0.0;
+    for (at, cost) in costs {
+        spent += cost;
+        if spent > allowed.as_secs_f64() {
+            let seen = labels.times.values().partition_point(|t| *t < at);
+            return seen.max(FEWEST_ROWS.min(rows));
+        }
+    }
+    rows
 }
 
 /// Label rows spread evenly over time, in an order whose every prefix is spread too.

@@ -10,6 +10,8 @@ use datafusion::arrow::compute::concat;
 use datafusion::arrow::datatypes::Int64Type;
 use datafusion::datasource::physical_plan::ParquetSource;
 use datafusion::datasource::source::DataSourceExec;
+use datafusion::error::Result as DfResult;
+use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
@@ -22,6 +24,7 @@ use crate::monitor::Monitor;
 use crate::replay::observers::LabelObservers;
 use crate::replay::values::{ViewValues, ambiguous};
 use crate::source::Labels;
+use crate::sweep::without_unread;
 
 /// How often progress is told.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
@@ -74,6 +77,15 @@ impl Scans {
 /// No row was found for the observer.
 const NONE: u32 = u32::MAX;
 
+/// A rewritten plan as it is run.
+///
+/// # Errors
+/// Where DataFusion can't optimise it.
+pub fn optimized(plan: &LogicalPlan, state: &SessionState) -> DfResult<LogicalPlan> {
+    let read = without_unread(state.optimize(plan)?)?;
+    if read.transformed { state.optimize(&read.data) } else { Ok(read.data) }
+}
+
 /// Runs `plan` (observer, then the view's features).
 ///
 /// # Errors
@@ -88,7 +100,7 @@ pub(super) async fn run(
 ) -> Result<ViewValues> {
     let failed = |e| Error::engine(format!("replay view `{}`", view.name), e);
     let state = session.state();
-    let optimized = state.optimize(&plan).map_err(failed)?;
+    let optimized = optimized(&plan, &state).map_err(failed)?;
     let physical = state.query_planner().create_physical_plan(&optimized, &state).await.map_err(failed)?;
     let scans = Scans::of(&physical);
     monitor.begin(&format!("scanning for {}", view.name), scans.rows());

@@ -173,18 +173,35 @@ impl LabelTable {
     ) -> datafusion::error::Result<UInt32Array> {
         let rows = u32::try_from(batch.num_rows())
             .map_err(|_| datafusion::common::exec_datafusion_err!("more than 2^32 label rows"))?;
-        let mut columns: Vec<ArrayRef> = vec![Arc::new(times.clone())];
-        columns.extend(keys.iter().cloned());
-        for (field, array) in batch.schema().fields().iter().zip(batch.columns()) {
-            if field.name() != &self.time && !self.keys.contains(field.name()) {
-                columns.push(orderable(&cast(array, &plain_type(array.data_type()))?)?);
+        let mut sorted: Vec<(i64, u32)> = times.values().iter().copied().zip(0..rows).collect();
+        sorted.sort_unstable();
+        // Few label rows share their time: only those are compared by all their columns.
+        let runs: Vec<&mut [(i64, u32)]> = sorted.chunk_by_mut(|a, b| a.0 == b.0).filter(|run| run.len() > 1).collect();
+        if !runs.is_empty() {
+            let tied = UInt32Array::from_iter_values(runs.iter().flat_map(|run| run.iter().map(|(_, row)| *row)));
+            let mut columns: Vec<ArrayRef> = Vec::new();
+            for key in keys {
+                columns.push(take(key, &tied, None)?);
+            }
+            for (field, array) in batch.schema().fields().iter().zip(batch.columns()) {
+                if field.name() != &self.time && !self.keys.contains(field.name()) {
+                    let array = take(array, &tied, None)?;
+                    columns.push(orderable(&cast(&array, &plain_type(array.data_type()))?)?);
+                }
+            }
+            let fields = columns.iter().map(|c| SortField::new(c.data_type().clone())).collect();
+            let sortable = RowConverter::new(fields)?.convert_columns(&columns)?;
+            let mut next = 0;
+            for run in runs {
+                let mut order: Vec<usize> = (next..next + run.len()).collect();
+                order.sort_by(|&a, &b| sortable.row(a).cmp(&sortable.row(b)));
+                for (place, at) in run.iter_mut().zip(&order) {
+                    place.1 = tied.value(*at);
+                }
+                next += order.len();
             }
         }
-        let fields = columns.iter().map(|c| SortField::new(c.data_type().clone())).collect();
-        let sortable = RowConverter::new(fields)?.convert_columns(&columns)?;
-        let mut order: Vec<u32> = (0..rows).collect();
-        order.sort_by(|&a, &b| sortable.row(a as usize).cmp(&sortable.row(b as usize)));
-        Ok(UInt32Array::from(order))
+        Ok(UInt32Array::from_iter_values(sorted.into_iter().map(|(_, row)| row)))
     }
 
     fn null_times(&self, count: usize) -> Finding {

@@ -17,7 +17,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono_tz::Tz;
-use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use datafusion::arrow::array::{Array, AsArray};
+use datafusion::arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit};
 use datafusion::catalog::TableProvider;
 use datafusion::common::{Column, ScalarValue, TableReference};
 use datafusion::datasource::provider_as_source;
@@ -29,10 +30,12 @@ use datafusion::logical_expr::{
     Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, SortExpr, TableSource, WindowFrame, WindowFrameBound,
     WindowFrameUnits, cast, lit, when,
 };
+use datafusion::prelude::SessionContext;
+use tokio::sync::OnceCell;
 
 use crate::config::{Config, FutureEvents, Source, SourceKind, Tie};
 use crate::finding::Finding;
-use crate::source::delivery::{FirstArrival, FirstArrivalSpec, is_plain_id};
+use crate::source::delivery::{FirstArrival, FirstArrivalSpec, Known, Repeats, is_plain_id, read_ids};
 use crate::source::functions::{instant_ns, local_to_utc, order_key};
 use crate::source::table::{ParquetTable, column};
 use crate::source::time::ticks_until;
@@ -47,10 +50,11 @@ const RAW: &str = "__raw";
 /// A local time is off its UTC reading by less than this.
 pub(super) const WIDEST_OFFSET_NS: i64 = 36 * 3_600_000_000_000;
 
-/// How redelivered rows are told apart.
+/// How redelivered rows are told apart, and rows that tie in an order of the SQL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Redelivery {
-    /// By ids and times alone, without a sort; fails with [`super::TiedCopies`] where that does not decide.
+    /// By ids and times alone, without a sort; fails with [`super::TiedCopies`] where that does not decide. First values by the SQL's own
+    /// order: fails with `TiedFirsts` where that does not decide.
     ByTime,
     /// By all columns of the source, sorted.
     ByAllColumns,
@@ -68,6 +72,8 @@ pub struct Log {
     exclusive: bool,
     /// Rows that are read instead of the files', for a question about another history.
     rows: Option<Arc<dyn TableProvider>>,
+    /// Which ids are repeated, once that was asked for.
+    repeats: Arc<OnceCell<Arc<Repeats>>>,
 }
 
 impl Log {
@@ -105,7 +111,15 @@ impl Log {
         let fields: Vec<Field> = raw.fields().iter().map(|f| canonical_field(f)).collect();
         let schema = Arc::new(Schema::new(fields));
         let exclusive = config.labels.tie == Tie::Exclude;
-        Ok(Self { config: source.clone(), table: Arc::new(table), schema, deleted: None, exclusive, rows: None })
+        Ok(Self {
+            config: source.clone(),
+            table: Arc::new(table),
+            schema,
+            deleted: None,
+            exclusive,
+            rows: None,
+            repeats: Arc::default(),
+        })
     }
 
     /// Sets what `deleted` means: a boolean expression over the canonical columns.
@@ -117,6 +131,7 @@ impl Log {
     /// The same source over other rows, which have the schema of its files.
     pub fn with_rows(mut self, rows: Arc<dyn TableProvider>) -> Self {
         self.rows = Some(rows);
+        self.repeats = Arc::default();
         self
     }
 
@@ -195,9 +210,22 @@ impl Log {
         let mut exprs: Vec<Expr> = needed.iter().map(|&i| self.canonical(i)).collect();
         exprs.push(self.from().alias(FROM));
         let rows = scan()?.project(exprs)?.build()?;
-        let id_columns: Vec<Expr> = ids.iter().map(|&i| self.canonical(i)).collect();
-        let spec = FirstArrivalSpec { ids: self.config.id.clone(), order, rows: self.table.rows() };
-        Ok(LogicalPlanBuilder::from(FirstArrival::plan(scan()?.project(id_columns)?.build()?, rows, spec)))
+        let known = self.repeats.get().map(|r| Known(Arc::clone(r)));
+        let all = match known {
+            Some(_) => {
+                let id = |&i: &usize| cast(lit(ScalarValue::Null), self.schema.field(i).data_type().clone());
+                let named = ids.iter().map(|i| id(i).alias(self.schema.field(*i).name()));
+                LogicalPlanBuilder::empty(false).project(named.collect::<Vec<_>>())?
+            }
+            None => scan()?.project(self.ids()?)?,
+        };
+        let spec = FirstArrivalSpec { ids: self.config.id.clone(), order, rows: self.table.rows(), known };
+        Ok(LogicalPlanBuilder::from(FirstArrival::plan(all.build()?, rows, spec)))
+    }
+
+    /// The canonical id columns.
+    fn ids(&self) -> DfResult<Vec<Expr>> {
+        self.config.id.iter().map(|id| Ok(self.canonical(self.schema.index_of(id)?))).collect()
     }
 
     /// Canonical columns with the hidden ones, redelivery and versions resolved. Columns may be more than asked for.
@@ -314,6 +342,14 @@ impl Log {
         self.deleted.as_ref()
     }
 
+    /// For each row group: an instant before which none of its rows arrived, and its rows; `None` where footers don't say.
+    pub fn arrivals(&self) -> Option<Vec<(i64, u64)>> {
+        let starts = self.table.starts(self.available_at())?;
+        let shift = if self.config.available_at.is_some() { 0 } else { self.config.delay_ns };
+        let margin = if self.config.timezone == Tz::UTC { 0 } else { WIDEST_OFFSET_NS };
+        Some(starts.into_iter().map(|(at, rows)| (at.saturating_add(shift).saturating_sub(margin), rows)).collect())
+    }
+
     /// Whether an event known at exactly T is visible at T.
     pub fn ties(&self) -> Tie {
         if self.exclusive { Tie::Exclude } else { Tie::Include }
@@ -351,7 +387,7 @@ impl Log {
     /// # Errors
     /// Only where a plan can't be built, which is a defect.
     pub fn rows_about(&self, columns: &[usize], keep: &Expr, near: Option<Near>) -> DfResult<LogicalPlan> {
-        let raw_schema = datafusion::catalog::TableProvider::schema(self.table.as_ref());
+        let raw_schema = TableProvider::schema(self.table.as_ref());
         let source = provider_as_source(Arc::clone(&self.table) as _);
         let shift = if self.config.available_at.is_some() { 0 } else { self.config.delay_ns };
         let scan = LogicalPlanBuilder::scan(RAW, source, None)?;
@@ -442,24 +478,27 @@ impl Log {
             .build()
     }
 
-    /// One row: how many rows repeat the id of another, `Int64`. For logs with an id.
+    /// How many rows repeat the id of another. What is found out about the ids is kept for [`Log::live`].
     ///
     /// # Errors
-    /// Only where a plan can't be built, which is a defect.
-    pub fn redelivered(&self) -> DfResult<LogicalPlan> {
-        use datafusion::functions_aggregate::expr_fn::{count, sum};
-        let ids: Vec<Expr> = self.config.id.iter().map(|id| raw_column(id)).collect();
-        let known = [self.config.time.as_str(), self.available_at()].map(raw_column);
-        let known = known.into_iter().chain(ids.iter().cloned()).map(Expr::is_not_null).reduce(Expr::and);
-        let source = self.raw_source();
-        LogicalPlanBuilder::scan(RAW, source, None)?
-            .filter(known.unwrap_or_else(|| lit(true)))?
-            .aggregate(ids, vec![count(lit(1)).alias("copies")])?
-            .aggregate(
-                Vec::<Expr>::new(),
-                vec![sum(Expr::Column(Column::new_unqualified("copies")) - lit(1_i64)).alias("redelivered")],
-            )?
-            .build()
+    /// What reading meets.
+    pub async fn redelivered(&self, session: &SessionContext) -> DfResult<u64> {
+        let time = [self.config.time.as_str(), self.available_at()];
+        let timeless = time.iter().any(|name| self.table.null_count(name) != Some(0));
+        let mut rows = LogicalPlanBuilder::scan(RAW, self.raw_source(), None)?;
+        if timeless {
+            rows = rows.filter(raw_column(time[0]).is_not_null().and(raw_column(time[1]).is_not_null()))?;
+        }
+        if !self.can_pass() {
+            return count_repeated(rows.project(self.ids()?)?, &self.config.id, session).await;
+        }
+        let plan = rows.project(self.ids()?)?.build()?;
+        let read = || async {
+            let ids = session.execute_logical_plan(plan).await?.create_physical_plan().await?;
+            Ok(Arc::new(read_ids(&ids, &self.config.id, self.table.rows(), &session.task_ctx()).await?))
+        };
+        let repeats: DfResult<&Arc<Repeats>> = self.repeats.get_or_try_init(read).await;
+        Ok(repeats?.rows())
     }
 }
 
@@ -471,6 +510,21 @@ pub struct Near {
     /// Event time is not after this, unless the row had arrived by `seen_ns`.
     pub latest_ns: i64,
     pub seen_ns: i64,
+}
+
+/// How many rows repeat the id of another, by an aggregate: for ids whose bytes say too little.
+async fn count_repeated(rows: LogicalPlanBuilder, names: &[String], session: &SessionContext) -> DfResult<u64> {
+    use datafusion::functions_aggregate::expr_fn::{count, sum};
+    let ids: Vec<Expr> = names.iter().map(|id| Expr::Column(Column::new_unqualified(id))).collect();
+    let known = ids.iter().cloned().map(Expr::is_not_null).reduce(Expr::and).unwrap_or_else(|| lit(true));
+    let plan = rows
+        .filter(known)?
+        .aggregate(ids, vec![count(lit(1)).alias("copies")])?
+        .aggregate(Vec::<Expr>::new(), vec![sum(Expr::Column(Column::new_unqualified("copies")) - lit(1_i64))])?
+        .build()?;
+    let batches = session.execute_logical_plan(plan).await?.collect().await?;
+    let count = batches.iter().find(|b| b.num_rows() > 0).map(|b| b.column(0).as_primitive::<Int64Type>());
+    Ok(count.filter(|c| c.is_valid(0)).and_then(|c| u64::try_from(c.value(0)).ok()).unwrap_or(0))
 }
 
 /// Rows of a log, and those that lack something.

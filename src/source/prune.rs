@@ -74,6 +74,21 @@ impl ParquetTable {
         range
     }
 
+    /// For each row group that has rows: the least value of a timestamp column in nanoseconds since 1970 (naive: as if UTC), and its
+    /// rows; `None` where footers don't say.
+    pub fn starts(&self, name: &str) -> Option<Vec<(i64, u64)>> {
+        let schema = datafusion::catalog::TableProvider::schema(self);
+        let column = Column::new_unqualified(name);
+        let mut starts = Vec::new();
+        for file in (0..self.files.files.len()).filter(|i| self.footers.rows[*i] > 0) {
+            let least = RowGroups { table: self, schema: &schema, file }.min_values(&column)?;
+            let least = instants_ns(&least, 0).ok().filter(|v| v.null_count() == 0)?;
+            let rows = self.footers.footers[file].row_groups().iter().map(|g| u64::try_from(g.num_rows()).unwrap_or(0));
+            starts.extend(least.values().iter().copied().zip(rows));
+        }
+        Some(starts)
+    }
+
     /// By file and row group, whether a row of it may pass all filters.
     pub(super) fn groups_kept(&self, filters: &[Expr]) -> DfResult<Vec<Vec<bool>>> {
         let schema = datafusion::catalog::TableProvider::schema(self);

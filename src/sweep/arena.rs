@@ -13,7 +13,7 @@ use datafusion::arrow::row::Rows;
 use datafusion::error::Result as DfResult;
 
 /// A row of a batch that an [`Arena`] holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct RowRef {
     pub batch: u32,
     pub row: u32,
@@ -77,7 +77,7 @@ pub(super) struct Arena {
 /// Rows of one batch after compaction: offsets of strings stay far below 2^31.
 const COMPACTED_ROWS: usize = 64 * 1024;
 /// An arena smaller than this is not worth compacting.
-const SMALLEST_LIMIT: usize = if cfg!(test) { 4 << 10 } else { 32 << 20 };
+const SMALLEST_LIMIT: usize = if cfg!(test) { 4 << 10 } else { 96 << 20 };
 
 impl Arena {
     pub(super) fn new(columns: Vec<usize>, orders: usize) -> Self {
@@ -134,10 +134,19 @@ impl Arena {
         Ok(interleave(&arrays, &rows.iter().map(at).collect::<Vec<_>>())?)
     }
 
-    /// Keeps only `live` (sorted, none twice): the row at position `i` is from now on what [`Arena::compacted`] says of `i`.
-    pub(super) fn keep(&self, live: &[RowRef]) -> DfResult<()> {
+    /// For marking the rows that are still of use.
+    pub(super) fn live(&self) -> Live {
+        let mut starts = vec![0];
+        for batch in self.batches.read().unwrap_or_else(PoisonError::into_inner).iter() {
+            starts.push(starts[starts.len() - 1] + batch.columns.first().map_or(0, Array::len));
+        }
+        Live { bits: vec![0; starts[starts.len() - 1].div_ceil(64)], starts, before: Vec::new() }
+    }
+
+    /// Keeps only these rows: where each is from now on says [`Live::compacted`].
+    pub(super) fn keep(&self, live: &Live) -> DfResult<()> {
         let mut kept = Vec::new();
-        for rows in live.chunks(COMPACTED_ROWS) {
+        for rows in live.rows().chunks(COMPACTED_ROWS) {
             let columns = (0..self.columns.len()).map(|c| {
                 let data_type = self.get(0).columns[c].data_type().clone();
                 self.gather(c, &data_type, rows)
@@ -150,10 +159,70 @@ impl Arena {
         self.limit.store((3 * bytes).max(SMALLEST_LIMIT), Ordering::Relaxed);
         Ok(())
     }
+}
 
-    /// Where the live row at this position is after [`Arena::keep`].
-    pub(super) fn compacted(position: usize) -> RowRef {
+/// Rows that are still of use.
+#[derive(Debug)]
+pub(super) struct Live {
+    /// The first row of each batch among all, and the end.
+    starts: Vec<usize>,
+    /// A bit for each row.
+    bits: Vec<u64>,
+    /// How many bits are set before each word.
+    before: Vec<u32>,
+}
+
+impl Live {
+    fn at(&self, row: RowRef) -> (usize, u32) {
+        let at = self.starts[row.batch as usize] + row.row as usize;
+        (at / 64, u32::try_from(at % 64).unwrap_or(0))
+    }
+
+    pub(super) fn mark(&mut self, row: RowRef) {
+        let (word, bit) = self.at(row);
+        self.bits[word] |= 1 << bit;
+    }
+
+    /// When all are marked.
+    pub(super) fn ranked(mut self) -> Self {
+        let mut before = 0;
+        let ranks = self.bits.iter().map(|word| {
+            before += word.count_ones();
+            before - word.count_ones()
+        });
+        self.before = ranks.collect();
+        self
+    }
+
+    pub(super) fn has(&self, row: RowRef) -> bool {
+        let (word, bit) = self.at(row);
+        self.bits[word] >> bit & 1 == 1
+    }
+
+    /// Where a live row is after [`Arena::keep`].
+    pub(super) fn compacted(&self, row: RowRef) -> RowRef {
+        let (word, bit) = self.at(row);
+        let before = self.before[word] + (self.bits[word] & ((1 << bit) - 1)).count_ones();
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        RowRef { batch: number(position / COMPACTED_ROWS), row: number(position % COMPACTED_ROWS) }
+        RowRef { batch: number(before as usize / COMPACTED_ROWS), row: number(before as usize % COMPACTED_ROWS) }
+    }
+
+    /// All live rows, in order.
+    fn rows(&self) -> Vec<RowRef> {
+        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let mut rows = Vec::new();
+        let mut batch = 0;
+        for (word, &bits) in self.bits.iter().enumerate() {
+            let mut left = bits;
+            while left != 0 {
+                let at = word * 64 + left.trailing_zeros() as usize;
+                left &= left - 1;
+                while self.starts[batch + 1] <= at {
+                    batch += 1;
+                }
+                rows.push(RowRef { batch: number(batch), row: number(at - self.starts[batch]) });
+            }
+        }
+        rows
     }
 }

@@ -16,6 +16,16 @@ pub(super) struct Candidate {
     pub row: RowRef,
 }
 
+/// How an event stands to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rank {
+    Before,
+    /// After it, or as good as it.
+    NotBefore,
+    /// The order does not tell them apart, and they differ.
+    Tied,
+}
+
 impl Candidate {
     const NONE: Self = Self { prefix: 0, row: RowRef::NONE };
 }
@@ -33,16 +43,16 @@ impl Best {
         Self { suffixes: vec![Candidate::NONE; positions], nodes: Vec::new() }
     }
 
-    /// `before`: whether the first of two events with one prefix comes before the other.
+    /// `rank`: which of two events with one prefix comes first.
     pub(super) fn add(
         &mut self,
         at: Interval,
         event: Candidate,
-        before: &impl Fn(RowRef, RowRef) -> DfResult<bool>,
+        rank: &impl Fn(RowRef, RowRef) -> DfResult<Rank>,
     ) -> DfResult<()> {
         let (start, end) = at.key;
         if at.to == end {
-            return improve(&mut self.suffixes[at.from as usize], event, before);
+            return improve(&mut self.suffixes[at.from as usize], event, rank);
         }
         if self.nodes.is_empty() {
             self.nodes = vec![Candidate::NONE; 2 * self.suffixes.len()];
@@ -51,12 +61,12 @@ impl Best {
         let (mut from, mut to) = ((at.from - start) as usize + leaves, (at.to - start) as usize + leaves);
         while from < to {
             if from % 2 == 1 {
-                improve(&mut self.nodes[base + from], event, before)?;
+                improve(&mut self.nodes[base + from], event, rank)?;
                 from += 1;
             }
             if to % 2 == 1 {
                 to -= 1;
-                improve(&mut self.nodes[base + to], event, before)?;
+                improve(&mut self.nodes[base + to], event, rank)?;
             }
             from /= 2;
             to /= 2;
@@ -68,18 +78,18 @@ impl Best {
     pub(super) fn finish(
         &self,
         keys: &[(u32, u32)],
-        before: &impl Fn(RowRef, RowRef) -> DfResult<bool>,
+        rank: &impl Fn(RowRef, RowRef) -> DfResult<Rank>,
     ) -> DfResult<Vec<RowRef>> {
         let mut found = vec![RowRef::NONE; self.suffixes.len()];
         for &(start, end) in keys {
             let mut running = Candidate::NONE;
             for position in start..end {
-                improve(&mut running, self.suffixes[position as usize], before)?;
+                improve(&mut running, self.suffixes[position as usize], rank)?;
                 let mut best = running;
                 if !self.nodes.is_empty() {
                     let mut node = (position - start + (end - start)) as usize;
                     while node > 0 {
-                        improve(&mut best, self.nodes[2 * start as usize + node], before)?;
+                        improve(&mut best, self.nodes[2 * start as usize + node], rank)?;
                         node /= 2;
                     }
                 }
@@ -100,11 +110,11 @@ impl Best {
     }
 }
 
-fn improve(held: &mut Candidate, event: Candidate, before: &impl Fn(RowRef, RowRef) -> DfResult<bool>) -> DfResult<()> {
+fn improve(held: &mut Candidate, event: Candidate, rank: &impl Fn(RowRef, RowRef) -> DfResult<Rank>) -> DfResult<()> {
     let better = !event.row.is_none()
         && (held.row.is_none()
             || event.prefix < held.prefix
-            || event.prefix == held.prefix && event.row != held.row && before(event.row, held.row)?);
+            || event.prefix == held.prefix && event.row != held.row && rank(event.row, held.row)? == Rank::Before);
     if better {
         *held = event;
     }
@@ -118,7 +128,7 @@ mod tests {
     #[test]
     fn the_first_event_of_every_position_is_found_under_any_intervals_and_ties() {
         // Rows with one prefix come in the order of their number.
-        let before = |a: RowRef, b: RowRef| Ok(a.row < b.row);
+        let rank = |a: RowRef, b: RowRef| Ok(if a.row < b.row { Rank::Before } else { Rank::NotBefore });
         for leaves in 1..16_u32 {
             let key = (2, 2 + leaves);
             let mut best = Best::new(leaves as usize + 2);
@@ -133,11 +143,11 @@ mod tests {
                 let to = if next(3) == 0 { leaves } else { from + next(leaves - from + 1) };
                 let (prefix, row) = (i64::from(next(4)), next(1000));
                 let event = Candidate { prefix, row: RowRef { batch: 0, row } };
-                best.add(Interval { key, from: 2 + from, to: 2 + to }, event, &before).unwrap();
+                best.add(Interval { key, from: 2 + from, to: 2 + to }, event, &rank).unwrap();
                 for held in &mut plain[from as usize..to as usize] {
                     *held = Some(held.map_or((prefix, row), |h| h.min((prefix, row))));
                 }
-                let found = best.finish(&[key], &before).unwrap();
+                let found = best.finish(&[key], &rank).unwrap();
                 let found: Vec<Option<u32>> = found[2..].iter().map(|r| (!r.is_none()).then_some(r.row)).collect();
                 assert_eq!(found, plain.iter().map(|p| p.map(|(_, row)| row)).collect::<Vec<_>>());
             }

@@ -14,6 +14,8 @@
 //! what counts is an interval. A bound that does not (a local clock in autumn), or is NULL somewhere, is *irregular*: its
 //! positions are looked at one by one, and what counts is a list of intervals.
 
+use std::sync::Arc;
+
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::compute::{cast, take};
 use datafusion::arrow::datatypes::{DataType, Int64Type};
@@ -25,7 +27,10 @@ use crate::sweep::spec::Comparison;
 /// One bound of all observers, by position.
 #[derive(Debug)]
 pub(super) struct BoundColumn {
-    values: Vec<i64>,
+    /// Bounds that differ by the same everywhere (`T`, `T - INTERVAL '7 days'`) share these: then a cache holds them.
+    values: Arc<Vec<i64>>,
+    /// What is added to the values.
+    shift: i64,
     /// Where a bound is NULL.
     nulls: Option<Vec<bool>>,
     /// Within every key no value is less than one before it, and none is NULL.
@@ -33,16 +38,25 @@ pub(super) struct BoundColumn {
 }
 
 impl BoundColumn {
-    /// `column` by row of the spine.
-    pub(super) fn new(column: &ArrayRef, positions: &Positions) -> DfResult<Self> {
+    /// `column` by row of the spine; `others`: bounds whose values it may share.
+    pub(super) fn new<'a>(
+        column: &ArrayRef,
+        positions: &Positions,
+        others: impl IntoIterator<Item = &'a Arc<Self>>,
+    ) -> DfResult<Self> {
         let rows = datafusion::arrow::array::UInt32Array::from(positions.rows.clone());
         let column = cast(&take(column, &rows, None)?, &DataType::Int64)?;
         let column = column.as_primitive::<Int64Type>();
         let nulls = (column.null_count() > 0).then(|| (0..column.len()).map(|i| column.is_null(i)).collect());
-        let values: Vec<i64> = column.values().to_vec();
+        let values = column.values();
         let sorted = |range: &Range| values[range.start as usize..range.end as usize].is_sorted();
         let regular = nulls.is_none() && positions.ranges.iter().all(sorted);
-        Ok(Self { values, nulls, regular })
+        for other in others.into_iter().filter(|o| regular && o.regular) {
+            if let Some(shift) = shift(values, &other.values) {
+                return Ok(Self { values: Arc::clone(&other.values), shift, nulls, regular });
+            }
+        }
+        Ok(Self { values: Arc::new(values.to_vec()), shift: 0, nulls, regular })
     }
 
     pub(super) fn is_regular(&self) -> bool {
@@ -51,10 +65,20 @@ impl BoundColumn {
 
     /// The positions `from..to` of one key at which `event op bound` holds. Only for regular bounds.
     pub(super) fn narrow(&self, op: Comparison, event: i64, (from, to): (u32, u32)) -> (u32, u32) {
+        if from >= to {
+            return (from, to);
+        }
         let values = &self.values[from as usize..to as usize];
-        let cut =
-            |before: &dyn Fn(i64) -> bool| from + u32::try_from(values.partition_point(|v| before(*v))).unwrap_or(0);
+        // No overflow: below, every sum is what a bound is.
+        let cut = |before: &dyn Fn(i64) -> bool| {
+            from + u32::try_from(values.partition_point(|v| before(v + self.shift))).unwrap_or(0)
+        };
+        let (first, last) = (values[0] + self.shift, values[values.len() - 1] + self.shift);
         match op {
+            Comparison::Less if event < first => (from, to),
+            Comparison::LessOrEqual if event <= first => (from, to),
+            Comparison::Greater if event > last => (from, to),
+            Comparison::GreaterOrEqual if event >= last => (from, to),
             Comparison::Less => (cut(&|v| v <= event), to),
             Comparison::LessOrEqual => (cut(&|v| v < event), to),
             Comparison::Greater => (from, cut(&|v| v < event)),
@@ -64,12 +88,21 @@ impl BoundColumn {
 
     pub(super) fn holds_at(&self, op: Comparison, event: i64, position: u32) -> bool {
         let at = position as usize;
-        self.nulls.as_ref().is_none_or(|n| !n[at]) && op.holds(event, self.values[at])
+        !self.nulls.as_ref().is_some_and(|n| n[at]) && op.holds(event, self.values[at] + self.shift)
     }
 
+    /// Bytes held; what is shared counts where it was first.
     pub(super) fn size(&self) -> usize {
-        self.values.capacity() * 8 + self.nulls.as_ref().map_or(0, Vec::capacity)
+        let own = if self.shift == 0 { self.values.capacity() * 8 } else { 0 };
+        own + self.nulls.as_ref().map_or(0, Vec::capacity)
     }
+}
+
+/// What has to be added to `base` to give `values`, where that is the same everywhere.
+fn shift(values: &[i64], base: &[i64]) -> Option<i64> {
+    let shift = values.first()?.checked_sub(*base.first()?)?;
+    let same = values.len() == base.len() && values.iter().zip(base).all(|(v, b)| b.checked_add(shift) == Some(*v));
+    same.then_some(shift)
 }
 
 /// Whether values of this type are compared as 64-bit integers.

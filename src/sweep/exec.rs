@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use datafusion::arrow::array::{AsArray, RecordBatch};
 use datafusion::arrow::compute::{concat_batches, sort_to_indices, take_record_batch};
 use datafusion::arrow::datatypes::{Int64Type, SchemaRef};
+use datafusion::common::runtime::SpawnedTask;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{exec_datafusion_err, internal_err};
-use datafusion::error::Result as DfResult;
-use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::error::{DataFusionError, Result as DfResult};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
@@ -185,7 +186,11 @@ impl Run {
         self.metrics.spine_rows.add(spine.num_rows());
         self.reservation.try_grow(spine.get_array_memory_size())?;
         let (spec, output) = (self.spec.as_ref().clone(), Arc::clone(&self.schema));
-        let sweeper = Arc::new(Sweeper::new(spec, spine, &self.events.schema(), output, &self.functions)?);
+        let mut sweeper = Sweeper::new(spec, spine, &self.events.schema(), output, &self.functions)?;
+        if let MemoryLimit::Finite(bytes) = self.context.memory_pool().memory_limit() {
+            sweeper = sweeper.with_waiting(bytes / WAITING_SHARE);
+        }
+        let sweeper = Arc::new(sweeper);
         let size = sweeper.size();
         self.reservation.try_resize(size)?;
         let reservation = Arc::new(Mutex::new(self.reservation));
@@ -198,7 +203,7 @@ impl Run {
                 while let Some(batch) = events.next().await.transpose()? {
                     let _timer = metrics.apply_time.timer();
                     metrics.event_rows.add(batch.num_rows());
-                    metrics.counted_rows.add(sweeper.apply(&batch)?);
+                    sweeper.apply(&batch)?;
                     let reserved = reservation.lock().unwrap_or_else(PoisonError::into_inner);
                     reserved.try_resize(size + sweeper.extra_size())?;
                 }
@@ -209,17 +214,29 @@ impl Run {
             done.map_err(|e| exec_datafusion_err!("a sweep's task ended: {e}"))??;
         }
         let metrics = self.metrics;
-        let rows = futures::stream::iter(0..sweeper.shards()).map(move |shard| {
+        let threads = self.context.session_config().target_partitions().max(1);
+        let shards = futures::stream::iter(0..sweeper.shards()).map(move |shard| {
+            let (sweeper, metrics) = (Arc::clone(&sweeper), metrics.clone());
             // Held until the last shard is given out.
-            let _ = &reservation;
-            let _timer = metrics.finish_time.timer();
-            let batch = sweeper.finish(shard)?;
-            metrics.output_rows.add(batch.num_rows());
-            Ok(batch)
+            let reservation = Arc::clone(&reservation);
+            let finished = SpawnedTask::spawn_blocking(move || {
+                let _timer = metrics.finish_time.timer();
+                let batch = sweeper.finish(shard)?;
+                metrics.output_rows.add(batch.num_rows());
+                if shard + 1 == sweeper.shards() {
+                    metrics.counted_rows.add(sweeper.counted());
+                }
+                drop(reservation);
+                Ok::<_, DataFusionError>(batch)
+            });
+            async move { finished.join().await.map_err(|e| exec_datafusion_err!("a sweep's task ended: {e}"))? }
         });
-        Ok(rows)
+        Ok(shards.buffered(threads))
     }
 }
+
+/// The part of the memory limit that events may take while they wait.
+const WAITING_SHARE: usize = 16;
 
 /// Observers are numbered in the order of label times, but partitions come in any order.
 fn by_observer(spine: &RecordBatch, observer: &str) -> DfResult<RecordBatch> {

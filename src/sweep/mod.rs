@@ -11,10 +11,16 @@
 //!
 //! * **Order.** None is asked of the events; the spine is sorted by observer if it is not. Results do not depend on batches,
 //!   partitions or threads: every cell is an exact sum, an extreme in a total order, or a set of rows that is sorted.
-//! * **Cost.** A hash lookup and a binary search per event and window, O(log n) cells for extremes, whatever the window's length. Aggregates
-//!   without an algorithm of their own (`members.rs`) run DataFusion's accumulator and cost what their pairs cost.
-//! * **Memory.** 8 to 16 bytes per observer and quantity, twice that for extremes, and the rows that are held for first values and
-//!   calls; all reserved in the session's pool. Nothing spills: where the pool refuses, the engine's choice falls back to the rewrite.
+//! * **Shards.** The keys are dealt out to shards of some thousand positions. Events wait for theirs, as a few words each
+//!   (`layout.rs`), until there are so many that its cells are worth loading into a core's cache.
+//! * **Cost.** A table lookup and a binary search per event and window, O(log n) cells for extremes, whatever the window's length.
+//!   Bounds that differ by a constant share their values. Aggregates without an algorithm of their own (`members.rs`) run
+//!   DataFusion's accumulator and cost what their pairs cost.
+//! * **Ties.** A first value reads the SQL's own sort keys and what is asked for, no more. Where the keys do not decide and the
+//!   values differ, the sweep fails with [`TiedFirsts`], and is planned again with all columns.
+//! * **Memory.** 8 to 16 bytes per observer and quantity, twice that for extremes, 48 MB of waiting events (a sixteenth of the
+//!   limit, where there is one), and the rows that are held for first values and calls; all reserved in the session's pool.
+//!   Nothing spills: where the pool refuses, the engine's choice falls back to the rewrite.
 //! * **Degenerate cases.** A hot key has one shard: its events are looked up in parallel and added one thread at a time. A bound that does not
 //!   grow with T (a local clock in autumn) or is NULL is tried position by position (`bounds.rs`). NULL keys are nowhere.
 //!
@@ -24,6 +30,7 @@ mod arena;
 mod best;
 mod bounds;
 mod exec;
+mod layout;
 mod members;
 mod node;
 mod order;
@@ -37,8 +44,8 @@ mod track;
 pub use bounds::is_ordered_integer;
 pub use exec::SweepExec;
 pub use members::{Functions, literal};
-pub use node::Sweep;
+pub use node::{Sweep, without_unread};
 pub use order::is_sortable;
 pub use planner::SweepPlanner;
 pub use spec::{Argument, Bound, Call, Comparison, Function, KeyPair, OrderKey, SweepAggregate, SweepSpec, Window};
-pub use sweeper::Sweeper;
+pub use sweeper::{Sweeper, TiedFirsts};

@@ -1,12 +1,17 @@
 //! The logical operator.
 
 use std::cmp::Ordering;
+use std::collections::HashSet;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
-use datafusion::common::{DFSchemaRef, plan_err};
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{Column, DFSchema, DFSchemaRef, plan_err};
 use datafusion::error::Result as DfResult;
-use datafusion::logical_expr::{Expr, Extension, LogicalPlan, UserDefinedLogicalNodeCore};
+use datafusion::logical_expr::{
+    Expr, Extension, LogicalPlan, LogicalPlanBuilder, Projection, UserDefinedLogicalNodeCore,
+};
 
 use crate::sweep::spec::SweepSpec;
 
@@ -46,7 +51,50 @@ impl Sweep {
     /// The operator as a plan, with the given output schema.
     pub fn plan(spine: LogicalPlan, events: LogicalPlan, spec: SweepSpec, schema: DFSchemaRef) -> LogicalPlan {
         let node = Self { spine, events, spec, schema: Schema(schema) };
-        LogicalPlan::Extension(Extension { node: std::sync::Arc::new(node) })
+        LogicalPlan::Extension(Extension { node: Arc::new(node) })
+    }
+}
+
+/// The plan without aggregates that nothing reads, and whether there were any. For optimised plans: columns are left out by
+/// projections that stand right above a sweep. What the events' side then reads in vain, the optimizer finds.
+///
+/// # Errors
+/// Only where a plan can't be built, which is a defect.
+pub fn without_unread(plan: LogicalPlan) -> DfResult<Transformed<LogicalPlan>> {
+    plan.transform_up(|plan| {
+        let LogicalPlan::Projection(projection) = &plan else { return Ok(Transformed::no(plan)) };
+        let LogicalPlan::Extension(extension) = projection.input.as_ref() else { return Ok(Transformed::no(plan)) };
+        let Some(sweep) = extension.node.as_any().downcast_ref::<Sweep>() else { return Ok(Transformed::no(plan)) };
+        let read: HashSet<&Column> = projection.expr.iter().flat_map(Expr::column_refs).collect();
+        match sweep.only(&read)? {
+            Some(sweep) => {
+                let projection = Projection::try_new(projection.expr.clone(), Arc::new(sweep))?;
+                Ok(Transformed::yes(LogicalPlan::Projection(projection)))
+            }
+            None => Ok(Transformed::no(plan)),
+        }
+    })
+}
+
+impl Sweep {
+    /// With the aggregates among these columns only; `None` where that is all of them.
+    fn only(&self, read: &HashSet<&Column>) -> DfResult<Option<LogicalPlan>> {
+        let columns = self.schema.0.columns();
+        let first = columns.len() - self.spec.aggregates.len();
+        let kept: Vec<usize> = (0..columns.len()).filter(|i| *i < first || read.contains(&columns[*i])).collect();
+        if kept.len() == columns.len() {
+            return Ok(None);
+        }
+        let fields = kept.iter().map(|&i| {
+            let (qualifier, field) = self.schema.0.qualified_field(i);
+            (qualifier.cloned(), Arc::clone(field))
+        });
+        let schema = DFSchema::new_with_metadata(fields.collect(), self.schema.0.metadata().clone())?;
+        let aggregates = kept.iter().filter(|i| **i >= first).map(|i| self.spec.aggregates[*i - first].clone());
+        let spec = SweepSpec { aggregates: aggregates.collect(), ..self.spec.clone() };
+        let events = spec.event_columns().into_iter().map(|name| Expr::Column(Column::new_unqualified(name)));
+        let events = LogicalPlanBuilder::from(self.events.clone()).project(events.collect::<Vec<_>>())?.build()?;
+        Ok(Some(Self::plan(self.spine.clone(), events, spec, Arc::new(schema))))
     }
 }
 

@@ -16,6 +16,7 @@ use datafusion::error::Result as DfResult;
 
 use crate::source::orderable;
 use crate::sweep::arena::{Arena, Held};
+use crate::sweep::best::Rank;
 use crate::sweep::bounds::is_ordered_integer;
 use crate::sweep::spec::OrderKey;
 
@@ -29,17 +30,21 @@ pub(super) struct Order {
     converter: RowConverter,
     /// Events whose prefixes are equal are equal.
     exact: bool,
+    /// Columns of the arena in which events that are equal by the keys may still differ.
+    values: Vec<usize>,
 }
 
 /// So many ties in one batch are compared row by row.
 const RARE: u32 = 128;
 
 impl Order {
-    /// `nulls`: whether the first key may be NULL.
+    /// `nulls`: whether the first key may be NULL; `values`: columns in which equal events have to be equal too, as no key settles
+    /// which of them comes first.
     pub(super) fn new(
         number: usize,
         keys: &[OrderKey],
         nulls: bool,
+        values: &[&String],
         events: &SchemaRef,
         arena: &Arena,
     ) -> DfResult<Self> {
@@ -58,7 +63,8 @@ impl Order {
             [] => true,
             _ => false,
         };
-        Ok(Self { number, keys: columns, converter: RowConverter::new(fields)?, exact })
+        let values = values.iter().map(|name| Ok(arena.position(events.index_of(name)?))).collect::<DfResult<_>>()?;
+        Ok(Self { number, keys: columns, converter: RowConverter::new(fields)?, exact, values })
     }
 
     /// For each row an integer that is less only where the row comes before.
@@ -69,12 +75,19 @@ impl Order {
         }
     }
 
-    /// Compares rows whose prefixes are equal.
-    pub(super) fn compare(&self, (a, i): (&Held, u32), (b, j): (&Held, u32)) -> DfResult<Ordering> {
-        if self.exact {
-            return Ok(Ordering::Equal);
-        }
-        Ok(self.encoded(a, i)?.cmp(&self.encoded(b, j)?))
+    /// How the first of two rows with equal prefixes stands to the second.
+    pub(super) fn compare(&self, (a, i): (&Held, u32), (b, j): (&Held, u32)) -> DfResult<Rank> {
+        let order = if self.exact { Ordering::Equal } else { self.encoded(a, i)?.cmp(&self.encoded(b, j)?) };
+        Ok(match order {
+            Ordering::Less => Rank::Before,
+            Ordering::Equal if !self.same_values((a, i), (b, j)) => Rank::Tied,
+            _ => Rank::NotBefore,
+        })
+    }
+
+    fn same_values(&self, (a, i): (&Held, u32), (b, j): (&Held, u32)) -> bool {
+        let one = |held: &Held, column: usize, row: u32| held.columns[column].slice(row as usize, 1).to_data();
+        self.values.iter().all(|&column| one(a, column, i) == one(b, column, j))
     }
 
     fn encoded(&self, held: &Held, row: u32) -> DfResult<Vec<u8>> {

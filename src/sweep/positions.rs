@@ -8,7 +8,7 @@
 //! Spine rows come in the order of label times. Were they not, bounds would only be irregular (see [`super::bounds`]).
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
-use datafusion::arrow::compute::cast;
+use datafusion::arrow::compute::{cast, max, min};
 use datafusion::arrow::datatypes::{DataType, Int64Type};
 use datafusion::arrow::row::{RowConverter, SortField};
 use datafusion::common::HashMap;
@@ -22,14 +22,6 @@ pub(super) struct Range {
     pub shard: u32,
 }
 
-impl Range {
-    pub(super) const NONE: Self = Self { start: 0, end: 0, shard: 0 };
-
-    pub(super) fn is_empty(self) -> bool {
-        self.start == self.end
-    }
-}
-
 /// Where each key's observers are.
 #[derive(Debug)]
 pub(super) struct Positions {
@@ -39,6 +31,8 @@ pub(super) struct Positions {
     pub ranges: Vec<Range>,
     /// The first position of each shard, and the end of the last.
     pub shards: Vec<u32>,
+    /// By key, its shard.
+    pub shard_of: Vec<u16>,
     keys: Keys,
 }
 
@@ -46,12 +40,22 @@ pub(super) struct Positions {
 enum Keys {
     /// No key: one range for every event.
     All,
+    /// The number of each integer from `first` on.
+    Dense {
+        first: i64,
+        groups: Vec<u32>,
+    },
     Integer(HashMap<i64, u32>),
     Row(Box<RowConverter>, HashMap<Box<[u8]>, u32>),
 }
 
-/// Shards are so small that the cells of one stay in a core's cache.
-const SHARD_POSITIONS: u32 = 16 * 1024;
+/// Shards are so small that the cells of one stay in a core's cache; but not too many.
+const SHARD_POSITIONS: usize = if cfg!(test) { 16 } else { 4 * 1024 };
+const MOST_SHARDS: usize = 512;
+/// Integers that a table of keys may span for each key.
+const SPAN_PER_KEY: usize = 16;
+/// No key.
+pub(super) const NO_GROUP: u32 = u32::MAX;
 
 impl Positions {
     /// Sorts a spine of `rows` rows with these key columns. Rows with a NULL key are nowhere.
@@ -61,6 +65,21 @@ impl Positions {
             [] => {
                 groups.resize(rows, Some(0));
                 Keys::All
+            }
+            [key] if let Some((first, span)) = dense(key, rows)? => {
+                let mut known = vec![NO_GROUP; span];
+                let mut next = 0;
+                for value in cast(key, &DataType::Int64)?.as_primitive::<Int64Type>() {
+                    groups.push(value.map(|v| {
+                        let group = &mut known[usize::try_from(v - first).unwrap_or(0)];
+                        if *group == NO_GROUP {
+                            *group = next;
+                            next += 1;
+                        }
+                        *group
+                    }));
+                }
+                Keys::Dense { first, groups: known }
             }
             [key] if is_integer(key.data_type()) => {
                 let mut known: HashMap<i64, u32> = HashMap::with_capacity(rows);
@@ -96,8 +115,9 @@ impl Positions {
         let mut ranges = Vec::with_capacity(count);
         let mut shards = vec![0];
         let (mut start, mut shard_start) = (0, 0);
+        let shard_positions = number(SHARD_POSITIONS.max(groups.len() / MOST_SHARDS));
         for size in sizes {
-            if start - shard_start >= SHARD_POSITIONS {
+            if start - shard_start >= shard_positions {
                 shards.push(start);
                 shard_start = start;
             }
@@ -106,6 +126,7 @@ impl Positions {
             start += size;
         }
         shards.push(start);
+        let shard_of = ranges.iter().map(|r: &Range| u16::try_from(r.shard).expect("there are few shards")).collect();
         let mut rows = vec![0_u32; start as usize];
         let mut next: Vec<u32> = ranges.iter().map(|r| r.start).collect();
         for (row, group) in groups.iter().enumerate() {
@@ -115,26 +136,31 @@ impl Positions {
                 *at += 1;
             }
         }
-        Self { rows, ranges, shards, keys }
+        Self { rows, ranges, shards, shard_of, keys }
     }
 
-    /// The ranges of a batch of events.
-    pub(super) fn of_events(&self, keys: &[ArrayRef], events: usize) -> DfResult<Vec<Range>> {
-        let range = |group: Option<&u32>| group.map_or(Range::NONE, |g| self.ranges[*g as usize]);
-        Ok(match &self.keys {
-            Keys::All => vec![self.ranges.first().copied().unwrap_or(Range::NONE); events],
-            Keys::Integer(known) => {
-                let key = cast(&keys[0], &DataType::Int64)?;
-                let key = key.as_primitive::<Int64Type>();
-                if key.null_count() == 0 {
-                    key.values().iter().map(|v| range(known.get(v))).collect()
-                } else {
-                    key.iter().map(|v| range(v.and_then(|v| known.get(&v)))).collect()
-                }
+    /// The numbers of the keys of a batch of events, in [`Positions::ranges`]; [`NO_GROUP`] where no observer has the key.
+    pub(super) fn of_events(&self, keys: &[ArrayRef], events: usize) -> DfResult<Vec<u32>> {
+        let number = |group: Option<&u32>| group.copied().unwrap_or(NO_GROUP);
+        let integers = |group: &dyn Fn(i64) -> u32| -> DfResult<Vec<u32>> {
+            let key = cast(&keys[0], &DataType::Int64)?;
+            let key = key.as_primitive::<Int64Type>();
+            if key.null_count() == 0 {
+                return Ok(key.values().iter().map(|v| group(*v)).collect());
             }
+            Ok(key.iter().map(|v| v.map_or(NO_GROUP, group)).collect())
+        };
+        Ok(match &self.keys {
+            Keys::All if self.ranges.is_empty() => vec![NO_GROUP; events],
+            Keys::All => vec![0; events],
+            Keys::Dense { first, groups } => integers(&|v| {
+                let at = v.checked_sub(*first).and_then(|at| usize::try_from(at).ok());
+                number(at.and_then(|at| groups.get(at)))
+            })?,
+            Keys::Integer(known) => integers(&|v| number(known.get(&v)))?,
             Keys::Row(converter, known) => {
                 let rows = converter.convert_columns(keys)?;
-                rows.iter().map(|row| range(known.get(row.data()))).collect()
+                rows.iter().map(|row| number(known.get(row.data()))).collect()
             }
         })
     }
@@ -143,11 +169,24 @@ impl Positions {
     pub(super) fn size(&self) -> usize {
         let keys = match &self.keys {
             Keys::All => 0,
+            Keys::Dense { groups, .. } => groups.capacity() * 4,
             Keys::Integer(known) => known.capacity() * 17,
             Keys::Row(_, known) => known.keys().map(|k| k.len() + 16).sum::<usize>() + known.capacity() * 21,
         };
         keys + self.rows.capacity() * 4 + self.ranges.capacity() * size_of::<Range>()
     }
+}
+
+/// The least of integer keys and how many integers there are from it to the most, where they are near to each other.
+fn dense(key: &ArrayRef, rows: usize) -> DfResult<Option<(i64, usize)>> {
+    if !is_integer(key.data_type()) {
+        return Ok(None);
+    }
+    let values = cast(key, &DataType::Int64)?;
+    let values = values.as_primitive::<Int64Type>();
+    let (Some(least), Some(most)) = (min(values), max(values)) else { return Ok(None) };
+    let span = most.checked_sub(least).and_then(|s| usize::try_from(s).ok()).map(|s| s.saturating_add(1));
+    Ok(span.filter(|s| s / SPAN_PER_KEY <= rows).map(|span| (least, span)))
 }
 
 fn is_integer(data_type: &DataType) -> bool {

@@ -88,6 +88,9 @@ pub enum Function {
         order: Vec<OrderKey>,
         /// Whether events without an argument count.
         ignore_nulls: bool,
+        /// Whether events that are equal by `order` are equal in all that is asked of them. If not, a sweep fails with
+        /// [`TiedFirsts`](super::TiedFirsts) where it would have to choose among some that differ.
+        settled: bool,
     },
     /// Any other function, over the events themselves.
     Call(Call),
@@ -118,6 +121,37 @@ pub enum Argument {
     Column(String),
     /// A constant, and its Arrow type, as text.
     Literal { value: String, data_type: String },
+}
+
+impl SweepSpec {
+    /// The columns of the event that are named, each once.
+    pub fn event_columns(&self) -> Vec<&String> {
+        let keys = self.keys.iter().map(|k| &k.event);
+        let windows = self.windows.iter().flat_map(|w| w.bounds.iter().map(|b| &b.event).chain(&w.filter));
+        let aggregates = self.aggregates.iter().flat_map(SweepAggregate::event_columns);
+        let mut columns: Vec<&String> = keys.chain(windows).chain(aggregates).collect();
+        columns.sort_unstable();
+        columns.dedup();
+        columns
+    }
+}
+
+impl SweepAggregate {
+    fn event_columns(&self) -> Vec<&String> {
+        let mut columns: Vec<&String> = self.argument.iter().collect();
+        match &self.function {
+            Function::First { order, .. } => columns.extend(order.iter().map(|key| &key.event)),
+            Function::Call(call) => {
+                columns.extend(call.order.iter().map(|key| &key.event));
+                columns.extend(call.arguments.iter().filter_map(|a| match a {
+                    Argument::Column(name) => Some(name),
+                    Argument::Literal { .. } => None,
+                }));
+            }
+            _ => {}
+        }
+        columns
+    }
 }
 
 impl fmt::Display for SweepSpec {
@@ -160,7 +194,7 @@ impl fmt::Display for SweepAggregate {
             Function::Average => write!(f, "avg({argument})")?,
             Function::Minimum => write!(f, "min({argument})")?,
             Function::Maximum => write!(f, "max({argument})")?,
-            Function::First { order, ignore_nulls } => {
+            Function::First { order, ignore_nulls, .. } => {
                 let nulls = if *ignore_nulls { " IGNORE NULLS" } else { "" };
                 write!(f, "first({argument}{nulls} ORDER BY {})", listed(order))?;
             }

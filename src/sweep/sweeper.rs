@@ -1,10 +1,11 @@
 //! The algorithm: a spine and batches of events in, aggregates out. No plans, no streams.
 //!
 //! ```text
-//! 1. key        -> the range of its positions                       (hash table; no range: the event is dropped)
-//! 2. bounds     -> the interval of positions at which it counts     (binary search, per window)
-//! 3. aggregates -> differences and tree nodes                       (a few cells, under the shard's lock)
-//! 4. at the end -> prefix sums over each key's positions
+//! 1. key        -> its number, and the shard of its positions       (table or hash table; no key: the event is dropped)
+//! 2. the event waits for its shard, as a few words                  (until so many wait that the shard's cells are worth loading)
+//! 3. bounds     -> the interval of positions at which it counts     (binary search, per window)
+//! 4. aggregates -> differences and tree nodes                       (a few cells)
+//! 5. at the end -> prefix sums over each key's positions
 //! ```
 //!
 //! Batches may come in any order and from many threads: every cell is a sum or an extreme that does not depend on it.
@@ -12,23 +13,20 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
-use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, Float64Array, Int64Array, RecordBatch, UInt32Array,
-    UInt64Array,
-};
-use datafusion::arrow::buffer::NullBuffer;
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array};
 use datafusion::arrow::compute::{cast, take};
-use datafusion::arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type, SchemaRef, UInt64Type, i256};
-use datafusion::common::{HashMap, exec_datafusion_err, exec_err};
-use datafusion::error::Result as DfResult;
+use datafusion::arrow::datatypes::{DataType, Float64Type, SchemaRef, i256};
+use datafusion::common::{HashMap, HashSet, exec_datafusion_err, exec_err};
+use datafusion::error::{DataFusionError, Result as DfResult};
 
 use crate::exact::{Scale, order_of_float};
 use crate::sweep::arena::{Arena, RowRef};
-use crate::sweep::best::{Best, Candidate};
+use crate::sweep::best::{Best, Candidate, Rank};
 use crate::sweep::bounds::BoundColumn;
+use crate::sweep::layout::{Encoding, Events, Flag, Kept, Layout};
 use crate::sweep::members::{CompiledCall, Functions, Members};
 use crate::sweep::order::Order;
-use crate::sweep::positions::{Positions, Range};
+use crate::sweep::positions::{NO_GROUP, Positions, Range};
 use crate::sweep::spec::{Argument, Function, OrderKey, SweepAggregate, SweepSpec};
 use crate::sweep::totals::{Totals, result};
 use crate::sweep::track::{Extremes, Interval, Track};
@@ -46,13 +44,22 @@ pub struct Sweeper {
     plans: Vec<Plan>,
     /// The distinct quantities.
     quantities: Vec<Quantity>,
-    shards: Vec<Mutex<Vec<Track>>>,
+    shards: Vec<Shard>,
+    layout: Layout,
+    /// Words that wait for one shard before they are added.
+    longest_wait: usize,
+    /// Words that wait for all of them.
+    waiting: AtomicUsize,
+    /// Events that count for some observer, so far.
+    counted: AtomicUsize,
     /// By quantity: chosen when the first values are seen.
     scales: Vec<OnceLock<Scale>>,
     output: SchemaRef,
     /// Events that come first somewhere, by these orders.
     firsts: Arena,
     orders: Vec<Order>,
+    /// Events that came first somewhere, beside others that the order does not tell from them: by order.
+    ties: Vec<Mutex<HashSet<RowRef>>>,
     /// Events that calls need, and the calls by aggregate.
     members: Arena,
     calls: Vec<Option<CompiledCall>>,
@@ -62,16 +69,40 @@ pub struct Sweeper {
     extra: AtomicUsize,
 }
 
+/// The cells of some positions, and the events that wait to be added to them.
+#[derive(Debug, Default)]
+struct Shard {
+    waiting: Mutex<Vec<u64>>,
+    tracks: Mutex<Vec<Track>>,
+}
+
+/// Of several events that an order does not tell apart one is asked for, and they differ: more columns have to be read.
+#[derive(Debug, thiserror::Error)]
+#[error("events that tie for the first place have different values")]
+pub struct TiedFirsts;
+
+impl TiedFirsts {
+    /// Whether an error is this one.
+    pub fn is(error: &DataFusionError) -> bool {
+        matches!(error.find_root(), DataFusionError::External(inner) if inner.is::<Self>())
+    }
+}
+
 /// Bounds with the columns that they compare.
 #[derive(Debug)]
 struct CompiledWindow {
     bounds: Vec<CompiledBound>,
     filter: Option<usize>,
+    /// The flag of the filter.
+    holds: Option<(usize, u32)>,
     regular: bool,
 }
 
 #[derive(Debug)]
 struct CompiledBound {
+    /// The word of the event's value, and the flag that it is not NULL.
+    word: usize,
+    valid: (usize, u32),
     event: usize,
     op: crate::sweep::spec::Comparison,
     column: Arc<BoundColumn>,
@@ -108,53 +139,11 @@ struct Plan {
     value: usize,
 }
 
-/// A batch's values of one quantity, and where they are there.
-#[derive(Debug)]
-enum Values {
-    None(Option<NullBuffer>),
-    Integers(Int64Array),
-    Unsigned(UInt64Array),
-    Decimals(Decimal128Array),
-    Floats(Float64Array),
-    /// By order: the start of each event's sort key.
-    Firsts {
-        order: usize,
-        prefixes: Vec<i64>,
-        nulls: Option<NullBuffer>,
-    },
-}
-
-/// Where a batch's events are held.
-#[derive(Debug)]
-struct Kept {
-    firsts: u32,
-    members: u32,
-    /// By row of the batch, the row that is held; `None`: the same.
-    rows: Option<Vec<u32>>,
-}
-
-impl Kept {
-    fn row(&self, batch: u32, row: u32) -> RowRef {
-        RowRef { batch, row: self.rows.as_ref().map_or(row, |rows| rows[row as usize]) }
-    }
-}
-
-impl Values {
-    fn is_valid(&self, row: usize) -> bool {
-        match self {
-            Self::None(nulls) | Self::Firsts { nulls, .. } => nulls.as_ref().is_none_or(|n| n.is_valid(row)),
-            Self::Integers(array) => array.is_valid(row),
-            Self::Unsigned(array) => array.is_valid(row),
-            Self::Decimals(array) => array.is_valid(row),
-            Self::Floats(array) => array.is_valid(row),
-        }
-    }
-}
-
 /// One event's interval in one window; several where a bound is irregular.
 #[derive(Debug, Clone, Copy)]
 struct Run {
-    row: u32,
+    /// Its place in the block.
+    event: u32,
     range: Range,
     from: u32,
     to: u32,
@@ -184,15 +173,16 @@ impl Sweeper {
             let mut bounds = Vec::with_capacity(window.bounds.len());
             for bound in &window.bounds {
                 if !columns.contains_key(&bound.spine) {
-                    let column = BoundColumn::new(of_spine(&bound.spine)?, &positions)?;
+                    let column = BoundColumn::new(of_spine(&bound.spine)?, &positions, columns.values())?;
                     columns.insert(bound.spine.clone(), Arc::new(column));
                 }
                 let event = events.index_of(&bound.event)?;
-                bounds.push(CompiledBound { event, op: bound.op, column: Arc::clone(&columns[&bound.spine]) });
+                let column = Arc::clone(&columns[&bound.spine]);
+                bounds.push(CompiledBound { word: 0, valid: (0, 0), event, op: bound.op, column });
             }
             let filter = window.filter.as_ref().map(|f| events.index_of(f)).transpose()?;
             let regular = bounds.iter().all(|b| b.column.is_regular());
-            windows.push(CompiledWindow { bounds, filter, regular });
+            windows.push(CompiledWindow { bounds, filter, holds: None, regular });
         }
         let (mut plans, mut quantities, mut orders) = (Vec::new(), Vec::new(), Vec::new());
         for aggregate in &spec.aggregates {
@@ -201,8 +191,12 @@ impl Sweeper {
         let (of_firsts, of_calls) = held_columns(&spec, events)?;
         let firsts = Arena::new(of_firsts, orders.len());
         let orders = orders.iter().enumerate();
-        let orders = orders.map(|(i, (keys, nulls))| Order::new(i, keys, *nulls, events, &firsts));
+        let orders = orders.map(|(i, of)| {
+            let values = if of.settled { Vec::new() } else { values_of(&spec, &of.keys) };
+            Order::new(i, &of.keys, of.nulls, &values, events, &firsts)
+        });
         let orders = orders.collect::<DfResult<Vec<_>>>()?;
+        let ties = orders.iter().map(|_| Mutex::default()).collect();
         let members = Arena::new(of_calls, 0);
         let calls = spec.aggregates.iter().map(|a| match &a.function {
             Function::Call(call) => CompiledCall::new(call, &a.name, events, members.columns(), functions).map(Some),
@@ -215,7 +209,15 @@ impl Sweeper {
             quantities.push(own);
         }
         let scales = quantities.iter().map(|_| OnceLock::new()).collect();
-        let shards = positions.shards.windows(2).map(|_| Mutex::new(Vec::new())).collect();
+        let shards: Vec<Shard> = positions.shards.windows(2).map(|_| Shard::default()).collect();
+        let layout = layout(&windows, &quantities, events, orders.len(), calls.iter().any(Option::is_some));
+        for window in &mut windows {
+            window.holds = window.filter.map(|f| layout.flag(Flag::Holds(f)));
+            for bound in &mut window.bounds {
+                (bound.word, bound.valid) = (layout.value(bound.event).0, layout.flag(Flag::Valid(bound.event)));
+            }
+        }
+        let longest_wait = WAITING_BYTES / 8 / shards.len().max(1);
         let (applying, extra) = (RwLock::new(()), AtomicUsize::new(0));
         Ok(Self {
             spec,
@@ -226,10 +228,15 @@ impl Sweeper {
             plans,
             quantities,
             shards,
+            layout,
+            longest_wait,
+            waiting: AtomicUsize::new(0),
+            counted: AtomicUsize::new(0),
             scales,
             output,
             firsts,
             orders,
+            ties,
             members,
             calls,
             applying,
@@ -249,69 +256,167 @@ impl Sweeper {
         self.positions.rows.len() * cells + self.positions.size() + bounds + self.spine.get_array_memory_size()
     }
 
-    /// Takes a batch of events in; gives how many of them count for some observer.
+    /// Lets so many bytes of events wait at the most, in place of [`WAITING_BYTES`].
+    pub fn with_waiting(mut self, bytes: usize) -> Self {
+        self.longest_wait = bytes / 8 / self.shards.len().max(1);
+        self
+    }
+
+    /// Takes a batch of events in.
     ///
     /// # Errors
     /// Where Arrow can't cast a key, which is a defect, or where there are more events than a sweep can number.
-    pub fn apply(&self, batch: &RecordBatch) -> DfResult<usize> {
-        let counted = self.take_in(batch)?;
+    pub fn apply(&self, batch: &RecordBatch) -> DfResult<()> {
+        self.take_in(batch)?;
         if self.firsts.wants_compaction() {
             self.compact()?;
         }
-        Ok(counted)
+        Ok(())
     }
 
-    fn take_in(&self, batch: &RecordBatch) -> DfResult<usize> {
+    /// Events that count for some observer, of all that were added.
+    pub fn counted(&self) -> usize {
+        self.counted.load(Ordering::Relaxed)
+    }
+
+    fn take_in(&self, batch: &RecordBatch) -> DfResult<()> {
         let _applying = self.applying.read().unwrap_or_else(PoisonError::into_inner);
         let column = |name: &str| {
             batch.column_by_name(name).cloned().ok_or_else(|| exec_datafusion_err!("events have no column `{name}`"))
         };
         let keys = self.spec.keys.iter().map(|k| column(&k.event)).collect::<DfResult<Vec<_>>>()?;
-        let ranges = self.positions.of_events(&keys, batch.num_rows())?;
-        let runs = self.runs(batch, &ranges)?;
-        let Some(own) = runs.first().filter(|own| !own.is_empty()) else { return Ok(0) };
-        let values = self.quantities.iter().map(|q| self.values(*q, batch)).collect::<DfResult<Vec<_>>>()?;
-        for (q, values) in values.iter().enumerate() {
-            if let Values::Floats(array) = values {
-                self.scales[q].get_or_init(|| Scale::suiting(array.iter().flatten()));
+        let mut groups = self.positions.of_events(&keys, batch.num_rows())?;
+        if self.calls.iter().any(Option::is_some) {
+            // Calls hold every row that waits: only those that count should.
+            self.forget_uncounted(batch, &mut groups)?;
+        }
+        let (rows, starts) = self.by_shard(&groups);
+        if rows.is_empty() {
+            return Ok(());
+        }
+        for (quantity, scale) in self.quantities.iter().zip(&self.scales) {
+            if let (Kind::Floats, Some(argument), None) = (quantity.kind, quantity.argument, scale.get()) {
+                let floats = cast(batch.column(argument), &DataType::Float64)?;
+                scale.get_or_init(|| Scale::suiting(floats.as_primitive::<Float64Type>().iter().flatten()));
             }
         }
-        let counted = own.len();
-        let kept = self.keep(batch, own)?;
-        // Every shard is locked once a batch; all its quantities are then brought up to date.
-        let windows: Vec<ByShard> = runs.into_iter().map(|runs| ByShard::new(runs, self.shards.len())).collect();
-        for shard in 0..self.shards.len() {
-            if windows[0].of(shard).is_empty() {
-                continue;
+        let prefixes = self.orders.iter().map(|o| o.prefixes(batch)).collect::<DfResult<Vec<_>>>()?;
+        let kept = self.keep(batch, &rows)?;
+        let words = self.layout.write(batch, &rows, &groups, &prefixes, &kept)?;
+        self.waiting.fetch_add(words.len(), Ordering::Relaxed);
+        let width = self.layout.words();
+        for (shard, range) in starts.windows(2).enumerate().filter(|(_, r)| r[0] < r[1]) {
+            let mut waiting = self.shards[shard].waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            waiting.extend_from_slice(&words[range[0] * width..range[1] * width]);
+            if waiting.len() >= self.longest_wait {
+                let room = waiting.capacity();
+                let ripe = std::mem::replace(&mut *waiting, Vec::with_capacity(room));
+                drop(waiting);
+                self.add_all(shard, &ripe)?;
             }
-            let start = self.positions.shards[shard];
-            let mut tracks = self.shard(shard);
-            let extra = |tracks: &[Track]| tracks.iter().map(Track::extra_size).sum::<usize>();
-            let before = extra(&tracks);
-            for ((quantity, values), track) in self.quantities.iter().zip(&values).zip(tracks.iter_mut()) {
-                self.add(track, values, windows[quantity.window].of(shard), start, &kept)?;
-            }
-            self.extra.fetch_add(extra(&tracks).saturating_sub(before), Ordering::Relaxed);
         }
-        Ok(counted)
+        Ok(())
     }
 
-    /// Holds the events that count, where an aggregate needs them.
-    fn keep(&self, batch: &RecordBatch, own: &[Run]) -> DfResult<Kept> {
-        let mut kept = Kept { firsts: 0, members: 0, rows: None };
+    /// The rows that have a key, sorted by shard, and where each shard's begin.
+    fn by_shard(&self, groups: &[u32]) -> (Vec<u32>, Vec<usize>) {
+        let shard_of = |group: u32| usize::from(self.positions.shard_of[group as usize]);
+        let mut starts = vec![0_usize; self.shards.len() + 1];
+        for &group in groups.iter().filter(|g| **g != NO_GROUP) {
+            starts[shard_of(group) + 1] += 1;
+        }
+        for shard in 0..self.shards.len() {
+            starts[shard + 1] += starts[shard];
+        }
+        let mut next = starts.clone();
+        let mut rows = vec![0_u32; starts[self.shards.len()]];
+        for (row, &group) in (0..).zip(groups).filter(|(_, g)| **g != NO_GROUP) {
+            let at = &mut next[shard_of(group)];
+            rows[*at] = row;
+            *at += 1;
+        }
+        (rows, starts)
+    }
+
+    /// Takes the keys from events that count for no observer.
+    fn forget_uncounted(&self, batch: &RecordBatch, groups: &mut [u32]) -> DfResult<()> {
+        let rows: Vec<u32> = (0..).zip(&*groups).filter(|(_, g)| **g != NO_GROUP).map(|(row, _)| row).collect();
+        let prefixes = vec![vec![0; batch.num_rows()]; self.orders.len()];
+        let words = self.layout.write(batch, &rows, groups, &prefixes, &Kept::default())?;
+        let events = Events::new(&words, &self.layout);
+        let mut counts = vec![false; rows.len()];
+        let mut own = Vec::new();
+        self.windows[0].narrowed(&self.everywhere(events), events, &mut own);
+        own.iter().for_each(|run| counts[run.event as usize] = true);
+        for (row, _) in rows.iter().zip(counts).filter(|(_, counts)| !counts) {
+            groups[*row as usize] = NO_GROUP;
+        }
+        Ok(())
+    }
+
+    /// Adds what waits for a shard.
+    fn add_waiting(&self, shard: usize) -> DfResult<()> {
+        let waiting = std::mem::take(&mut *self.shards[shard].waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        self.add_all(shard, &waiting)
+    }
+
+    fn add_all(&self, shard: usize, words: &[u64]) -> DfResult<()> {
+        let start = self.positions.shards[shard];
+        let mut tracks = self.tracks(shard);
+        let extra = |tracks: &[Track]| tracks.iter().map(Track::extra_size).sum::<usize>();
+        let before = extra(&tracks);
+        let all = Events::new(words, &self.layout);
+        let (mut own, mut inner) = (Vec::new(), Vec::new());
+        for at in (0..all.len()).step_by(BLOCK_EVENTS) {
+            let events = all.part(at, BLOCK_EVENTS);
+            let mut units = Units::default();
+            self.windows[0].narrowed(&self.everywhere(events), events, &mut own);
+            let mut last = None;
+            let distinct = own.iter().filter(|run| last.replace(run.event) != Some(run.event)).count();
+            self.counted.fetch_add(distinct, Ordering::Relaxed);
+            for (number, window) in self.windows.iter().enumerate() {
+                let runs = match number {
+                    0 => &own,
+                    _ => {
+                        window.narrowed(&own, events, &mut inner);
+                        &inner
+                    }
+                };
+                for (q, track) in tracks.iter_mut().enumerate().filter(|(q, _)| self.quantities[*q].window == number) {
+                    self.add(q, track, events, runs, start, &mut units)?;
+                }
+            }
+        }
+        let after = extra(&tracks);
+        drop(tracks);
+        self.extra.fetch_add(after.saturating_sub(before), Ordering::Relaxed);
+        self.waiting.fetch_sub(words.len(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// All positions of each event's key.
+    fn everywhere(&self, events: Events<'_>) -> Vec<Run> {
+        let run = |event: usize| {
+            let range = self.positions.ranges[events.group(event) as usize];
+            Run { event: u32::try_from(event).unwrap_or(u32::MAX), range, from: range.start, to: range.end }
+        };
+        (0..events.len()).map(run).collect()
+    }
+
+    /// Holds the events at these rows, where an aggregate needs them.
+    fn keep(&self, batch: &RecordBatch, rows: &[u32]) -> DfResult<Kept> {
+        let mut kept = Kept::default();
         let (firsts, members) = (!self.orders.is_empty(), self.calls.iter().any(Option::is_some));
         if !firsts && !members {
             return Ok(kept);
         }
-        let mut counted: Vec<u32> = own.iter().map(|run| run.row).collect();
-        counted.dedup();
-        let part = (counted.len() * 2 < batch.num_rows()).then(|| {
-            let mut rows = vec![0; batch.num_rows()];
-            for (at, row) in (0..).zip(&counted) {
-                rows[*row as usize] = at;
+        let part = (rows.len() * 2 < batch.num_rows()).then(|| {
+            let mut held = vec![0; batch.num_rows()];
+            for (at, row) in (0..).zip(rows) {
+                held[*row as usize] = at;
             }
-            kept.rows = Some(rows);
-            UInt32Array::from(counted)
+            kept.rows = Some(held);
+            UInt32Array::from(rows.to_vec())
         });
         if firsts {
             kept.firsts = self.firsts.put(batch, part.as_ref())?;
@@ -328,114 +433,107 @@ impl Sweeper {
         if !self.firsts.wants_compaction() {
             return Ok(());
         }
-        let lock = |s| Mutex::lock(s).unwrap_or_else(PoisonError::into_inner);
-        let mut shards: Vec<MutexGuard<Vec<Track>>> = self.shards.iter().map(lock).collect();
+        for shard in 0..self.shards.len() {
+            self.add_waiting(shard)?;
+        }
+        let mut shards: Vec<MutexGuard<Vec<Track>>> = (0..self.shards.len()).map(|s| self.tracks(s)).collect();
         let mut firsts: Vec<&mut Best> = Vec::new();
         for track in shards.iter_mut().flat_map(|s| s.iter_mut()) {
             if let Track::Best(best) = track {
                 firsts.push(best);
             }
         }
-        let mut live: Vec<RowRef> = firsts.iter_mut().flat_map(|b| b.rows()).map(|row| *row).collect();
-        live.sort_unstable();
-        live.dedup();
+        let mut live = self.firsts.live();
+        firsts.iter_mut().flat_map(|b| b.rows()).for_each(|row| live.mark(*row));
+        let live = live.ranked();
         self.firsts.keep(&live)?;
-        for row in firsts.iter_mut().flat_map(|b| b.rows()) {
-            let at = live.binary_search(row).map_err(|_| exec_datafusion_err!("an event got lost"))?;
-            *row = Arena::compacted(at);
+        firsts.iter_mut().flat_map(|b| b.rows()).for_each(|row| *row = live.compacted(*row));
+        for ties in &self.ties {
+            let mut ties = ties.lock().unwrap_or_else(PoisonError::into_inner);
+            *ties = ties.iter().filter(|row| live.has(**row)).map(|row| live.compacted(*row)).collect();
         }
         Ok(())
     }
 
-    /// Which of two events comes first.
-    fn before(&self, order: usize) -> impl Fn(RowRef, RowRef) -> DfResult<bool> {
+    /// Which of two events comes first. Remembers those that the order does not tell apart though they differ.
+    fn rank(&self, order: usize) -> impl Fn(RowRef, RowRef) -> DfResult<Rank> {
         move |a, b| {
             let (of_a, of_b) = (self.firsts.get(a.batch), self.firsts.get(b.batch));
-            Ok(self.orders[order].compare((&of_a, a.row), (&of_b, b.row))?.is_lt())
+            let rank = self.orders[order].compare((&of_a, a.row), (&of_b, b.row))?;
+            if rank == Rank::Tied {
+                let mut ties = self.ties[order].lock().unwrap_or_else(PoisonError::into_inner);
+                ties.extend([a, b]);
+                if ties.len() > MOST_TIES {
+                    return Err(DataFusionError::External(Box::new(TiedFirsts)));
+                }
+            }
+            Ok(rank)
         }
     }
 
-    fn add(&self, track: &mut Track, values: &Values, runs: &[Run], start: u32, kept: &Kept) -> DfResult<()> {
-        for run in runs {
-            let row = run.row as usize;
-            if !values.is_valid(row) {
-                continue;
-            }
-            let at = Interval::new(run.range, (run.from, run.to), start);
-            match (values, &mut *track) {
-                (Values::Firsts { order, prefixes, .. }, Track::Best(best)) => {
-                    let event = Candidate { prefix: prefixes[row], row: kept.row(kept.firsts, run.row) };
-                    best.add(at, event, &self.before(*order))?;
+    /// Adds one quantity of events, in the intervals of its window.
+    fn add(
+        &self,
+        quantity: usize,
+        track: &mut Track,
+        events: Events<'_>,
+        runs: &[Run],
+        start: u32,
+        units: &mut Units,
+    ) -> DfResult<()> {
+        let Quantity { kind, argument, .. } = self.quantities[quantity];
+        let valid = argument.map(|a| self.layout.flag(Flag::Valid(a)));
+        let counted = runs.iter().filter(|run| valid.is_none_or(|v| events.holds(run.event, v)));
+        let placed = counted.map(|run| (run.event, Interval::new(run.range, (run.from, run.to), start)));
+        let value = argument.filter(|_| kind.has_value()).map(|a| self.layout.value(a));
+        match (kind, track, value) {
+            (Kind::Count, Track::Count(cells), _) => placed.for_each(|(_, at)| at.count(cells)),
+            (Kind::First(order), Track::Best(best), _) => {
+                let (prefix, row) = (self.layout.prefix(order), self.layout.firsts());
+                let rank = self.rank(order);
+                for (event, at) in placed {
+                    let prefix = events.integer(event, prefix);
+                    best.add(at, Candidate { prefix, row: events.row(event, row) }, &rank)?;
                 }
-                (Values::None(_), Track::Members(members)) => members.add(at, kept.row(kept.members, run.row))?,
-                (Values::None(_), track) => track.count(at),
-                (Values::Integers(array), Track::Extremes(_)) => track.add_extreme(at, array.value(row)),
-                (Values::Integers(array), track) => track.add_integer(at, i128::from(array.value(row))),
-                (Values::Unsigned(array), track) => track.add_integer(at, i128::from(array.value(row))),
-                (Values::Decimals(array), track) => track.add_integer(at, array.value(row)),
-                (Values::Floats(array), track) => track.add_float(at, array.value(row)),
-                (Values::Firsts { .. }, _) => {}
             }
+            (Kind::Members, Track::Members(members), _) => {
+                let row = self.layout.members();
+                for (event, at) in placed {
+                    members.add(at, events.row(event, row))?;
+                }
+            }
+            (Kind::Floats, Track::Floats { scale, units: cells, others }, Some((word, _))) => {
+                let units = units.of(word, *scale, events);
+                for (event, at) in placed {
+                    match units[event as usize] {
+                        NO_UNITS => at.add_other(others, events.float(event, word)),
+                        units => at.add_units(cells, units),
+                    }
+                }
+            }
+            (Kind::Minimum | Kind::Maximum, Track::Extremes(extremes), Some((word, Encoding::Float))) => {
+                placed.for_each(|(event, at)| extremes.add(at, order_of_float(events.float(event, word))));
+            }
+            (Kind::Minimum | Kind::Maximum, Track::Extremes(extremes), Some((word, _))) => {
+                placed.for_each(|(event, at)| extremes.add(at, events.integer(event, word)));
+            }
+            (_, track, Some((word, Encoding::Decimal))) => {
+                placed.for_each(|(event, at)| track.add_integer(at, events.decimal(event, word)));
+            }
+            (_, track, Some((word, Encoding::Unsigned))) => {
+                placed.for_each(|(event, at)| track.add_integer(at, i128::from(events.word(event, word))));
+            }
+            (_, track, Some((word, _))) => {
+                placed.for_each(|(event, at)| track.add_integer(at, i128::from(events.integer(event, word))));
+            }
+            (kind, _, None) => return exec_err!("{kind:?} has no argument"),
         }
         Ok(())
-    }
-
-    /// By window, the intervals of this batch's events, by event.
-    fn runs(&self, batch: &RecordBatch, ranges: &[Range]) -> DfResult<Vec<Vec<Run>>> {
-        let mut bounds: HashMap<usize, Int64Array> = HashMap::default();
-        for bound in self.windows.iter().flat_map(|w| &w.bounds) {
-            if !bounds.contains_key(&bound.event) {
-                let values = cast(batch.column(bound.event), &DataType::Int64)?;
-                bounds.insert(bound.event, values.as_primitive::<Int64Type>().clone());
-            }
-        }
-        let all = ranges.iter().enumerate().filter(|(_, range)| !range.is_empty()).map(|(row, range)| Run {
-            row: u32::try_from(row).unwrap_or(u32::MAX),
-            range: *range,
-            from: range.start,
-            to: range.end,
-        });
-        let mut runs: Vec<Vec<Run>> = Vec::with_capacity(self.windows.len());
-        let all: Vec<Run> = all.collect();
-        for (i, window) in self.windows.iter().enumerate() {
-            let outer = if i == 0 { &all } else { &runs[0] };
-            runs.push(window.narrowed(outer, batch, &bounds)?);
-        }
-        Ok(runs)
-    }
-
-    fn values(&self, quantity: Quantity, batch: &RecordBatch) -> DfResult<Values> {
-        if let Kind::First(order) = quantity.kind {
-            let nulls = quantity.argument.and_then(|a| batch.column(a).logical_nulls());
-            return Ok(Values::Firsts { order, prefixes: self.orders[order].prefixes(batch)?, nulls });
-        }
-        let Some(argument) = quantity.argument else { return Ok(Values::None(None)) };
-        let array = batch.column(argument);
-        Ok(match quantity.kind {
-            Kind::Count | Kind::Members | Kind::First(_) => Values::None(array.logical_nulls()),
-            Kind::Integers | Kind::Wide if array.data_type().is_decimal() => {
-                Values::Decimals(array.as_primitive::<Decimal128Type>().clone())
-            }
-            Kind::Integers if *array.data_type() == DataType::UInt64 => {
-                Values::Unsigned(array.as_primitive::<UInt64Type>().clone())
-            }
-            Kind::Integers | Kind::Wide => {
-                Values::Integers(cast(array, &DataType::Int64)?.as_primitive::<Int64Type>().clone())
-            }
-            Kind::Floats => Values::Floats(cast(array, &DataType::Float64)?.as_primitive::<Float64Type>().clone()),
-            Kind::Minimum | Kind::Maximum if array.data_type().is_floating() => {
-                let floats = cast(array, &DataType::Float64)?;
-                Values::Integers(floats.as_primitive::<Float64Type>().unary(order_of_float))
-            }
-            Kind::Minimum | Kind::Maximum => {
-                Values::Integers(cast(array, &DataType::Int64)?.as_primitive::<Int64Type>().clone())
-            }
-        })
     }
 
     /// A shard's tracks, made when they are first needed.
-    fn shard(&self, shard: usize) -> MutexGuard<'_, Vec<Track>> {
-        let mut tracks = self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner);
+    fn tracks(&self, shard: usize) -> MutexGuard<'_, Vec<Track>> {
+        let mut tracks = self.shards[shard].tracks.lock().unwrap_or_else(PoisonError::into_inner);
         if tracks.is_empty() {
             let positions = (self.positions.shards[shard + 1] - self.positions.shards[shard]) as usize;
             *tracks = (0..self.quantities.len()).map(|q| self.track(q, positions)).collect();
@@ -462,7 +560,8 @@ impl Sweeper {
 
     /// Bytes held now beside [`Sweeper::size`]: events, tree nodes, values that do not fit fixed-point cells.
     pub fn extra_size(&self) -> usize {
-        self.extra.load(Ordering::Relaxed) + self.firsts.bytes() + self.members.bytes()
+        let waiting = 8 * self.waiting.load(Ordering::Relaxed);
+        self.extra.load(Ordering::Relaxed) + waiting + self.firsts.bytes() + self.members.bytes()
     }
 
     pub fn shards(&self) -> usize {
@@ -474,8 +573,9 @@ impl Sweeper {
     /// # Errors
     /// An integer sum that does not fit its type.
     pub fn finish(&self, shard: usize) -> DfResult<RecordBatch> {
+        self.add_waiting(shard)?;
         let (start, end) = (self.positions.shards[shard], self.positions.shards[shard + 1]);
-        let tracks = std::mem::take(&mut *self.shard(shard));
+        let tracks = std::mem::take(&mut *self.tracks(shard));
         let keys = self.positions.ranges.partition_point(|r| r.end <= start)..;
         let keys: Vec<(u32, u32)> = self.positions.ranges[keys]
             .iter()
@@ -486,7 +586,7 @@ impl Sweeper {
         for (q, track) in tracks.into_iter().enumerate() {
             totals.push(match (track, self.quantities[q].kind) {
                 (Track::Best(best), Kind::First(order)) => {
-                    firsts.insert(q, best.finish(&keys, &self.before(order))?);
+                    firsts.insert(q, self.untied(order, best.finish(&keys, &self.rank(order))?)?);
                     Totals::Events
                 }
                 (Track::Members(all), _) => {
@@ -531,6 +631,93 @@ impl Sweeper {
     }
 }
 
+impl Sweeper {
+    /// The events, where none of them was chosen among others that differ.
+    fn untied(&self, order: usize, rows: Vec<RowRef>) -> DfResult<Vec<RowRef>> {
+        let ties = self.ties[order].lock().unwrap_or_else(PoisonError::into_inner);
+        if !ties.is_empty() && rows.iter().any(|row| ties.contains(row)) {
+            return Err(DataFusionError::External(Box::new(TiedFirsts)));
+        }
+        Ok(rows)
+    }
+}
+
+/// Bytes of events that wait for their shards.
+const WAITING_BYTES: usize = if cfg!(test) { 64 << 10 } else { 48 << 20 };
+/// Events that are added together: their intervals stay in a core's cache.
+const BLOCK_EVENTS: usize = 1024;
+/// So many ties are remembered.
+const MOST_TIES: usize = 1 << 20;
+
+impl Kind {
+    /// Whether what is kept depends on the argument's value.
+    fn has_value(self) -> bool {
+        !matches!(self, Self::Count | Self::First(_) | Self::Members)
+    }
+}
+
+/// Floats of a block of events in units of their sum: made once for all windows.
+#[derive(Debug, Default)]
+struct Units {
+    known: Vec<(usize, Scale, Vec<i128>)>,
+}
+
+/// What no value is in units.
+const NO_UNITS: i128 = i128::MAX;
+
+impl Units {
+    fn of(&mut self, word: usize, scale: Scale, events: Events<'_>) -> &[i128] {
+        let known = self.known.iter().position(|(w, s, _)| *w == word && *s == scale);
+        let at = known.unwrap_or_else(|| {
+            let events = (0..events.len()).map(|e| events.float(u32::try_from(e).unwrap_or(0), word));
+            let units = events.map(|value| scale.units(value).unwrap_or(NO_UNITS)).collect();
+            self.known.push((word, scale, units));
+            self.known.len() - 1
+        });
+        &self.known[at].2
+    }
+}
+
+/// What has to be known of events while they wait.
+fn layout(
+    windows: &[CompiledWindow],
+    quantities: &[Quantity],
+    events: &SchemaRef,
+    orders: usize,
+    members: bool,
+) -> Layout {
+    let (mut columns, mut flags) = (Vec::new(), Vec::new());
+    for window in windows {
+        flags.extend(window.filter.map(Flag::Holds));
+        for bound in &window.bounds {
+            columns.push(bound.event);
+            flags.push(Flag::Valid(bound.event));
+        }
+    }
+    for quantity in quantities {
+        flags.extend(quantity.argument.map(Flag::Valid));
+        columns.extend(quantity.argument.filter(|_| quantity.kind.has_value()));
+    }
+    columns.sort_unstable();
+    columns.dedup();
+    let mut distinct: Vec<Flag> = Vec::new();
+    for flag in flags {
+        if !distinct.contains(&flag) {
+            distinct.push(flag);
+        }
+    }
+    Layout::new(events, &columns, distinct, orders, orders > 0, members)
+}
+
+/// The columns that aggregates take from the events that come first by an order.
+fn values_of<'a>(spec: &'a SweepSpec, order: &[OrderKey]) -> Vec<&'a String> {
+    let of = |a: &'a SweepAggregate| match &a.function {
+        Function::First { order: own, .. } if own == order => a.argument.as_ref(),
+        _ => None,
+    };
+    spec.aggregates.iter().filter_map(of).collect()
+}
+
 /// The columns of events that are held: for first values, for calls.
 fn held_columns(spec: &SweepSpec, events: &SchemaRef) -> DfResult<(Vec<usize>, Vec<usize>)> {
     let (mut firsts, mut calls): (Vec<&String>, Vec<&String>) = (Vec::new(), Vec::new());
@@ -558,8 +745,14 @@ fn held_columns(spec: &SweepSpec, events: &SchemaRef) -> DfResult<(Vec<usize>, V
     Ok((numbers(firsts)?, numbers(calls)?))
 }
 
-/// The keys of an order, and whether the first may be NULL.
-type OrderOf = (Vec<OrderKey>, bool);
+/// An order of first values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct OrderOf {
+    keys: Vec<OrderKey>,
+    /// Whether the first may be NULL.
+    nulls: bool,
+    settled: bool,
+}
 
 /// Which quantities an aggregate needs; new ones are added.
 fn plan(
@@ -584,11 +777,11 @@ fn plan(
             let value = add(Kind::Members, None);
             return Ok(Plan { count: value, value });
         }
-        (Function::First { order, ignore_nulls }, Some(_)) => {
+        (Function::First { order, ignore_nulls, settled }, Some(_)) => {
             let skipped = argument.filter(|_| *ignore_nulls && nullable);
             let first = order.first().map(|key| events.index_of(&key.event)).transpose()?;
             let nulls = first.is_some_and(|f| events.field(f).is_nullable() && skipped != Some(f));
-            let order = (order.clone(), nulls);
+            let order = OrderOf { keys: order.clone(), nulls, settled: *settled };
             let number = orders.iter().position(|o| *o == order).unwrap_or_else(|| {
                 orders.push(order);
                 orders.len() - 1
@@ -616,42 +809,32 @@ const NARROW_DIGITS: u8 = 28;
 
 impl CompiledWindow {
     /// The parts of `outer` in which this window's events count.
-    fn narrowed(&self, outer: &[Run], batch: &RecordBatch, bounds: &HashMap<usize, Int64Array>) -> DfResult<Vec<Run>> {
-        let filter: Option<&BooleanArray> = match self.filter {
-            Some(column) => match batch.column(column).as_boolean_opt() {
-                Some(filter) => Some(filter),
-                None => return exec_err!("a filter that is {}", batch.column(column).data_type()),
-            },
-            None => None,
-        };
-        let events: Vec<&Int64Array> = self.bounds.iter().map(|b| &bounds[&b.event]).collect();
-        let mut inner = Vec::with_capacity(outer.len());
-        'events: for run in outer {
-            let row = run.row as usize;
-            if filter.is_some_and(|f| f.is_null(row) || !f.value(row)) || events.iter().any(|e| e.is_null(row)) {
+    fn narrowed(&self, outer: &[Run], events: Events<'_>, inner: &mut Vec<Run>) {
+        inner.clear();
+        'runs: for run in outer {
+            let known = self.bounds.iter().all(|b| events.holds(run.event, b.valid));
+            if !known || self.holds.is_some_and(|h| !events.holds(run.event, h)) {
                 continue;
             }
             if !self.regular {
-                self.split(run, &events, &mut inner);
+                self.split(run, events, inner);
                 continue;
             }
             let mut interval = (run.from, run.to);
-            for (bound, event) in self.bounds.iter().zip(&events) {
-                interval = bound.column.narrow(bound.op, event.value(row), interval);
+            for bound in &self.bounds {
+                interval = bound.column.narrow(bound.op, events.integer(run.event, bound.word), interval);
                 if interval.0 >= interval.1 {
-                    continue 'events;
+                    continue 'runs;
                 }
             }
             inner.push(Run { from: interval.0, to: interval.1, ..*run });
         }
-        Ok(inner)
     }
 
     /// The positions of a run, one by one.
-    fn split(&self, run: &Run, events: &[&Int64Array], inner: &mut Vec<Run>) {
-        let row = run.row as usize;
+    fn split(&self, run: &Run, events: Events<'_>, inner: &mut Vec<Run>) {
         let holds = |position: u32| {
-            self.bounds.iter().zip(events).all(|(b, e)| b.column.holds_at(b.op, e.value(row), position))
+            self.bounds.iter().all(|b| b.column.holds_at(b.op, events.integer(run.event, b.word), position))
         };
         let mut from = None;
         for position in run.from..=run.to {
@@ -664,38 +847,6 @@ impl CompiledWindow {
                 _ => {}
             }
         }
-    }
-}
-
-/// Runs in the order of shards.
-#[derive(Debug)]
-struct ByShard {
-    runs: Vec<Run>,
-    starts: Vec<usize>,
-}
-
-impl ByShard {
-    fn new(runs: Vec<Run>, shards: usize) -> Self {
-        let mut starts = vec![0; shards + 1];
-        runs.iter().for_each(|run| starts[run.range.shard as usize + 1] += 1);
-        for shard in 0..shards {
-            starts[shard + 1] += starts[shard];
-        }
-        if shards == 1 {
-            return Self { runs, starts };
-        }
-        let mut next = starts.clone();
-        let mut sorted = runs.clone();
-        for run in runs {
-            let at = &mut next[run.range.shard as usize];
-            sorted[*at] = run;
-            *at += 1;
-        }
-        Self { runs: sorted, starts }
-    }
-
-    fn of(&self, shard: usize) -> &[Run] {
-        &self.runs[self.starts[shard]..self.starts[shard + 1]]
     }
 }
 

@@ -119,7 +119,7 @@ fn call(function: &str, argument: &str, order: Vec<OrderKey>, distinct: bool) ->
 }
 
 fn functions() -> Vec<(Function, Option<&'static str>, DataType)> {
-    let latest = |ignore_nulls| Function::First { order: latest_first(), ignore_nulls };
+    let latest = |ignore_nulls| Function::First { order: latest_first(), ignore_nulls, settled: true };
     let list = DataType::new_list(DataType::Int64, true);
     vec![
         (Function::Count, None, DataType::Int64),
@@ -132,7 +132,11 @@ fn functions() -> Vec<(Function, Option<&'static str>, DataType)> {
         (latest(false), Some("s"), DataType::Utf8),
         (latest(false), Some("x"), DataType::Float64),
         (latest(true), Some("s"), DataType::Utf8),
-        (Function::First { order: vec![key("s", false)], ignore_nulls: true }, Some("s"), DataType::Utf8),
+        (
+            Function::First { order: vec![key("s", false)], ignore_nulls: true, settled: true },
+            Some("s"),
+            DataType::Utf8,
+        ),
         (call("count", "s", Vec::new(), true), None, DataType::Int64),
         (call("array_agg", "n", [vec![key("ts", false)], latest_first()].concat(), false), None, list),
     ]
@@ -306,4 +310,32 @@ fn what_was_a_large_value_in_a_window_leaves_no_trace() {
 
 fn functions_per_window() -> usize {
     functions().len()
+}
+
+/// The latest `x` by `ts` alone, of events with `ts` and `x`.
+fn latest_value(all: &[(i64, f64)]) -> Result<String, datafusion::error::DataFusionError> {
+    let first = Function::First { order: vec![key("ts", true)], ignore_nulls: false, settled: false };
+    let aggregate =
+        SweepAggregate { function: first, argument: Some("x".to_string()), window: 0, name: "v".to_string() };
+    let spec = SweepSpec { aggregates: vec![aggregate], ..spec().0 };
+    let output = Schema::new(vec![Field::new("o", DataType::Int64, false), Field::new("v", DataType::Float64, true)]);
+    let schema = events(&[]).schema();
+    let observers = spine(&[(Some(1), 50, 0, None)]);
+    let sweeper = Sweeper::new(spec, observers, &schema, Arc::new(output), &Functions::default())?;
+    for &(ts, x) in all {
+        sweeper.apply(&events(&[Event { k: Some(1), at: 0, ts: Some(ts), x: Some(x), n: None, s: None }]))?;
+    }
+    Ok(shown(sweeper.finish(0)?.column(1), 0))
+}
+
+#[test]
+fn a_tie_that_no_key_settles_is_refused_only_where_it_is_first_and_values_differ() {
+    assert_eq!(latest_value(&[(3, 1.5), (4, 2.5), (3, 9.0)]).unwrap(), float(2.5));
+    assert_eq!(latest_value(&[(4, 2.5), (4, 2.5), (3, 9.0)]).unwrap(), float(2.5));
+    // Beaten ties are none.
+    assert_eq!(latest_value(&[(3, 1.5), (3, 2.5), (4, 7.0)]).unwrap(), float(7.0));
+    for tied in [[(4, 1.5), (4, 2.5), (3, 9.0)], [(3, 9.0), (4, 0.0), (4, -0.0)]] {
+        let refused = latest_value(&tied).unwrap_err();
+        assert!(super::TiedFirsts::is(&refused), "{refused}");
+    }
 }

@@ -61,6 +61,30 @@ impl Interval {
         Self { key: (range.start - shard, range.end - shard), from: from - shard, to: to - shard }
     }
 
+    pub(super) fn count(self, cells: &mut [i64]) {
+        cells[self.from as usize] += 1;
+        if let Some(end) = self.end() {
+            cells[end] -= 1;
+        }
+    }
+
+    /// Adds a float in units of its sum. Differences may wrap between positions; what they add up to does not.
+    pub(super) fn add_units(self, cells: &mut [i128], units: i128) {
+        let from = &mut cells[self.from as usize];
+        *from = from.wrapping_add(units);
+        if let Some(end) = self.end() {
+            cells[end] = cells[end].wrapping_sub(units);
+        }
+    }
+
+    /// Adds a float that does not fit the units.
+    pub(super) fn add_other(self, others: &mut HashMap<u32, FloatCell>, value: f64) {
+        others.entry(self.from).or_default().add(value);
+        if self.end().is_some() {
+            others.entry(self.to).or_default().retract(value);
+        }
+    }
+
     /// Where a difference ends; `None` at the key's end, where the prefix sum ends too.
     fn end(self) -> Option<usize> {
         (self.to < self.key.1).then_some(self.to as usize)
@@ -68,15 +92,6 @@ impl Interval {
 }
 
 impl Track {
-    pub(super) fn count(&mut self, at: Interval) {
-        if let Self::Count(cells) = self {
-            cells[at.from as usize] += 1;
-            if let Some(end) = at.end() {
-                cells[end] -= 1;
-            }
-        }
-    }
-
     pub(super) fn add_integer(&mut self, at: Interval, value: i128) {
         match self {
             Self::Integers(cells) => {
@@ -93,32 +108,6 @@ impl Track {
                 }
             }
             _ => {}
-        }
-    }
-
-    pub(super) fn add_float(&mut self, at: Interval, value: f64) {
-        let Self::Floats { scale, units, others } = self else { return };
-        match scale.units(value) {
-            // Differences may wrap between positions; what they add up to does not.
-            Some(value) => {
-                let from = &mut units[at.from as usize];
-                *from = from.wrapping_add(value);
-                if let Some(end) = at.end() {
-                    units[end] = units[end].wrapping_sub(value);
-                }
-            }
-            None => {
-                others.entry(at.from).or_default().add(value);
-                if at.end().is_some() {
-                    others.entry(at.to).or_default().retract(value);
-                }
-            }
-        }
-    }
-
-    pub(super) fn add_extreme(&mut self, at: Interval, value: i64) {
-        if let Self::Extremes(extremes) = self {
-            extremes.add(at, value);
         }
     }
 
@@ -146,7 +135,7 @@ impl Extremes {
         if self.largest { a.max(b) } else { a.min(b) }
     }
 
-    fn add(&mut self, at: Interval, value: i64) {
+    pub(super) fn add(&mut self, at: Interval, value: i64) {
         let (start, end) = at.key;
         let (base, leaves) = (2 * start as usize, (end - start) as usize);
         let (mut from, mut to) = ((at.from - start) as usize + leaves, (at.to - start) as usize + leaves);

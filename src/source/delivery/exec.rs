@@ -12,9 +12,9 @@ use datafusion::arrow::row::{RowConverter, Rows, SortField};
 use datafusion::catalog::Session;
 use datafusion::common::hash_map::Entry;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{HashMap, exec_datafusion_err, internal_err};
+use datafusion::common::{HashMap, HashSet, exec_datafusion_err, internal_err};
 use datafusion::error::{DataFusionError, Result as DfResult};
-use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{LogicalPlan, UserDefinedLogicalNode};
@@ -31,7 +31,7 @@ use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 
 use crate::source::delivery::node::{FirstArrival, FirstArrivalSpec};
-use crate::source::delivery::repeated::Repeated;
+use crate::source::delivery::repeated::{Census, Repeats};
 
 /// Rows of one id arrived at the same time and differ: which is the first depends on columns that were not read.
 #[derive(Debug, thiserror::Error)]
@@ -59,7 +59,7 @@ pub(super) struct FirstArrivalExec {
 /// What the partitions of one execution have in common.
 #[derive(Debug)]
 struct Shared {
-    repeated: OnceCell<(Repeated, MemoryReservation)>,
+    repeats: OnceCell<(Arc<Repeats>, MemoryReservation)>,
     /// Rows that wait, and the memory they take.
     waiting: Mutex<(Vec<RecordBatch>, Vec<MemoryReservation>)>,
     /// Partitions that still read.
@@ -76,7 +76,7 @@ impl FirstArrivalExec {
             Boundedness::Bounded,
         );
         let shared =
-            Shared { repeated: OnceCell::new(), waiting: Mutex::default(), reading: AtomicUsize::new(partitions) };
+            Shared { repeats: OnceCell::new(), waiting: Mutex::default(), reading: AtomicUsize::new(partitions) };
         Self {
             ids,
             rows,
@@ -177,11 +177,11 @@ impl Part {
         }
         let (ids, spec, context) = (Arc::clone(&self.ids), Arc::clone(&self.spec), Arc::clone(&self.context));
         let shared = Arc::clone(&self.shared);
-        let (repeated, _) = shared.repeated.get_or_try_init(|| read_ids(ids, spec, context)).await?;
+        let (repeats, _) = shared.repeats.get_or_try_init(|| repeats(ids, spec, context)).await?;
         while let Some(batch) = self.rows.next().await.transpose()? {
             let compute = self.metrics.elapsed_compute().clone();
             let _timer = compute.timer();
-            let waits = BooleanArray::from(repeated.maybe(&columns(&batch, &self.spec.ids)?)?);
+            let waits = BooleanArray::from(repeats.maybe(&columns(&batch, &self.spec.ids)?)?);
             if waits.true_count() == 0 {
                 self.metrics.record_output(batch.num_rows());
                 return Ok(Some(batch));
@@ -213,31 +213,94 @@ impl Part {
     }
 }
 
-/// All ids, read on all partitions at once.
-async fn read_ids(
+/// Which ids are repeated: known before, or read now.
+async fn repeats(
     ids: Arc<dyn ExecutionPlan>,
     spec: Arc<FirstArrivalSpec>,
     context: Arc<TaskContext>,
-) -> DfResult<(Repeated, MemoryReservation)> {
+) -> DfResult<(Arc<Repeats>, MemoryReservation)> {
+    let repeats = match &spec.known {
+        Some(known) => Arc::clone(&known.0),
+        None => Arc::new(read_ids(&ids, &spec.ids, spec.rows, &context).await?),
+    };
     let reservation = MemoryConsumer::new("FirstArrivalExec[ids]").register(context.memory_pool());
-    reservation.try_grow(Repeated::size(spec.rows))?;
-    let repeated = Arc::new(Repeated::new(spec.rows));
-    let mut tasks: JoinSet<DfResult<()>> = JoinSet::new();
+    reservation.try_grow(repeats.bytes())?;
+    Ok((repeats, reservation))
+}
+
+/// Bytes that notes of ids may take before they are read in several turns.
+const CENSUS_BYTES: u64 = 256 << 20;
+
+/// Reads all ids, on all partitions at once; about `rows` of them.
+pub(in crate::source) async fn read_ids(
+    ids: &Arc<dyn ExecutionPlan>,
+    names: &[String],
+    rows: u64,
+    context: &Arc<TaskContext>,
+) -> DfResult<Repeats> {
+    let budget = match context.memory_pool().memory_limit() {
+        MemoryLimit::Finite(bytes) => CENSUS_BYTES.min(bytes as u64 / 4),
+        _ => CENSUS_BYTES,
+    };
+    let turns = Census::turns(rows, budget);
+    let reservation = MemoryConsumer::new("FirstArrivalExec[ids]").register(context.memory_pool());
+    reservation.try_grow(usize::try_from(Census::bytes(rows) / turns as u64).unwrap_or(usize::MAX))?;
+    let (mut repeated, mut beyond, mut hashed) = (Vec::new(), 0, false);
+    for turn in 0..turns {
+        let census = Arc::new(Census::new(turn, turns));
+        let mut tasks: JoinSet<DfResult<()>> = JoinSet::new();
+        for partition in 0..ids.output_partitioning().partition_count() {
+            let mut batches = ids.execute(partition, Arc::clone(context))?;
+            let (census, names) = (Arc::clone(&census), names.to_vec());
+            tasks.spawn(async move {
+                let mut notes = census.notes();
+                while let Some(batch) = batches.next().await.transpose()? {
+                    notes.note(&columns(&batch, &names)?)?;
+                }
+                notes.end();
+                Ok(())
+            });
+        }
+        while let Some(done) = tasks.join_next().await {
+            done.map_err(|e| exec_datafusion_err!("reading ids ended: {e}"))??;
+        }
+        let census = Arc::into_inner(census).ok_or_else(|| exec_datafusion_err!("ids are still being read"))?;
+        let (codes, rows, hashes) = census.finish();
+        repeated.extend(codes);
+        beyond += rows;
+        hashed |= hashes;
+    }
+    let repeats = Repeats::new(&repeated, beyond);
+    if hashed { counted_again(repeats, ids, names, context).await } else { Ok(repeats) }
+}
+
+/// Codes that are hashes may meet: the rows that may be repeated are counted by their ids themselves.
+async fn counted_again(
+    mut repeats: Repeats,
+    ids: &Arc<dyn ExecutionPlan>,
+    names: &[String],
+    context: &Arc<TaskContext>,
+) -> DfResult<Repeats> {
+    let reservation = MemoryConsumer::new("FirstArrivalExec[ids]").register(context.memory_pool());
+    let mut known: HashSet<Box<[u8]>> = HashSet::default();
+    let mut rows = 0;
     for partition in 0..ids.output_partitioning().partition_count() {
-        let mut batches = ids.execute(partition, Arc::clone(&context))?;
-        let (repeated, spec) = (Arc::clone(&repeated), Arc::clone(&spec));
-        tasks.spawn(async move {
-            while let Some(batch) = batches.next().await.transpose()? {
-                repeated.note(&columns(&batch, &spec.ids)?)?;
+        let mut batches = ids.execute(partition, Arc::clone(context))?;
+        while let Some(batch) = batches.next().await.transpose()? {
+            let maybe = BooleanArray::from(repeats.maybe(&columns(&batch, names)?)?);
+            let held = encoded(&columns(&filter_record_batch(&batch, &maybe)?, names)?)?;
+            for row in &held {
+                if !known.contains(row.data()) {
+                    known.insert(row.data().into());
+                    reservation.try_grow(row.data().len() + 2 * size_of::<Box<[u8]>>())?;
+                } else {
+                    rows += 1;
+                }
             }
-            Ok(())
-        });
+        }
     }
-    while let Some(done) = tasks.join_next().await {
-        done.map_err(|e| exec_datafusion_err!("reading ids ended: {e}"))??;
-    }
-    let repeated = Arc::into_inner(repeated).ok_or_else(|| exec_datafusion_err!("ids are still being read"))?;
-    Ok((repeated, reservation))
+    repeats.rows = rows;
+    Ok(repeats)
 }
 
 fn columns(batch: &RecordBatch, names: &[String]) -> DfResult<Vec<ArrayRef>> {
@@ -323,7 +386,7 @@ mod tests {
     }
 
     fn spec() -> FirstArrivalSpec {
-        FirstArrivalSpec { ids: vec!["id".into()], order: vec!["at".into()], rows: 10 }
+        FirstArrivalSpec { ids: vec!["id".into()], order: vec!["at".into()], rows: 10, known: None }
     }
 
     #[test]
@@ -341,15 +404,5 @@ mod tests {
         // A tie that an earlier row beats is none.
         let found = first_of_each(&rows(&[7, 7, 7], &[5, 5, 4], &[1, 2, 3]), &spec()).unwrap();
         assert_eq!(found, rows(&[7], &[4], &[3]));
-    }
-
-    #[test]
-    fn no_repeated_id_is_missed_and_few_others_are_held() {
-        let repeated = Repeated::new(1000);
-        let ids: Vec<i64> = (0..1000).chain([3, 500]).collect();
-        repeated.note(&[Arc::new(Int64Array::from(ids)) as ArrayRef]).unwrap();
-        let maybe = repeated.maybe(&[Arc::new(Int64Array::from_iter_values(0..1000)) as ArrayRef]).unwrap();
-        assert!(maybe[3] && maybe[500]);
-        assert!(maybe.iter().filter(|m| **m).count() < 150);
     }
 }

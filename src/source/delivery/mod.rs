@@ -3,13 +3,14 @@
 //! Almost no row is delivered twice, so almost no row should wait for others:
 //!
 //! ```text
-//! 1. read the ids alone: two bits per slot of a hash table without keys say "never", "once", "perhaps more often"
+//! 1. read the ids alone: which of them may occur more than once            (`repeated.rs`)
 //! 2. read the rows:      "once" passes at once
 //!                        "perhaps more often" waits until all are read; then each id's first is given out
 //! ```
 //!
-//! Memory: two bits for each of 16 slots per row, and the rows that wait: those delivered more than once and about one in 16
-//! others. A NULL in an id is never a redelivery: such rows pass.
+//! Memory: four bytes per row while ids are read, bounded by turns; then the rows that wait: those delivered more than once and
+//! one in 16 others at the most. A NULL in an id is never a redelivery: such rows pass. What a run has once found out about a log's
+//! ids is [`known`](FirstArrivalSpec::known) to all its views.
 //!
 //! Rows of one id that arrived at the same time, with the same event time, are told apart by all their values. Only the
 //! columns that a query needs are read, so where these differ the operator fails with [`TiedCopies`]: the caller then
@@ -19,8 +20,10 @@ mod exec;
 mod node;
 mod repeated;
 
+pub(super) use exec::read_ids;
 pub use exec::{DeliveryPlanner, TiedCopies};
-pub(super) use node::{FirstArrival, FirstArrivalSpec};
+pub(super) use node::{FirstArrival, FirstArrivalSpec, Known};
+pub(in crate::source) use repeated::Repeats;
 
 use datafusion::arrow::datatypes::DataType;
 

@@ -1,11 +1,15 @@
 //! The logical operator.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use datafusion::common::{DFSchemaRef, plan_err};
 use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::{Expr, Extension, LogicalPlan, UserDefinedLogicalNodeCore};
+
+use crate::source::delivery::repeated::Repeats;
 
 /// What makes rows one delivery, and which of them is the first.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd)]
@@ -16,6 +20,38 @@ pub(in crate::source) struct FirstArrivalSpec {
     pub order: Vec<String>,
     /// About how many rows there are.
     pub rows: u64,
+    /// What is known of the ids already: then they are not read again.
+    pub known: Option<Known>,
+}
+
+/// Repeated ids, compared by where they are held.
+#[derive(Debug, Clone)]
+pub(in crate::source) struct Known(pub Arc<Repeats>);
+
+impl Known {
+    fn address(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
+    }
+}
+
+impl PartialEq for Known {
+    fn eq(&self, other: &Self) -> bool {
+        self.address() == other.address()
+    }
+}
+
+impl Eq for Known {}
+
+impl Hash for Known {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.address().hash(state);
+    }
+}
+
+impl PartialOrd for Known {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        self.address().partial_cmp(&other.address())
+    }
 }
 
 /// The rows that arrived first, of each id.

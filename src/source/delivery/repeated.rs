@@ -1,73 +1,290 @@
-//! Which ids may occur more than once, from their hashes.
+//! Which ids may occur more than once, from their codes.
+//!
+//! ```text
+//! id -> code of 40 bits (small integers: themselves; all else: a hash)
+//!       9 bits: the part it goes to    31 bits: what is noted there
+//! part by part: a small hash table, in a core's cache, finds what was noted twice
+//! repeated codes -> a bitmap with 16 slots for each
+//! ```
+//!
+//! Four bytes per row while ids are counted, and next to nothing afterwards. Where that is more than the budget, parts
+//! take turns: the ids are read several times.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
-use datafusion::arrow::array::{Array, ArrayRef};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray};
+use datafusion::arrow::buffer::NullBuffer;
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::hash_utils::{RandomState, create_hashes};
 use datafusion::error::Result as DfResult;
 
-/// Slots per expected row: one in about 16 rows falls on a slot that another id took.
-const SLOTS_PER_ROW: u64 = 16;
+const CODE_BITS: u32 = 40;
+const PART_BITS: u32 = 9;
+const PARTS: usize = 1 << PART_BITS;
+/// Notes of one part that a thread keeps before it hands them over.
+const NOTES: usize = 512;
+/// Slots of the bitmap per repeated code: so many of the others pass for repeated.
+const SLOTS_PER_CODE: u64 = 16;
 const FEWEST_SLOTS: u64 = 1 << 12;
-const MOST_SLOTS: u64 = 1 << 33;
 
-/// Two bits per slot.
+/// Ids that may be repeated.
 #[derive(Debug)]
-pub(super) struct Repeated {
-    once: Vec<AtomicU64>,
-    twice: Vec<AtomicU64>,
+pub(in crate::source) struct Repeats {
+    coder: Coder,
+    bits: Vec<u64>,
     mask: u64,
+    /// How many rows repeat the id of another.
+    pub(super) rows: u64,
+}
+
+/// From ids to codes. Equal ids have equal codes.
+#[derive(Debug)]
+struct Coder {
     state: RandomState,
 }
 
-impl Repeated {
-    pub(super) fn new(rows: u64) -> Self {
-        let slots = Self::slots(rows);
-        let words = usize::try_from(slots / 64).unwrap_or(usize::MAX);
-        let empty = || std::iter::repeat_with(|| AtomicU64::new(0)).take(words).collect();
-        Self { once: empty(), twice: empty(), mask: slots - 1, state: RandomState::with_seed(0x6261_636b) }
+/// The codes of a batch, and the rows in which a part of the id is NULL.
+struct Codes {
+    codes: Vec<u64>,
+    nulls: Option<NullBuffer>,
+    /// Whether two ids may have one code.
+    hashed: bool,
+}
+
+impl Coder {
+    fn new() -> Self {
+        Self { state: RandomState::with_seed(0x6261_636b) }
     }
 
-    fn slots(rows: u64) -> u64 {
-        rows.saturating_mul(SLOTS_PER_ROW).clamp(FEWEST_SLOTS, MOST_SLOTS).next_power_of_two()
+    fn codes(&self, ids: &[ArrayRef]) -> DfResult<Codes> {
+        let nulls = ids.iter().filter_map(Array::logical_nulls).filter(|n| n.null_count() > 0);
+        let nulls = nulls.fold(None, |all: Option<NullBuffer>, n| NullBuffer::union(all.as_ref(), Some(&n)));
+        if let [id] = ids
+            && id.data_type().is_integer()
+            && *id.data_type() != DataType::UInt64
+        {
+            let values = cast(id, &DataType::Int64)?;
+            let codes: Vec<u64> =
+                values.as_primitive::<Int64Type>().values().iter().map(|v| v.cast_unsigned()).collect();
+            if codes.iter().all(|c| c >> CODE_BITS == 0) {
+                return Ok(Codes { codes, nulls, hashed: false });
+            }
+            let codes = codes.into_iter().map(|c| if c >> CODE_BITS == 0 { c } else { mixed(c) >> (64 - CODE_BITS) });
+            return Ok(Codes { codes: codes.collect(), nulls, hashed: true });
+        }
+        let mut codes = vec![0; ids.first().map_or(0, |id| id.len())];
+        create_hashes(ids, &self.state, &mut codes)?;
+        codes.iter_mut().for_each(|c| *c >>= 64 - CODE_BITS);
+        Ok(Codes { codes, nulls, hashed: true })
+    }
+}
+
+/// Every bit of the result depends on every bit of the value (the finaliser of splitmix64).
+fn mixed(value: u64) -> u64 {
+    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ (value >> 31)
+}
+
+/// Ids being counted: those of the parts whose turn it is.
+#[derive(Debug)]
+pub(super) struct Census {
+    coder: Coder,
+    turn: usize,
+    turns: usize,
+    parts: Vec<Mutex<Vec<Vec<u32>>>>,
+    hashed: AtomicBool,
+}
+
+/// One thread's notes.
+#[derive(Debug)]
+pub(super) struct Notes<'a> {
+    census: &'a Census,
+    parts: Vec<Vec<u32>>,
+}
+
+impl Census {
+    /// Turn `turn` of `turns`.
+    pub(super) fn new(turn: usize, turns: usize) -> Self {
+        let parts = std::iter::repeat_with(Mutex::default).take(PARTS).collect();
+        Self { coder: Coder::new(), turn, turns, parts, hashed: AtomicBool::new(false) }
     }
 
-    /// Bytes that [`Repeated::new`] takes.
-    pub(super) fn size(rows: u64) -> usize {
-        usize::try_from(Self::slots(rows) / 4).unwrap_or(usize::MAX)
+    /// How many turns keep this many rows within `budget` bytes.
+    pub(super) fn turns(rows: u64, budget: u64) -> usize {
+        usize::try_from(Self::bytes(rows).div_ceil(budget.max(1))).unwrap_or(PARTS).clamp(1, PARTS)
     }
 
+    /// Bytes that so many rows take.
+    pub(super) fn bytes(rows: u64) -> u64 {
+        rows.saturating_mul(4)
+    }
+
+    pub(super) fn notes(&self) -> Notes<'_> {
+        Notes { census: self, parts: vec![Vec::new(); PARTS] }
+    }
+
+    /// Codes that were noted more than once, how many notes were beyond the first of each, and whether codes are hashes.
+    pub(super) fn finish(self) -> (Vec<u64>, u64, bool) {
+        let (mut codes, mut beyond) = (Vec::new(), 0);
+        let mut seen: Vec<u32> = Vec::new();
+        for (part, notes) in self.parts.into_iter().enumerate() {
+            let notes = notes.into_inner().unwrap_or_else(PoisonError::into_inner);
+            let count: usize = notes.iter().map(Vec::len).sum();
+            // At most half full, so that a search ends.
+            let slots = (2 * count).next_power_of_two().max(2);
+            seen.clear();
+            seen.resize(slots, NO_NOTE);
+            for &note in notes.iter().flatten() {
+                let mut slot = usize::try_from(mixed(u64::from(note))).unwrap_or(0) & (slots - 1);
+                while seen[slot] != NO_NOTE && seen[slot] != note {
+                    slot = (slot + 1) & (slots - 1);
+                }
+                if seen[slot] == note {
+                    beyond += 1;
+                    codes.push(u64::from(note) << PART_BITS | part as u64);
+                }
+                seen[slot] = note;
+            }
+        }
+        (codes, beyond, self.hashed.into_inner())
+    }
+}
+
+/// Notes have 31 bits.
+const NO_NOTE: u32 = u32::MAX;
+
+impl Notes<'_> {
     /// Takes in a batch of ids.
-    pub(super) fn note(&self, ids: &[ArrayRef]) -> DfResult<()> {
-        for slot in self.slots_of(ids)?.into_iter().flatten() {
-            let (word, bit) = at(slot);
-            if self.once[word].fetch_or(bit, Ordering::Relaxed) & bit != 0 {
-                self.twice[word].fetch_or(bit, Ordering::Relaxed);
+    pub(super) fn note(&mut self, ids: &[ArrayRef]) -> DfResult<()> {
+        let Codes { codes, nulls, hashed } = self.census.coder.codes(ids)?;
+        if hashed {
+            self.census.hashed.store(true, Ordering::Relaxed);
+        }
+        for (row, code) in codes.into_iter().enumerate() {
+            let part = usize::try_from(code).unwrap_or(0) & (PARTS - 1);
+            let turn = self.census.turns == 1 || part % self.census.turns == self.census.turn;
+            if !turn || nulls.as_ref().is_some_and(|n| n.is_null(row)) {
+                continue;
+            }
+            let notes = &mut self.parts[part];
+            if notes.capacity() == 0 {
+                notes.reserve_exact(NOTES);
+            }
+            notes.push(u32::try_from(code >> PART_BITS).unwrap_or(0));
+            if notes.len() == NOTES {
+                self.hand_over(part);
             }
         }
         Ok(())
     }
 
-    /// By row, whether its id may occur again. To be asked when all ids are noted.
-    pub(super) fn maybe(&self, ids: &[ArrayRef]) -> DfResult<Vec<bool>> {
-        let repeated = |slot: u64| {
-            let (word, bit) = at(slot);
-            self.twice[word].load(Ordering::Relaxed) & bit != 0
-        };
-        Ok(self.slots_of(ids)?.into_iter().map(|slot| slot.is_some_and(repeated)).collect())
+    fn hand_over(&mut self, part: usize) {
+        let notes = std::mem::take(&mut self.parts[part]);
+        self.census.parts[part].lock().unwrap_or_else(PoisonError::into_inner).push(notes);
     }
 
-    /// By row, the slot of its id; `None` where a part of it is NULL.
-    fn slots_of(&self, ids: &[ArrayRef]) -> DfResult<Vec<Option<u64>>> {
-        let rows = ids.first().map_or(0, |id| id.len());
-        let mut hashes = vec![0; rows];
-        create_hashes(ids, &self.state, &mut hashes)?;
-        let nulls: Vec<_> = ids.iter().filter_map(Array::logical_nulls).filter(|n| n.null_count() > 0).collect();
-        let known = |row: usize| nulls.iter().all(|n| n.is_valid(row));
-        Ok(hashes.into_iter().enumerate().map(|(row, hash)| known(row).then_some(hash & self.mask)).collect())
+    /// Hands all notes over.
+    pub(super) fn end(mut self) {
+        for part in (0..PARTS).filter(|&p| self.census.parts.len() > p) {
+            if !self.parts[part].is_empty() {
+                self.hand_over(part);
+            }
+        }
     }
 }
 
-fn at(slot: u64) -> (usize, u64) {
-    (usize::try_from(slot / 64).unwrap_or(usize::MAX), 1 << (slot % 64))
+impl Repeats {
+    /// `repeated`: codes of [`Census::finish`]; `rows`: how many rows repeat an id.
+    pub(super) fn new(repeated: &[u64], rows: u64) -> Self {
+        let slots = (repeated.len() as u64).saturating_mul(SLOTS_PER_CODE).max(FEWEST_SLOTS).next_power_of_two();
+        let mut repeats = Self {
+            coder: Coder::new(),
+            bits: vec![0; usize::try_from(slots / 64).unwrap_or(usize::MAX)],
+            mask: slots - 1,
+            rows,
+        };
+        for &code in repeated {
+            let (word, bit) = repeats.slot(code);
+            repeats.bits[word] |= bit;
+        }
+        repeats
+    }
+
+    fn slot(&self, code: u64) -> (usize, u64) {
+        let slot = mixed(code) & self.mask;
+        (usize::try_from(slot / 64).unwrap_or(0), 1 << (slot % 64))
+    }
+
+    /// How many rows repeat the id of another.
+    pub(in crate::source) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bits.len() * 8
+    }
+
+    /// By row, whether its id may occur again: never where a part of it is NULL.
+    pub(super) fn maybe(&self, ids: &[ArrayRef]) -> DfResult<Vec<bool>> {
+        let Codes { codes, nulls, .. } = self.coder.codes(ids)?;
+        let repeated = |code: u64| {
+            let (word, bit) = self.slot(code);
+            self.bits[word] & bit != 0
+        };
+        Ok(match nulls {
+            None => codes.into_iter().map(repeated).collect(),
+            Some(nulls) => codes.into_iter().enumerate().map(|(row, c)| nulls.is_valid(row) && repeated(c)).collect(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use datafusion::arrow::array::{Int64Array, StringArray};
+
+    use super::*;
+
+    fn counted(ids: &[ArrayRef], turns: usize) -> (Repeats, u64) {
+        let (mut codes, mut rows) = (Vec::new(), 0);
+        for turn in 0..turns {
+            let census = Census::new(turn, turns);
+            let mut notes = census.notes();
+            notes.note(ids).unwrap();
+            notes.end();
+            let (repeated, beyond, _) = census.finish();
+            codes.extend(repeated);
+            rows += beyond;
+        }
+        (Repeats::new(&codes, rows), rows)
+    }
+
+    #[test]
+    fn no_repeated_id_is_missed_and_few_others_are_taken_for_one() {
+        let all = (0..1000).chain([3, 500, 3]).map(Some).chain([None, None]);
+        let narrow: ArrayRef = Arc::new(all.clone().collect::<Int64Array>());
+        let wide: ArrayRef =
+            Arc::new(all.clone().map(|v| v.map(|v: i64| i64::MIN + v * 7_919_000_000_007)).collect::<Int64Array>());
+        let text: ArrayRef = Arc::new(all.map(|v| v.map(|v| format!("id {v}"))).collect::<StringArray>());
+        for ids in [narrow, wide, text] {
+            for turns in [1, 3, 512] {
+                let (repeats, rows) = counted(&[Arc::clone(&ids)], turns);
+                assert_eq!(rows, 3, "of {:?}", ids.data_type());
+                let maybe = repeats.maybe(&[Arc::clone(&ids)]).unwrap();
+                assert!(maybe[3] && maybe[500] && maybe[1000] && !maybe[1003] && !maybe[1004]);
+                assert!(maybe.iter().filter(|m| **m).count() < 60);
+            }
+        }
+    }
+
+    #[test]
+    fn turns_keep_within_the_budget() {
+        assert_eq!(Census::turns(1_000, 4_000), 1);
+        assert_eq!(Census::turns(1_001, 4_000), 2);
+        assert_eq!(Census::turns(u64::MAX, 1), PARTS);
+    }
 }

@@ -1,0 +1,282 @@
+//! An event while it waits for its shard: a few 64-bit words in a row.
+//!
+//! ```text
+//! word 0: the key's number (32 bits), flags (32 bits)     word 1, 2, …: more flags, one value per column that the sweep needs
+//! flags: this column is not NULL, this filter holds
+//! ```
+//!
+//! Values are kept as they are: integers and times as `i64`, floats as their bits, decimals as two words. Events that are kept as
+//! rows (see [`super::arena`]) have the start of their sort key and a reference.
+
+use datafusion::arrow::array::{Array, AsArray, RecordBatch};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type, SchemaRef, UInt64Type};
+use datafusion::common::exec_err;
+use datafusion::error::Result as DfResult;
+
+use crate::sweep::arena::RowRef;
+
+/// Which word holds what.
+#[derive(Debug)]
+pub(super) struct Layout {
+    words: usize,
+    flags: Vec<Flag>,
+    values: Vec<Value>,
+    /// By order: the word of the start of the sort key.
+    prefixes: Vec<usize>,
+    firsts: Option<usize>,
+    members: Option<usize>,
+}
+
+/// Something that is so of an event, or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flag {
+    /// The column is not NULL.
+    Valid(usize),
+    /// The boolean column is true.
+    Holds(usize),
+}
+
+/// A column's values.
+#[derive(Debug)]
+struct Value {
+    column: usize,
+    word: usize,
+    encoding: Encoding,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Encoding {
+    Integer,
+    Unsigned,
+    Decimal,
+    Float,
+}
+
+impl Encoding {
+    fn of(data_type: &DataType) -> Self {
+        match data_type {
+            DataType::UInt64 => Self::Unsigned,
+            DataType::Decimal128(_, _) => Self::Decimal,
+            DataType::Float16 | DataType::Float32 | DataType::Float64 => Self::Float,
+            _ => Self::Integer,
+        }
+    }
+}
+
+/// Flags that word 0 has room for.
+const FIRST_FLAGS: usize = 32;
+
+impl Layout {
+    /// `columns`: whose values are needed; `orders`: how many sort keys; the rest: whether rows are kept.
+    pub(super) fn new(
+        events: &SchemaRef,
+        columns: &[usize],
+        flags: Vec<Flag>,
+        orders: usize,
+        firsts: bool,
+        members: bool,
+    ) -> Self {
+        let mut words = 1 + flags.len().saturating_sub(FIRST_FLAGS).div_ceil(64);
+        let mut next = |count: usize| {
+            words += count;
+            words - count
+        };
+        let values = columns.iter().map(|&column| {
+            let encoding = Encoding::of(events.field(column).data_type());
+            Value { column, word: next(if encoding == Encoding::Decimal { 2 } else { 1 }), encoding }
+        });
+        let values = values.collect();
+        let prefixes = (0..orders).map(|_| next(1)).collect();
+        let firsts = firsts.then(|| next(1));
+        let members = members.then(|| next(1));
+        Self { words, flags, values, prefixes, firsts, members }
+    }
+
+    /// Words of one event.
+    pub(super) fn words(&self) -> usize {
+        self.words
+    }
+
+    /// The word of a column's value, and how it is kept there.
+    pub(super) fn value(&self, column: usize) -> (usize, Encoding) {
+        let value =
+            self.values.iter().find(|v| v.column == column).expect("a layout has the columns that are asked for");
+        (value.word, value.encoding)
+    }
+
+    /// Where a flag is: word and bit.
+    pub(super) fn flag(&self, flag: Flag) -> (usize, u32) {
+        let at = self.flags.iter().position(|f| *f == flag).expect("a layout has the flags that are asked for");
+        Self::flag_at(at)
+    }
+
+    fn flag_at(at: usize) -> (usize, u32) {
+        let bit = |n: usize| u32::try_from(n).unwrap_or(0);
+        match at.checked_sub(FIRST_FLAGS) {
+            None => (0, bit(32 + at)),
+            Some(at) => (1 + at / 64, bit(at % 64)),
+        }
+    }
+
+    pub(super) fn prefix(&self, order: usize) -> usize {
+        self.prefixes[order]
+    }
+
+    pub(super) fn firsts(&self) -> usize {
+        self.firsts.unwrap_or_default()
+    }
+
+    pub(super) fn members(&self) -> usize {
+        self.members.unwrap_or_default()
+    }
+
+    /// The events at `rows` of the batch, in that order, as words. `groups`, `prefixes` (by order) and the numbers of kept rows are by
+    /// row of the batch.
+    pub(super) fn write(
+        &self,
+        batch: &RecordBatch,
+        rows: &[u32],
+        groups: &[u32],
+        prefixes: &[Vec<i64>],
+        kept: &Kept,
+    ) -> DfResult<Vec<u64>> {
+        let mut out = Out { words: vec![0; rows.len() * self.words], width: self.words, rows };
+        out.fill(0, |row| u64::from(groups[row]));
+        for (at, flag) in self.flags.iter().enumerate() {
+            let (word, bit) = Self::flag_at(at);
+            match *flag {
+                Flag::Valid(column) => match batch.column(column).logical_nulls().filter(|n| n.null_count() > 0) {
+                    None => out.fill(word, |_| 1 << bit),
+                    Some(nulls) => out.fill(word, |row| u64::from(nulls.is_valid(row)) << bit),
+                },
+                Flag::Holds(column) => {
+                    let column = batch.column(column);
+                    let Some(filter) = column.as_boolean_opt() else {
+                        return exec_err!("a filter that is {}", column.data_type());
+                    };
+                    out.fill(word, |row| u64::from(filter.is_valid(row) && filter.value(row)) << bit);
+                }
+            }
+        }
+        for Value { column, word, encoding } in &self.values {
+            let array = batch.column(*column);
+            match encoding {
+                Encoding::Integer => {
+                    let array = cast(array, &DataType::Int64)?;
+                    let values = array.as_primitive::<Int64Type>().values();
+                    out.fill(*word, |row| values[row].cast_unsigned());
+                }
+                Encoding::Unsigned => {
+                    let values = array.as_primitive::<UInt64Type>().values();
+                    out.fill(*word, |row| values[row]);
+                }
+                Encoding::Float => {
+                    let array = cast(array, &DataType::Float64)?;
+                    let values = array.as_primitive::<Float64Type>().values();
+                    out.fill(*word, |row| values[row].to_bits());
+                }
+                Encoding::Decimal => {
+                    let values = array.as_primitive::<Decimal128Type>().values();
+                    #[expect(clippy::cast_possible_truncation, reason = "the two halves")]
+                    out.fill(*word, |row| values[row] as u64);
+                    out.fill(*word + 1, |row| (values[row] >> 64) as u64);
+                }
+            }
+        }
+        for (word, prefixes) in self.prefixes.iter().zip(prefixes) {
+            out.fill(*word, |row| prefixes[row].cast_unsigned());
+        }
+        if let Some(word) = self.firsts {
+            out.fill(word, |row| kept.of(kept.firsts, row));
+        }
+        if let Some(word) = self.members {
+            out.fill(word, |row| kept.of(kept.members, row));
+        }
+        Ok(out.words)
+    }
+}
+
+/// Events being written, one column after another.
+struct Out<'a> {
+    words: Vec<u64>,
+    width: usize,
+    rows: &'a [u32],
+}
+
+impl Out<'_> {
+    fn fill(&mut self, word: usize, value: impl Fn(usize) -> u64) {
+        for (event, &row) in self.words.chunks_exact_mut(self.width).zip(self.rows) {
+            event[word] |= value(row as usize);
+        }
+    }
+}
+
+/// Where a batch's events are held.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    pub firsts: u32,
+    pub members: u32,
+    /// By row of the batch, the row that is held; `None`: the same.
+    pub rows: Option<Vec<u32>>,
+}
+
+impl Kept {
+    fn of(&self, batch: u32, row: usize) -> u64 {
+        let row = self.rows.as_ref().map_or_else(|| u32::try_from(row).unwrap_or(u32::MAX), |rows| rows[row]);
+        u64::from(batch) << 32 | u64::from(row)
+    }
+}
+
+/// Events in words.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Events<'a> {
+    words: &'a [u64],
+    width: usize,
+}
+
+impl<'a> Events<'a> {
+    pub(super) fn new(words: &'a [u64], layout: &Layout) -> Self {
+        Self { words, width: layout.words }
+    }
+
+    pub(super) fn len(self) -> usize {
+        self.words.len() / self.width
+    }
+
+    /// So many events from this one on.
+    pub(super) fn part(self, start: usize, count: usize) -> Self {
+        let end = (start + count).min(self.len());
+        Self { words: &self.words[start * self.width..end * self.width], width: self.width }
+    }
+
+    pub(super) fn word(self, event: u32, word: usize) -> u64 {
+        self.words[event as usize * self.width + word]
+    }
+
+    pub(super) fn group(self, event: usize) -> u32 {
+        u32::try_from(self.words[event * self.width] & u64::from(u32::MAX)).unwrap_or(0)
+    }
+
+    pub(super) fn integer(self, event: u32, word: usize) -> i64 {
+        self.word(event, word).cast_signed()
+    }
+
+    pub(super) fn float(self, event: u32, word: usize) -> f64 {
+        f64::from_bits(self.word(event, word))
+    }
+
+    pub(super) fn decimal(self, event: u32, word: usize) -> i128 {
+        i128::from(self.integer(event, word + 1)) << 64 | i128::from(self.word(event, word))
+    }
+
+    pub(super) fn holds(self, event: u32, (word, bit): (usize, u32)) -> bool {
+        self.word(event, word) >> bit & 1 == 1
+    }
+
+    pub(super) fn row(self, event: u32, word: usize) -> RowRef {
+        let word = self.word(event, word);
+        let part = |n: u64| u32::try_from(n & u64::from(u32::MAX)).unwrap_or(0);
+        RowRef { batch: part(word >> 32), row: part(word) }
+    }
+}
