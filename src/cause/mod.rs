@@ -41,7 +41,6 @@ use crate::cause::world::Held;
 use crate::config::Causes;
 use crate::diff::{self, CauseName, Compared, Diff};
 use crate::error::{Error, Result};
-use crate::monitor::Monitor;
 use crate::source::{Labels, Log};
 
 /// Sources of a view that are larger than this in memory are not held: then no cause is looked for.
@@ -63,18 +62,25 @@ pub struct FeatureCauses {
     pub tested: usize,
 }
 
+/// What looking for causes gave.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Diagnosis {
+    pub features: Vec<FeatureCauses>,
+    /// Views whose sources are too large to hold.
+    pub too_large: Vec<String>,
+}
+
 /// Looks for the causes of every feature of a snapshot that differs.
 ///
 /// # Errors
-/// As reading a source, or a defect. A view whose sources are too large to hold is told to the monitor and left alone.
+/// As reading a source, or a defect. A view whose sources are too large to hold is named and left alone.
 pub async fn diagnose(
     project: &Project,
     labels: &Labels,
     snapshot: usize,
     diff: &Diff,
     session: &SessionContext,
-    monitor: &dyn Monitor,
-) -> Result<Vec<FeatureCauses>> {
+) -> Result<Diagnosis> {
     let config = &project.inputs.config.diff;
     let allowed = |change: &Change| match &config.causes {
         Causes::All => true,
@@ -82,8 +88,9 @@ pub async fn diagnose(
         Causes::Only(names) => names.iter().any(|name| name == change.name()),
     };
     let mut found = Vec::new();
+    let mut too_large = Vec::new();
     if config.causes == Causes::None || matches!(&config.causes, Causes::Only(names) if names.is_empty()) {
-        return Ok(found);
+        return Ok(Diagnosis::default());
     }
     let labels = Arc::new(labels.clone());
     let threads = session.state().config().target_partitions();
@@ -97,7 +104,7 @@ pub async fn diagnose(
         let sources = sources_of(&view.plan);
         let bytes: u64 = sources.iter().map(|s| memory_of(&project.inputs.logs[*s])).sum();
         if bytes > MOST_BYTES {
-            monitor.note(&format!("view `{}`: no causes are looked for, its sources are too large to hold", view.name));
+            too_large.push(view.name.clone());
             continue;
         }
         for &source in &sources {
@@ -127,7 +134,7 @@ pub async fn diagnose(
         found.extend(cases.into_iter().map(|case| told(project, &search.sources, case)));
     }
     found.sort_by_key(|f| f.feature);
-    Ok(found)
+    Ok(Diagnosis { features: found, too_large })
 }
 
 /// The same session, but every replay on one partition: they are small, and run side by side.

@@ -32,7 +32,6 @@ fn table(table: &Table) -> Map<String, Value> {
 fn property(key: &Key) -> Value {
     let doc = match key.later {
         Later::No => key.doc.to_string(),
-        Later::Yes => format!("{} (Checked, without effect in this version.)", key.doc),
         Later::Except(word) => format!("{} (All but \"{word}\" is without effect in this version.)", key.doc),
     };
     let mut out = Map::new();

@@ -94,18 +94,24 @@ fn comparison(row: &Expr, op: Operator, bound: &Expr, times: &dyn Fn(&Column) ->
     of_event_time(row, times).into_iter().filter_map(lower).collect()
 }
 
-/// The expression over event times in place of columns: for each scan whose event time its one column is.
+/// The expression over the event time in place of a column that is one: for each such column and its scan. Other columns stay, and
+/// [`implied`] goes past none but the number of a `HOP`'s window.
 pub(super) fn of_event_time(row: &Expr, times: &dyn Fn(&Column) -> Times) -> Times {
     use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
-    let columns = row.column_refs();
-    let [column] = columns.into_iter().collect::<Vec<_>>()[..] else { return Vec::new() };
-    let put = |made: &Expr| {
+    let put = |column: &Column, made: &Expr| {
         let replaced = row.clone().transform_up(|e| {
-            Ok(if matches!(e, Expr::Column(_)) { Transformed::yes(made.clone()) } else { Transformed::no(e) })
+            let is_it = matches!(&e, Expr::Column(c) if c == column);
+            Ok(if is_it { Transformed::yes(made.clone()) } else { Transformed::no(e) })
         });
         replaced.data().ok()
     };
-    times(column).iter().filter_map(|(scan, made)| Some((*scan, put(made)?))).collect()
+    let mut columns: Vec<&Column> = row.column_refs().into_iter().collect();
+    columns.sort_unstable();
+    let made = |column: &&Column| {
+        let of = times(column);
+        of.into_iter().filter_map(|(scan, made)| Some((scan, put(column, &made)?))).collect::<Vec<_>>()
+    };
+    columns.iter().flat_map(made).collect()
 }
 
 /// What `row >= bound` says of the event time in `row`.

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use datafusion::common::{Column, ScalarValue};
 use datafusion::logical_expr::expr::{AggregateFunction, Case};
 use datafusion::logical_expr::utils::split_conjunction;
-use datafusion::logical_expr::{Aggregate, Expr, Join, JoinType, LogicalPlan, Operator, TableScan};
+use datafusion::logical_expr::{Aggregate, Expr, Join, JoinType, LogicalPlan, Operator, TableScan, Unnest};
 
 use crate::analysis::{View, marked_source};
 use crate::lookback::FeatureLookback;
@@ -178,7 +178,8 @@ impl Walk<'_> {
                 let all = inputs.try_fold(first, |a, b| Ok::<_, String>(united(a, b?)))?;
                 Ok(Relation { unique: None, ..all })
             }
-            LogicalPlan::Distinct(_) | LogicalPlan::Unnest(_) => {
+            LogicalPlan::Unnest(unnest) => self.unnest(unnest),
+            LogicalPlan::Distinct(_) => {
                 let inputs = plan.inputs();
                 let [below] = inputs.as_slice() else { return Err("an operator with several inputs".to_string()) };
                 let input = self.relation(below)?;
@@ -218,6 +219,24 @@ impl Walk<'_> {
             }
         });
         Ok(Relation { cols: cols.collect(), rows: read(own.clone()), monotone: true, unique: None })
+    }
+
+    /// A row per item: what stands beside the items is as it was, times of events too. The items decide how many rows there are.
+    fn unnest(&mut self, unnest: &Unnest) -> Outcome<Relation> {
+        let input = self.relation(&unnest.input)?;
+        let below = unnest.input.schema().columns();
+        let all = everything(&input);
+        let beside = |column: &Column| {
+            let at = below.iter().position(|c| c == column).filter(|_| !unnest.exec_columns.contains(column));
+            at.and_then(|at| input.cols.get(at)).cloned()
+        };
+        let items = || Col { value: all.clone(), ..Col::default() };
+        let cols = unnest.schema.columns().iter().map(|c| beside(c).unwrap_or_else(items)).collect();
+        let mut rows = input.rows.clone();
+        for (_, col) in below.iter().zip(&input.cols).filter(|(c, _)| unnest.exec_columns.contains(c)) {
+            rows.add(&col.clone().settled().value);
+        }
+        Ok(Relation { cols, rows, monotone: input.monotone, unique: None })
     }
 
     fn join(&mut self, join: &Join) -> Outcome<Relation> {

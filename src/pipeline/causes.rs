@@ -1,5 +1,7 @@
 //! Looks for the causes of what differs, and tells them where they belong: the diff, its cells, and the report's leakage.
 
+use std::collections::BTreeSet;
+
 use datafusion::prelude::SessionContext;
 
 use crate::analysis::Project;
@@ -7,10 +9,11 @@ use crate::cause::diagnose;
 use crate::diff::Diff;
 use crate::error::{Error, Result};
 use crate::monitor::Monitor;
-use crate::report::{Leak, cause_clause, iso_nanos};
+use crate::report::{Leak, Note, Report, cause_clause, iso_nanos};
 use crate::source::Labels;
 
-/// Adds causes to the diffs; the legacy values that leak, in the order of snapshots and features.
+/// Adds causes to the diffs, and to the report the legacy values that leak, in the order of snapshots and features, and the
+/// views that were left alone.
 ///
 /// # Errors
 /// As [`diagnose`].
@@ -19,15 +22,18 @@ pub(super) async fn find_causes(
     labels: &Labels,
     diffs: &mut [Diff],
     session: &SessionContext,
+    report: &mut Report,
     monitor: &dyn Monitor,
-) -> Result<Vec<Leak>> {
-    let mut leakage = Vec::new();
+) -> Result<()> {
+    let mut too_large = BTreeSet::new();
     for (number, diff) in diffs.iter_mut().enumerate() {
         monitor.begin(&format!("looking for causes in {}", diff.snapshot.snapshot), None);
-        let found = diagnose(project, labels, number, diff, session, monitor).await;
+        let found = diagnose(project, labels, number, diff, session).await;
         monitor.end();
         let snapshot = diff.snapshot.snapshot.clone();
-        for found in found? {
+        let found = found?;
+        too_large.extend(found.too_large);
+        for found in found.features {
             let name = diff.snapshot.features[found.feature].feature.clone();
             for (number, (cause, leak)) in found.causes.iter().zip(&found.leaks).enumerate() {
                 let Some(by) = leak else { continue };
@@ -39,7 +45,7 @@ pub(super) async fn find_causes(
                 let rows = (own as f64 / found.tested.max(1) as f64 * all as f64).round() as u64;
                 let what = if rows == 1 { "legacy value" } else { "legacy values" };
                 let sentence = format!("{rows} {what} of `{name}`: {}{fed}", cause_clause(cause));
-                leakage.push(Leak {
+                report.leakage.push(Leak {
                     snapshot: snapshot.clone(),
                     feature: name.clone(),
                     cause: cause.cause.clone(),
@@ -54,7 +60,11 @@ pub(super) async fn find_causes(
                 .map_err(|e| Error::engine("tell the causes", datafusion::common::exec_datafusion_err!("{e}")))?;
         }
     }
-    Ok(leakage)
+    report.notes.extend(too_large.into_iter().map(|view| Note {
+        note: "no causes are looked for: its sources are too large to hold in memory".to_string(),
+        subject: format!("view `{view}`"),
+    }));
+    Ok(())
 }
 
 /// The models that a feature feeds.

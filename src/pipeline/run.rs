@@ -110,7 +110,8 @@ pub async fn run(
         Vec::new()
     };
     clock.lap("diff");
-    report.leakage = find_causes(project, &prepared.labels, &mut diffs, &prepared.opened.session, monitor).await?;
+    report.notes = notes(&prepared);
+    find_causes(project, &prepared.labels, &mut diffs, &prepared.opened.session, &mut report, monitor).await?;
     clock.lap("causes");
     let session = &prepared.opened.session;
     let check = self_check(project, &prepared.labels, &replayed, session, clock.total(), monitor).await?;
@@ -138,7 +139,6 @@ pub async fn run(
     report.gates.extend(gate(config, &report.models, uncovered));
     report.retention = Some(retention);
     report.self_check = Some(reported::self_check_report(&check));
-    report.notes = notes(&prepared);
     monitor.begin("writing", None);
     let written = write(&prepared, &replayed, &recovered, diffs, work, &mut report, folder, clock, config_text).await;
     monitor.end();

@@ -122,7 +122,7 @@ fn hostile() -> Project {
     let events = table(&format!("user_id:str ts:us@UTC note:str\n {script} 2025-03-10T11:00 {image}"));
     let legacy = table(&format!("user_id:str at:us@UTC {script}:str n:i64\n {script} 2025-03-10T12:00 {script} 7"));
     let project = Project::new("keys = [\"user_id\"]\ntime = \"at\"", &labels)
-        .source("events", "time = \"ts\"", &events)
+        .source("events", "time = \"ts\"\nsince = \"beginning\"", &events)
         .view("v", &format!("SELECT user_id, MAX(note) AS \"{SCRIPT}\", COUNT(*) AS n FROM events GROUP BY user_id"))
         .config("[snapshots.old]\nuri = \"old.parquet\"");
     write_parquet(&project.path("old.parquet"), &legacy);

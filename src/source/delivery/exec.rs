@@ -19,7 +19,7 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{LogicalPlan, UserDefinedLogicalNode};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, reset_plan_states};
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
@@ -231,7 +231,8 @@ async fn repeats(
 /// Bytes that notes of ids may take before they are read in several turns.
 const CENSUS_BYTES: u64 = 256 << 20;
 
-/// Reads all ids, on all partitions at once; about `rows` of them.
+/// Reads all ids, on all partitions at once; about `rows` of them. They may be read several times, each time by a plan in its
+/// first state: a repartitioning can be executed only once.
 pub(in crate::source) async fn read_ids(
     ids: &Arc<dyn ExecutionPlan>,
     names: &[String],
@@ -248,6 +249,7 @@ pub(in crate::source) async fn read_ids(
     let (mut repeated, mut beyond, mut hashed) = (Vec::new(), 0, false);
     for turn in 0..turns {
         let census = Arc::new(Census::new(turn, turns));
+        let ids = reset_plan_states(Arc::clone(ids))?;
         let mut tasks: JoinSet<DfResult<()>> = JoinSet::new();
         for partition in 0..ids.output_partitioning().partition_count() {
             let mut batches = ids.execute(partition, Arc::clone(context))?;
@@ -284,6 +286,7 @@ async fn counted_again(
     let reservation = MemoryConsumer::new("FirstArrivalExec[ids]").register(context.memory_pool());
     let mut known: HashSet<Box<[u8]>> = HashSet::default();
     let mut rows = 0;
+    let ids = reset_plan_states(Arc::clone(ids))?;
     for partition in 0..ids.output_partitioning().partition_count() {
         let mut batches = ids.execute(partition, Arc::clone(context))?;
         while let Some(batch) = batches.next().await.transpose()? {
