@@ -11,6 +11,7 @@ mod explain_golden;
 mod lints;
 mod meaning;
 mod page;
+mod planted;
 mod retention;
 mod support;
 mod trace;

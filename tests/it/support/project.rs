@@ -294,9 +294,10 @@ impl Ran {
     }
 }
 
-/// Runs the binary in a folder.
+/// Runs the binary in a folder: the one that the tests were built with, or the one that `BACKCAST_BIN` names.
 pub(crate) fn backcast_in(folder: &Path, args: &[&str]) -> Ran {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_backcast"));
+    let binary = std::env::var_os("BACKCAST_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_backcast").into());
+    let mut command = Command::new(binary);
     let output = command.args(args).current_dir(folder).env("NO_COLOR", "1").output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Ran { code: output.status.code().unwrap(), stdout: text(output.stdout), stderr: text(output.stderr) }

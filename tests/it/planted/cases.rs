@@ -1,0 +1,137 @@
+//! What is planted: each cause alone with several parameters, pairs, nothing, and noise.
+
+use super::legacy::{Length, Meaning};
+use super::world::{DAY, HOUR, MINUTE, SECOND, START};
+
+/// A snapshot of a store that goes wrong in a known way.
+#[derive(Debug, Clone)]
+pub(super) struct Planted {
+    pub snapshot: String,
+    /// None: it is right; one or two otherwise.
+    pub causes: Vec<&'static str>,
+    /// As people would write it.
+    pub parameters: String,
+    pub meaning: Meaning,
+    /// Of values that get something at random, one in so many.
+    pub noise: Option<usize>,
+}
+
+/// A single wrong meaning, and its parameter in words.
+type Single = (&'static str, String, Meaning);
+
+pub(super) fn singles() -> Vec<Single> {
+    let right = Meaning::default;
+    let mut all: Vec<Single> = vec![
+        ("window_start_inclusive", String::new(), Meaning { start_inclusive: true, ..right() }),
+        ("label_time_excluded", String::new(), Meaning { label_time_excluded: true, ..right() }),
+        ("late_events_visible", String::new(), Meaning { late_visible: true, ..right() }),
+        ("duplicates_counted", String::new(), Meaning { duplicates_counted: true, ..right() }),
+        ("duplicates_removed", String::new(), Meaning { duplicates_removed: true, ..right() }),
+        ("nulls_as_zero", String::new(), Meaning { nulls_as_zero: true, ..right() }),
+        ("missing_as_zero", String::new(), Meaning { missing_as_zero: true, ..right() }),
+        ("missing_as_null", String::new(), Meaning { missing_as_null: true, ..right() }),
+        ("float32", String::new(), Meaning { float32: true, ..right() }),
+    ];
+    let lengths = [
+        (24, Length::CalendarDay, "24 h: the calendar day"),
+        (24, Length::Of(48 * HOUR), "24 h: 48 h"),
+        (24, Length::Of(25 * HOUR), "24 h: 25 h"),
+        (168, Length::Of(6 * DAY), "7 d: 6 d"),
+        (720, Length::Of(28 * DAY), "30 d: 28 d"),
+        (720, Length::Of(31 * DAY), "30 d: 31 d"),
+    ];
+    for (hours, length, told) in lengths {
+        all.push(("window_length", told.to_string(), Meaning { length: Some((hours, length)), ..right() }));
+    }
+    for (tile, told) in [(5 * MINUTE, "5 min"), (15 * MINUTE, "15 min"), (HOUR, "1 h"), (DAY, "1 d")] {
+        all.push(("tiled_window", told.to_string(), Meaning { tile: Some(tile), ..right() }));
+    }
+    for (minutes, arrivals) in [(120, false), (-300, false), (330, false), (60, true), (-480, true)] {
+        let of = if arrivals { "both times" } else { "event time" };
+        let shift = Some((minutes * MINUTE, arrivals));
+        all.push(("timezone", format!("{minutes} min, {of}"), Meaning { shift, ..right() }));
+    }
+    for (period, lag, told) in [
+        (HOUR, 0, "hourly"),
+        (DAY, 0, "daily"),
+        (DAY, 2 * HOUR, "daily, 2 h late"),
+        (6 * HOUR, 30 * MINUTE, "every 6 h, 30 min late"),
+        (15 * MINUTE, 0, "every 15 min"),
+    ] {
+        all.push(("stale", told.to_string(), Meaning { stale: Some((period, lag)), ..right() }));
+    }
+    for (leak, told) in [(HOUR, "1 h"), (DAY, "1 d"), (7 * DAY, "7 d")] {
+        all.push(("future_leak", told.to_string(), Meaning { leak, ..right() }));
+    }
+    for (limit, told) in [(10 * MINUTE, "10 min"), (3 * HOUR, "3 h"), (30 * SECOND, "30 s")] {
+        all.push(("late_events_dropped", told.to_string(), Meaning { late_limit: Some(limit), ..right() }));
+    }
+    for days in [20, 45] {
+        let first = Some(START + days * DAY);
+        all.push(("truncated_history", format!("day {days}"), Meaning { first, ..right() }));
+    }
+    for digits in [0, 1] {
+        all.push(("rounded", format!("{digits} digits"), Meaning { digits: Some(digits), ..right() }));
+    }
+    for factor in [100.0, 0.001, 0.92] {
+        all.push(("scaled", format!("x {factor}"), Meaning { factor: Some(factor), ..right() }));
+    }
+    all
+}
+
+/// Two at once, where neither hides the other.
+pub(super) fn pairs() -> Vec<(Vec<&'static str>, String, Meaning)> {
+    let right = Meaning::default;
+    let pair = |a, b, meaning| (vec![a, b], String::new(), meaning);
+    vec![
+        pair("late_events_visible", "stale", Meaning { late_visible: true, stale: Some((DAY, 0)), ..right() }),
+        pair(
+            "duplicates_counted",
+            "window_start_inclusive",
+            Meaning { duplicates_counted: true, start_inclusive: true, ..right() },
+        ),
+        pair(
+            "duplicates_counted",
+            "late_events_visible",
+            Meaning { duplicates_counted: true, late_visible: true, ..right() },
+        ),
+        pair("scaled", "stale", Meaning { factor: Some(100.0), stale: Some((HOUR, 0)), ..right() }),
+        pair("float32", "late_events_visible", Meaning { float32: true, late_visible: true, ..right() }),
+        pair(
+            "duplicates_counted",
+            "timezone",
+            Meaning { duplicates_counted: true, shift: Some((120 * MINUTE, false)), ..right() },
+        ),
+        pair("late_events_visible", "tiled_window", Meaning { late_visible: true, tile: Some(HOUR), ..right() }),
+        pair(
+            "label_time_excluded",
+            "window_length",
+            Meaning { label_time_excluded: true, length: Some((24, Length::Of(48 * HOUR))), ..right() },
+        ),
+        pair("nulls_as_zero", "stale", Meaning { nulls_as_zero: true, stale: Some((DAY, 0)), ..right() }),
+        pair(
+            "missing_as_zero",
+            "late_events_visible",
+            Meaning { missing_as_zero: true, late_visible: true, ..right() },
+        ),
+        pair("future_leak", "duplicates_counted", Meaning { leak: DAY, duplicates_counted: true, ..right() }),
+        pair("rounded", "stale", Meaning { digits: Some(1), stale: Some((6 * HOUR, 0)), ..right() }),
+    ]
+}
+
+/// Everything that the lab plants. A seed of the noise is its snapshot's name.
+pub(super) fn all() -> Vec<Planted> {
+    let planted =
+        |causes, parameters, meaning, noise| Planted { snapshot: String::new(), causes, parameters, meaning, noise };
+    let mut all: Vec<Planted> = singles().into_iter().map(|(c, p, m)| planted(vec![c], p, m, None)).collect();
+    all.extend(pairs().into_iter().map(|(c, p, m)| planted(c, p, m, None)));
+    all.push(planted(Vec::new(), "nothing".to_string(), Meaning::default(), None));
+    for one_in in [200, 20, 3] {
+        all.push(planted(Vec::new(), format!("noise in 1 of {one_in}"), Meaning::default(), Some(one_in)));
+    }
+    for (i, planted) in all.iter_mut().enumerate() {
+        let name = if planted.causes.is_empty() { "none".to_string() } else { planted.causes.join("_") };
+        planted.snapshot = format!("s{i:02}_{name}");
+    }
+    all
+}

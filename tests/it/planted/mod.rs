@@ -1,0 +1,156 @@
+//! Snapshots of stores that go wrong in known ways: is the cause found, first, with its parameter, and nothing where there is
+//! nothing?
+//!
+//! The old store is written in plain loops ([`legacy`]) and shares nothing with Backcast. What is found is judged by the same
+//! loops: a parameter is right where they give the legacy values under it; another name is as good only where it has no
+//! more parameters and gives the same values.
+
+mod cases;
+mod judge;
+mod legacy;
+mod world;
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray};
+use serde_json::Value as Json;
+
+use self::cases::Planted;
+use self::judge::{Judgement, judge};
+use self::legacy::{FEATURES, Feature, Meaning, Of, VIEWS, Value};
+use self::world::{Event, Label, event_table, events, label_columns, labels};
+use crate::support::{Project, Rng, write_parquet};
+
+const USERS: i64 = 40;
+
+/// The log, the label rows and each label row's events.
+struct Lab {
+    events: Vec<Event>,
+    labels: Vec<Label>,
+}
+
+impl Lab {
+    fn new(seed: u64, event_count: usize, label_count: usize) -> Self {
+        let mut rng = Rng::new(seed);
+        let events = events(&mut rng, USERS, event_count);
+        let labels = labels(&mut rng, &events, USERS, label_count);
+        Self { events, labels }
+    }
+
+    /// By feature, one value per label row.
+    fn values(&self, meaning: &Meaning) -> Vec<Vec<Value>> {
+        let mut by_user: HashMap<i64, Vec<&Event>> = HashMap::new();
+        for event in &self.events {
+            by_user.entry(event.user).or_default().push(event);
+        }
+        let of = |feature: &Feature| {
+            let value = |label: &Label| {
+                let events = by_user.get(&label.user).map_or(&[][..], Vec::as_slice);
+                meaning.value(feature, *label, events)
+            };
+            self.labels.iter().map(value).collect()
+        };
+        FEATURES.iter().map(of).collect()
+    }
+
+    /// What a snapshot holds.
+    fn legacy(&self, planted: &Planted) -> Vec<Vec<Value>> {
+        let mut values = self.values(&planted.meaning);
+        if let Some(one_in) = planted.noise {
+            let mut rng = Rng::new(u64::try_from(one_in).unwrap());
+            let numbers = values.iter_mut().flatten();
+            for value in numbers {
+                if let Value::Number(number) = value
+                    && rng.one_in(one_in)
+                {
+                    *number += rng.choose(&[-1.0, 1.0]) * rng.range(1, 60) as f64;
+                }
+            }
+        }
+        values
+    }
+
+    fn project(&self, all: &[Planted]) -> Project {
+        let label_rows = RecordBatch::try_from_iter(label_columns(&self.labels)).unwrap();
+        let rows = event_table(&self.events);
+        let times = "time = \"ts\"\navailable_at = \"arrived\"\nsince = \"beginning\"";
+        let mut project = Project::new("keys = [\"user_id\"]\ntime = \"at\"", &label_rows)
+            .source("events", &format!("{times}\nid = [\"event_id\"]"), &rows)
+            .source("deliveries", times, &rows)
+            .config("[diff]\ntolerance = { rel = 1e-9 }");
+        for (view, sql) in VIEWS {
+            let zeros = FEATURES.iter().filter(|f| f.zero && f.name.split('.').next() == Some(view));
+            let config: String = zeros.fold(String::new(), |mut config, f| {
+                writeln!(config, "[views.{}]\nwhen_missing = 0", f.name.replace('.', ".features.")).unwrap();
+                config
+            });
+            project = project.view_with(view, &config, sql);
+        }
+        for planted in all {
+            let values = self.legacy(planted);
+            let columns = FEATURES.iter().zip(&values).map(|(f, values)| (column_name(f), column(f, values)));
+            let snapshot = RecordBatch::try_from_iter(label_columns(&self.labels).into_iter().chain(columns)).unwrap();
+            let file = format!("legacy/{}.parquet", planted.snapshot);
+            write_parquet(&project.path(&file), &snapshot);
+            project = project.config(&format!("[snapshots.{}]\nuri = \"{file}\"", planted.snapshot));
+        }
+        project
+    }
+}
+
+fn column_name(feature: &Feature) -> &'static str {
+    feature.name.rsplit('.').next().unwrap()
+}
+
+fn column(feature: &Feature, values: &[Value]) -> ArrayRef {
+    match feature.of {
+        Of::LastKind => Arc::new(StringArray::from_iter(values.iter().map(|v| match v {
+            Value::Text(text) => Some(*text),
+            _ => None,
+        }))),
+        _ => Arc::new(Float64Array::from_iter(values.iter().map(|v| match v {
+            Value::Number(number) => Some(*number),
+            _ => None,
+        }))),
+    }
+}
+
+/// The feature's entry in the report.
+fn reported<'a>(report: &'a Json, snapshot: &str, feature: &str) -> &'a Json {
+    let named = |list: &'a Json, key: &str, name: &str| -> &'a Json {
+        let found = list.as_array().unwrap().iter().find(|entry| entry[key] == name);
+        found.unwrap_or_else(|| panic!("no {key} `{name}`"))
+    };
+    named(&named(&report["snapshots"], "snapshot", snapshot)["features"], "feature", feature)
+}
+
+/// Judges every feature of every snapshot.
+fn judged(lab: &Lab, all: &[Planted]) -> Vec<(Planted, Vec<(&'static str, Judgement)>)> {
+    let project = lab.project(all);
+    let ran = project.backcast(&["diff", "--format", "json"]);
+    assert!(ran.code == 0 || ran.code == 3, "{}", ran.stderr);
+    let report = ran.json();
+    let right = lab.values(&Meaning::default());
+    all.iter()
+        .map(|planted| {
+            let legacy = lab.legacy(planted);
+            let one = |(i, feature): (usize, &Feature)| {
+                let entry = reported(&report, &planted.snapshot, feature.name);
+                (feature.name, judge(lab, planted, i, (&right[i], &legacy[i]), entry))
+            };
+            (planted.clone(), FEATURES.iter().enumerate().map(one).collect())
+        })
+        .collect()
+}
+
+#[test]
+fn what_is_planted_is_found_first_and_nothing_where_there_is_nothing() {
+    let lab = Lab::new(1, 6_000, 700);
+    let judged = judged(&lab, &cases::all());
+    let table = judge::table(&judged);
+    println!("{table}");
+    let wrong = judge::defects(&judged);
+    assert!(wrong.is_empty(), "{table}\n{}", wrong.join("\n"));
+}
