@@ -52,9 +52,14 @@ const HORIZONS: [i64; 17] = [
     30 * DAY,
 ];
 
-const LIMITS: [i64; 15] = [
+const LIMITS: [i64; 20] = [
     0,
+    SECOND,
+    5 * SECOND,
+    10 * SECOND,
+    30 * SECOND,
     MINUTE,
+    2 * MINUTE,
     5 * MINUTE,
     10 * MINUTE,
     15 * MINUTE,
@@ -200,6 +205,11 @@ pub(super) fn worlds(windows: &Windows, sources: &Sources) -> Vec<Change> {
         all.extend(LIMITS.iter().filter(within).map(|limit| Change::LateDropped { limit: *limit }));
     }
     all.push(Change::FutureLeak { horizon: None, ahead: Ahead::Arrives });
+    all.extend(leaks(sources));
+    if sources.with_arrival && !windows.starts.is_empty() {
+        let event = |m| Change::Timezone { shift: Shift::EventMinutes(m), source: None };
+        all.extend(offsets().into_iter().map(event));
+    }
     all
 }
 
@@ -265,7 +275,7 @@ pub(super) fn zones(minutes: i32, source: Option<usize>, instants: &[i64]) -> Ve
 }
 
 /// Events that arrive, or happen, up to a horizon.
-pub(super) fn leaks(sources: &Sources) -> Vec<Change> {
+fn leaks(sources: &Sources) -> Vec<Change> {
     let mut all: Vec<Change> =
         HORIZONS.iter().map(|h| Change::FutureLeak { horizon: Some(*h), ahead: Ahead::Arrives }).collect();
     if sources.with_arrival {

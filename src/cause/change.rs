@@ -73,6 +73,8 @@ fn offset(zone: Tz, seconds: i64) -> i64 {
 pub enum Shift {
     /// Minutes that are added to each.
     Minutes(i32),
+    /// Minutes that are added to each event time; arrivals stay.
+    EventMinutes(i32),
     /// The clock's reading was taken for local time of this zone.
     ReadIn(Tz),
     /// The local time of this zone was taken for UTC.
@@ -208,7 +210,9 @@ impl Change {
             | Self::Rounded { .. }
             | Self::Scaled { .. } => 1,
             Self::FutureLeak { ahead, .. } => 1 + usize::from(*ahead == Ahead::Happens),
-            Self::Timezone { source, .. } => 1 + usize::from(source.is_some()),
+            Self::Timezone { shift, source } => {
+                1 + usize::from(source.is_some()) + usize::from(matches!(shift, Shift::EventMinutes(_)))
+            }
             Self::LateVisible { source } => usize::from(source.is_some()),
             _ => 0,
         }
@@ -228,11 +232,20 @@ impl Change {
                     None => lengths.iter().flatten().next().copied(),
                 };
                 put("length", json!(named.map(Length::shown)));
+                let changed: Vec<Length> = lengths.iter().copied().flatten().collect();
+                if window.is_none() && changed.len() > 1 {
+                    // None of them explains it by itself.
+                    put("lengths", json!(changed.into_iter().map(Length::shown).collect::<Vec<_>>()));
+                }
             }
             Self::Tiled { tile } => put("tile", json!(duration(*tile))),
             Self::Timezone { shift, source } => {
                 match shift {
                     Shift::Minutes(minutes) => put("offset_minutes", json!(minutes)),
+                    Shift::EventMinutes(minutes) => {
+                        put("offset_minutes", json!(minutes));
+                        put("times", json!("event_time"));
+                    }
                     Shift::ReadIn(zone) => put("zone", json!(zone.name())),
                     Shift::ShownIn(zone) => {
                         put("zone", json!(zone.name()));
@@ -282,7 +295,7 @@ impl Change {
                 let (zone, sign) = match shift {
                     Shift::ReadIn(zone) => (zone, -1),
                     Shift::ShownIn(zone) => (zone, 1),
-                    Shift::Minutes(_) => return None,
+                    Shift::Minutes(_) | Shift::EventMinutes(_) => return None,
                 };
                 let earliest = SEASONS.iter().map(|at| sign * offset(*zone, *at)).min().unwrap_or(0);
                 (earliest < 0).then_some(Some(-earliest))

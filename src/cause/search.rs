@@ -4,7 +4,7 @@
 //! 2. *Worlds*: every other change is a replay of its own over the screened rows.
 //! 3. *Pairs*, where one cause leaves much open: the most promising worlds with every change of the label time (one
 //!    replay each), with each other, and with changes of the number.
-//! 4. *Fitted* parameters: horizons, shifts of single sources, and the first event of a history that was cut off.
+//! 4. *Fitted* parameters: shifts of single sources, and the first event of a history that was cut off.
 //! 5. What holds is tried on the whole sample, and the best is taken. Then all again for the mismatches that it leaves.
 //!
 //! A view whose features are settled by one cause takes no further step.
@@ -200,12 +200,10 @@ impl Search<'_> {
         if lacking(cases) {
             self.fit_first(cases).await?;
         }
-        for changes in [candidates::leaks(&self.sources), candidates::shifted_sources(&self.windows, &self.sources)] {
-            if lacking(cases) {
-                let changes = self.allowed_all(changes);
-                let grids = changes.into_iter().map(|c| (vec![c], vec![Vec::new()])).collect();
-                self.try_grids(cases, SCREEN, grids).await?;
-            }
+        if lacking(cases) {
+            let changes = self.allowed_all(candidates::shifted_sources(&self.windows, &self.sources));
+            let grids = changes.into_iter().map(|c| (vec![c], vec![Vec::new()])).collect();
+            self.try_grids(cases, SCREEN, grids).await?;
         }
         Ok(())
     }
@@ -359,7 +357,7 @@ impl Search<'_> {
 
     /// The same hypothesis by each window that it changes, where it changes several.
     fn resolved(&self, hypothesis: Hypothesis) -> Vec<Hypothesis> {
-        let mut all = vec![hypothesis.clone()];
+        let mut all = Vec::new();
         for (at, change) in hypothesis.iter().enumerate() {
             let Change::WindowLength { window: None, step, lengths } = change else { continue };
             let changed: Vec<usize> = (0..lengths.len()).filter(|w| lengths[*w].is_some()).collect();
@@ -369,6 +367,8 @@ impl Search<'_> {
                 all.push(own);
             }
         }
+        // Last: of two that explain the same, the one that names its window is taken.
+        all.push(hypothesis);
         all
     }
 

@@ -270,9 +270,10 @@ fn reread(log: &mut Log, source: usize, held: &mut Held, change: &Change) -> DfR
         Change::Timezone { shift, source } if own(source) => {
             let names: Vec<String> =
                 std::iter::once(log.config.time.clone()).chain(log.config.available_at.clone()).collect();
-            for name in names {
+            let moving = if matches!(shift, Shift::EventMinutes(_)) { 1 } else { names.len() };
+            for name in names.into_iter().take(moving) {
                 match shift {
-                    Shift::Minutes(minutes) => {
+                    Shift::Minutes(minutes) | Shift::EventMinutes(minutes) => {
                         held.shift(&name, &|column| moved(column, i64::from(*minutes) * MINUTE))?;
                     }
                     Shift::ReadIn(zone) => held

@@ -43,7 +43,7 @@ pub struct FeatureCoverage {
 
 /// Coverage of every feature, in their order; `times` are the label times, nanoseconds.
 pub fn coverage(features: &[FeatureLookback], facts: &[SourceFacts], times: &[i64]) -> Vec<FeatureCoverage> {
-    let mut known = Known { facts, times, starts: Vec::new() };
+    let mut known = Known { facts, times, starts: Vec::new(), cells: Vec::new() };
     features
         .iter()
         .map(|feature| {
@@ -62,6 +62,16 @@ struct Known<'a> {
     times: &'a [i64],
     /// Bounds that have been evaluated.
     starts: Vec<(Lower, Arc<Vec<i64>>)>,
+    /// Readings that have been held against what is retained: most features of a view share theirs.
+    cells: Vec<(ReadKey, Arc<Vec<Coverage>>)>,
+}
+
+/// What the coverage of a reading depends on: its source and bound, and which of its columns came late.
+#[derive(Debug, Clone, PartialEq)]
+struct ReadKey {
+    source: usize,
+    lower: Lower,
+    late: Vec<usize>,
 }
 
 impl Known<'_> {
@@ -77,14 +87,26 @@ impl Known<'_> {
     fn worst(&mut self, reads: &[SourceRead]) -> Vec<Coverage> {
         let mut worst = vec![Coverage::Exact; self.times.len()];
         for read in reads {
-            let facts = &self.facts[read.source];
-            let missing = Missing::of(facts, read);
-            let starts = self.starts(&read.lower);
-            for ((own, &start), &time) in worst.iter_mut().zip(starts.iter()).zip(self.times) {
-                *own = (*own).max(missing.at(start, facts.latest_seen(time)));
+            for (own, &cell) in worst.iter_mut().zip(self.read(read).iter()) {
+                *own = (*own).max(cell);
             }
         }
         worst
+    }
+
+    fn read(&mut self, read: &SourceRead) -> Arc<Vec<Coverage>> {
+        let facts = &self.facts[read.source];
+        let late = facts.late_columns.iter().map(|(column, _)| *column).filter(|c| read.columns.contains(c));
+        let key = ReadKey { source: read.source, lower: read.lower.clone(), late: late.collect() };
+        if let Some((_, cells)) = self.cells.iter().find(|(k, _)| *k == key) {
+            return Arc::clone(cells);
+        }
+        let missing = Missing::of(facts, read);
+        let starts = self.starts(&read.lower);
+        let at = |(&start, &time): (&i64, &i64)| missing.at(start, facts.latest_seen(time));
+        let cells: Arc<Vec<Coverage>> = Arc::new(starts.iter().zip(self.times).map(at).collect());
+        self.cells.push((key, Arc::clone(&cells)));
+        cells
     }
 }
 
