@@ -35,8 +35,9 @@ const LEADING: usize = 6;
 const MOST_CAUSES: usize = 3;
 /// Where a single cause explains less, pairs are tried.
 const ENOUGH: f64 = 0.97;
-/// Worlds of each feature that are paired.
-const PAIRED: usize = 4;
+/// Worlds of each feature that are paired, and how many of them may be one cause with different parameters.
+const PAIRED: usize = 6;
+const PAIRED_ALIKE: usize = 2;
 /// Changes of the label time that go with every world, for each feature.
 const NEAREST: usize = 6;
 
@@ -171,6 +172,13 @@ impl Search<'_> {
                 }
             }
             ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+            // Many parameters of one cause may all come near: none crowds out another cause.
+            let mut taken: HashMap<&str, usize> = HashMap::new();
+            ranked.retain(|(_, at)| {
+                let of = taken.entry(worlds[*at].name()).or_default();
+                *of += 1;
+                *of <= PAIRED_ALIKE
+            });
             picked.extend(ranked.into_iter().take(PAIRED).map(|(_, at)| at));
             // What has no parameter costs little, and may only show beside another cause.
             picked.extend((0..worlds.len()).filter(|at| worlds[*at].freedom() == 0));

@@ -135,3 +135,15 @@ pub(super) fn all() -> Vec<Planted> {
     }
     all
 }
+
+/// Some of each kind.
+pub(super) fn some() -> Vec<Planted> {
+    let all = all();
+    let (singles, pairs) = (singles().len(), pairs().len());
+    let picked = |i: usize| match i {
+        i if i < singles => i % 6 == 0,
+        i if i < singles + pairs => (i - singles) % 5 == 1,
+        i => i - singles - pairs == 0 || i - singles - pairs == 2,
+    };
+    all.into_iter().enumerate().filter(|(i, _)| picked(*i)).map(|(_, planted)| planted).collect()
+}

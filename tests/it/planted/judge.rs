@@ -189,7 +189,19 @@ pub(super) fn table(judged: &[(Planted, Vec<(&'static str, Judgement)>)]) -> Str
 
 /// Everything that is not as it should be.
 pub(super) fn defects(judged: &[(Planted, Vec<(&'static str, Judgement)>)]) -> Vec<String> {
-    let bad = |j: &Judgement| !matches!(j, Judgement::Silent | Judgement::Found);
+    let bad = |j: &Judgement| !matches!(j, Judgement::Silent | Judgement::Found | Judgement::Equivalent(_));
     let all = judged.iter().flat_map(|(p, features)| features.iter().map(move |(f, j)| (p, f, j)));
     all.filter(|(_, _, j)| bad(j)).map(|(p, f, j)| format!("{} {f}: {j:?}", p.snapshot)).collect()
+}
+
+const BEGIN: &str = "<!-- made by `BACKCAST_PLANTED=all cargo test --test it planted::`: begin -->";
+const END: &str = "<!-- end -->";
+
+/// Puts the table into docs/causes.md.
+pub(super) fn write_table(table: &str) {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/causes.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let (before, rest) = text.split_once(BEGIN).expect("the place of the table");
+    let (_, after) = rest.split_once(END).expect("the end of the table");
+    std::fs::write(path, format!("{before}{BEGIN}\n\n{table}\n{END}{after}")).unwrap();
 }
