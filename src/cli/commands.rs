@@ -288,7 +288,7 @@ async fn work(common: &Common, at: &ConfigArg, work: Work, progress: &Progress) 
     let (config, warnings) = load(common, &at.config)?;
     let text = std::fs::read_to_string(&config.path).unwrap_or_default() + &common.set.join("\n");
     let options = ReplayOptions { engine: common.engine.into() };
-    let outcome = pipeline::run(config, &text, work, options, progress).await?;
+    let outcome = Box::pin(pipeline::run(config, &text, work, options, progress)).await?;
     progress.clear();
     Ok(finished(common, &warnings, &outcome))
 }

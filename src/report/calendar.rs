@@ -221,7 +221,7 @@ fn calendar(retention: &RetentionReport, style: Style, lines: &mut Vec<String>) 
                 if weeks > MOST_WEEKS {
                     continue;
                 }
-                let filled = if most == 0 { 0 } else { labels * BAR / most };
+                let filled = (labels * BAR).checked_div(most).unwrap_or(0);
                 let bar: String = (0..BAR).map(|i| if i < filled { '█' } else { '░' }).collect();
                 format!("  {day}  {bar}  {} still covered", counted(labels, "label row", "label rows"))
             }
