@@ -17,26 +17,15 @@ use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan, LogicalPlanBuilder}
 use super::relation::{Lineage, Rel, merged, row_column};
 use super::rows::unaliased;
 use super::{Stop, Walk, Walked, Why};
+use crate::plan::SKIP_NULL;
 use crate::source::orderable;
 use crate::sql::without_signed_zeros;
 
-/// Functions that take no notice of a row with a NULL among their arguments.
-const SKIP_NULL: [&str; 30] = [
-    "approx_distinct",
-    "approx_median",
-    "avg",
-    "bit_and",
-    "bit_or",
-    "bit_xor",
-    "bool_and",
-    "bool_or",
+/// Functions of several values that, as [`SKIP_NULL`] of one, take no notice of a row with a NULL among their arguments.
+const SKIP_ANY_NULL: [&str; 13] = [
     "corr",
-    "count",
     "covar_pop",
     "covar_samp",
-    "max",
-    "median",
-    "min",
     "percentile_cont",
     "regr_avgx",
     "regr_avgy",
@@ -47,11 +36,6 @@ const SKIP_NULL: [&str; 30] = [
     "regr_sxx",
     "regr_sxy",
     "regr_syy",
-    "stddev",
-    "stddev_pop",
-    "sum",
-    "var",
-    "var_pop",
 ];
 
 impl Walk<'_> {
@@ -167,8 +151,9 @@ impl Walk<'_> {
         }
         let name = call.func.name();
         let chosen = matches!(name, "first_value" | "last_value");
-        let skips_null =
-            SKIP_NULL.contains(&name) || (chosen && call.params.null_treatment == Some(NullTreatment::IgnoreNulls));
+        let skips_null = SKIP_NULL.contains(&name)
+            || SKIP_ANY_NULL.contains(&name)
+            || (chosen && call.params.null_treatment == Some(NullTreatment::IgnoreNulls));
         let arguments: Vec<&Expr> =
             call.params.args.iter().filter(|a| skips_null && !a.column_refs().is_empty()).collect();
         for argument in arguments {
