@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::finding::Finding;
-use crate::output::manifest::{FORMAT, FileEntry, Manifest, sha256_hex};
+use crate::output::file::{NewFile, upload};
+use crate::output::manifest::{FORMAT, FileEntry, Manifest};
 use crate::source::Location;
 
 const MANIFEST: &str = "manifest.json";
@@ -17,23 +18,6 @@ const PENDING: &str = ".backcast-pending.json";
 const ABANDONED_MINUTES: i64 = 30;
 /// The folders that belong to a run, whole.
 const FOLDERS: [&str; 4] = ["dataset", "provenance", "dropped", "mismatches"];
-
-/// A file to be written, by its path without the hash of its bytes.
-#[derive(Debug, Clone)]
-pub struct NewFile {
-    /// Below the output folder; `{}` stands for the hash.
-    pub path: String,
-    pub rows: Option<u64>,
-    pub bytes: Vec<u8>,
-}
-
-impl NewFile {
-    fn entry(&self) -> FileEntry {
-        let sha256 = sha256_hex(&self.bytes);
-        let path = self.path.replace("{}", &sha256[..12]);
-        FileEntry { path, rows: self.rows, bytes: self.bytes.len() as u64, sha256 }
-    }
-}
 
 /// An output folder as it was when the run began.
 #[derive(Debug, Clone)]
@@ -211,7 +195,7 @@ impl OutputFolder {
             return Err(self.lost());
         }
         for (file, entry) in files.into_iter().zip(&entries) {
-            self.put(&entry.path, file.bytes, PutMode::Overwrite).await?;
+            upload(&self.location.join(&entry.path), file.content).await?;
         }
         let text = serde_json::to_vec_pretty(&manifest(entries.clone()))
             .map_err(|e| Error::storage("write the manifest", e))?;

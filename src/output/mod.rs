@@ -14,7 +14,9 @@
 //! Files that nobody lists are not ours: with any in its folders a run is refused before the long work.
 
 mod commit;
+mod file;
 mod manifest;
 
-pub use commit::{Committed, NewFile, OutputFolder};
+pub use commit::{Committed, OutputFolder};
+pub use file::{Content, NewFile};
 pub use manifest::{FileEntry, InputEntry, Manifest, Versions, ViewEntry, sha256_hex};

@@ -99,8 +99,8 @@ async fn write(opened: &Opened, report: &mut report::Report, folder: OutputFolde
         .to_vec();
     let json = report::json(report).map_err(|e| Error::storage("write report.json", e))?;
     let files = vec![
-        NewFile { path: "report.json".to_string(), rows: None, bytes: json.into_bytes() },
-        NewFile { path: "report.html".to_string(), rows: None, bytes: report::html(report).into_bytes() },
+        NewFile::memory("report.json", None, json.into_bytes()),
+        NewFile::memory("report.html", None, report::html(report).into_bytes()),
     ];
     let manifest = |entries| {
         crate::pipeline::run::manifest(&opened.project, &[], "audit", entries, config_text, &report.generated_at)

@@ -174,8 +174,8 @@ async fn write(
     report.outputs = outputs(folder.uri(), &files, work);
     if work.diffs() {
         let json = report::json(report).map_err(|e| Error::storage("write report.json", e))?;
-        files.push(NewFile { path: "report.json".to_string(), rows: None, bytes: json.into_bytes() });
-        files.push(NewFile { path: "report.html".to_string(), rows: None, bytes: report::html(report).into_bytes() });
+        files.push(NewFile::memory("report.json", None, json.into_bytes()));
+        files.push(NewFile::memory("report.html", None, report::html(report).into_bytes()));
     }
     let project = &prepared.opened.project;
     let manifest =
@@ -215,7 +215,7 @@ fn provenance_files(prepared: &Prepared, recovered: &Recovered) -> Result<Vec<Ne
             let bytes =
                 encode_batches(&all.schema, batches).map_err(|e| Error::storage(format!("write {folder}/"), e))?;
             let path = format!("{folder}/part-{number:05}-{{}}.parquet");
-            files.push(NewFile { path, rows: Some(part.len() as u64), bytes });
+            files.push(NewFile::memory(path, Some(part.len() as u64), bytes));
         }
     }
     Ok(files)
@@ -233,7 +233,7 @@ fn parts(folder: &str, batch: &RecordBatch) -> Result<Vec<NewFile>> {
             let part = batch.slice(start, PART_ROWS.min(rows - start));
             let bytes = encode(&part).map_err(|e| failed(e.into()))?;
             let path = format!("{folder}/part-{number:05}-{{}}.parquet");
-            Ok(NewFile { path, rows: Some(part.num_rows() as u64), bytes })
+            Ok(NewFile::memory(path, Some(part.num_rows() as u64), bytes))
         })
         .collect()
 }
@@ -247,7 +247,7 @@ fn mismatch_file(diff: &Diff) -> Result<Option<NewFile>> {
     let batches = mismatches.batches(MISMATCH_ROWS).map(|b| b.map_err(external));
     let bytes = encode_batches(mismatches.schema(), batches).map_err(|e| Error::storage("write the mismatches", e))?;
     let path = format!("mismatches/{}/part-00000-{{}}.parquet", diff.snapshot.snapshot);
-    Ok(Some(NewFile { path, rows: Some(mismatches.rows() as u64), bytes }))
+    Ok(Some(NewFile::memory(path, Some(mismatches.rows() as u64), bytes)))
 }
 
 fn outputs(uri: &str, files: &[NewFile], work: Work) -> Vec<OutputReport> {
