@@ -26,26 +26,36 @@
 //!
 //! [`SweepSpec`] is plain data; [`Sweeper`] is the algorithm, arrays in and arrays out; [`Sweep`] and [`SweepExec`] are DataFusion's operators.
 
+mod add;
 mod arena;
 mod best;
 mod bounds;
+mod disk;
 mod exec;
+mod finish;
 mod layout;
 mod members;
 mod node;
 mod order;
 mod planner;
 mod positions;
+mod quantities;
+mod rows;
+mod shelf;
 mod spec;
 mod sweeper;
 mod totals;
 mod track;
+mod windows;
 
 pub use bounds::is_ordered_integer;
 pub use exec::SweepExec;
+pub use finish::Reserve;
 pub use members::{Functions, literal};
 pub use node::{Sweep, without_unread};
 pub use order::is_sortable;
 pub use planner::SweepPlanner;
+pub use rows::TiedFirsts;
+pub use shelf::Shelf;
 pub use spec::{Argument, Bound, Call, Comparison, Function, KeyPair, OrderKey, SweepAggregate, SweepSpec, Window};
-pub use sweeper::{Sweeper, TiedFirsts};
+pub use sweeper::Sweeper;

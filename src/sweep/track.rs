@@ -131,6 +131,10 @@ impl Extremes {
         Self { nodes: vec![none; 2 * positions], largest }
     }
 
+    pub(super) fn largest(&self) -> bool {
+        self.largest
+    }
+
     fn better(&self, a: i64, b: i64) -> i64 {
         if self.largest { a.max(b) } else { a.min(b) }
     }
