@@ -66,7 +66,7 @@ impl Sweeper {
     pub(super) fn add_all(&self, shard: usize, words: &[u64], rows: &Rows) -> DfResult<()> {
         let place = self.place(shard);
         let all = Events::new(words, &self.layout);
-        let mut runs: Vec<Vec<Run>> = vec![Vec::new(); self.windows.len()];
+        let (mut runs, mut placed) = (vec![Vec::<Run>::new(); self.windows.len()], Vec::new());
         for at in (0..all.len()).step_by(BLOCK_EVENTS) {
             let events = all.part(at, BLOCK_EVENTS);
             let (own, inner) = runs.split_at_mut(1);
@@ -83,8 +83,14 @@ impl Sweeper {
             let mut tracks = self.tracks(shard);
             let extra = |tracks: &[Track]| tracks.iter().map(Track::extra_size).sum::<usize>();
             let before = extra(&tracks);
+            // Most quantities of a window count the same events.
+            let mut known = None;
             for (q, track) in tracks.iter_mut().enumerate() {
-                self.add(q, track, events, &runs[self.quantities[q].window], place, &mut units, rows)?;
+                let Quantity { window, argument, .. } = self.quantities[q];
+                if known.replace((window, argument)) != Some((window, argument)) {
+                    self.placed(&runs[window], argument, events, place, &mut placed);
+                }
+                self.add(q, track, events, &placed, &mut units, rows)?;
             }
             let more = extra(&tracks).saturating_sub(before);
             drop(tracks);
@@ -134,22 +140,33 @@ impl Sweeper {
         Ok(())
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one event's way into one cell, spelled out")]
+    /// The cells at which events with an argument count.
+    fn placed(
+        &self,
+        runs: &[Run],
+        argument: Option<usize>,
+        events: Events<'_>,
+        place: Place,
+        placed: &mut Vec<(u32, Interval)>,
+    ) {
+        let valid = argument.map(|a| self.layout.flag(Flag::Valid(a)));
+        let counted = runs.iter().filter(|run| valid.is_none_or(|v| events.holds(run.event, v)));
+        placed.clear();
+        placed.extend(counted.filter_map(|run| Some((run.event, place.interval(run)?))));
+    }
+
     /// Adds one quantity of events, in the intervals of its window.
     fn add(
         &self,
         quantity: usize,
         track: &mut Track,
         events: Events<'_>,
-        runs: &[Run],
-        place: Place,
+        placed: &[(u32, Interval)],
         units: &mut Units,
         rows: &Rows,
     ) -> DfResult<()> {
         let Quantity { kind, argument, .. } = self.quantities[quantity];
-        let valid = argument.map(|a| self.layout.flag(Flag::Valid(a)));
-        let counted = runs.iter().filter(|run| valid.is_none_or(|v| events.holds(run.event, v)));
-        let placed = counted.filter_map(|run| Some((run.event, place.interval(run)?)));
+        let placed = placed.iter().copied();
         let value = argument.filter(|_| kind.has_value()).map(|a| self.layout.value(a));
         match (kind, track, value) {
             (Kind::Count, Track::Count(cells), _) => placed.for_each(|(_, at)| at.count(cells)),

@@ -9,6 +9,8 @@
 //!
 //! A *shard* is some thousand positions of one key or more. A key with more than that is [`Cut`] into pieces, each a shard.
 
+use std::ops::RangeInclusive;
+
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::compute::{cast, max, min};
 use datafusion::arrow::datatypes::{DataType, Int64Type};
@@ -86,7 +88,8 @@ enum Keys {
 }
 
 /// Shards are so small that the cells of one stay in a core's cache; but not too many.
-const SHARD_POSITIONS: usize = if cfg!(test) { 16 } else { 4 * 1024 };
+const SHARD_BYTES: usize = if cfg!(test) { 4 * 1024 } else { 512 << 10 };
+const SHARD_POSITIONS: RangeInclusive<usize> = if cfg!(test) { 16..=16 } else { 2 * 1024..=16 * 1024 };
 const MOST_SHARDS: usize = 512;
 /// Integers that a table of keys may span for each key.
 const SPAN_PER_KEY: usize = 16;
@@ -94,8 +97,9 @@ const SPAN_PER_KEY: usize = 16;
 pub(super) const NO_GROUP: u32 = u32::MAX;
 
 impl Positions {
-    /// Sorts a spine of `rows` rows with these key columns. Rows with a NULL key are nowhere. `cutting`: whether a key may be cut.
-    pub(super) fn new(keys: &[ArrayRef], rows: usize, cutting: bool) -> DfResult<Self> {
+    /// Sorts a spine of `rows` rows with these key columns. Rows with a NULL key are nowhere. `cell_bytes`: of one position;
+    /// `cutting`: whether a key may be cut.
+    pub(super) fn new(keys: &[ArrayRef], rows: usize, cell_bytes: usize, cutting: bool) -> DfResult<Self> {
         let mut groups: Vec<Option<u32>> = Vec::with_capacity(rows);
         let keys = match keys {
             [] => {
@@ -141,17 +145,18 @@ impl Positions {
                 Keys::Row(Box::new(converter), known)
             }
         };
-        Ok(Self::sorted(keys, &groups, cutting))
+        let few = (SHARD_BYTES / cell_bytes.max(1)).clamp(*SHARD_POSITIONS.start(), *SHARD_POSITIONS.end());
+        Ok(Self::sorted(keys, &groups, few.max(rows / MOST_SHARDS), cutting))
     }
 
-    fn sorted(keys: Keys, groups: &[Option<u32>], cutting: bool) -> Self {
+    fn sorted(keys: Keys, groups: &[Option<u32>], shard_positions: usize, cutting: bool) -> Self {
         let count = groups.iter().flatten().max().map_or(0, |g| *g as usize + 1);
         let mut sizes = vec![0_u32; count];
         groups.iter().flatten().for_each(|g| sizes[*g as usize] += 1);
         let mut ranges = Vec::with_capacity(count);
         let (mut shards, mut shard_of, mut cuts) = (vec![0], Vec::with_capacity(count), Vec::new());
         let mut start = 0;
-        let most = number(SHARD_POSITIONS.max(groups.len() / MOST_SHARDS));
+        let most = number(shard_positions);
         let open = |shards: &mut Vec<u32>, at: u32| {
             if shards.last() != Some(&at) {
                 shards.push(at);
@@ -195,26 +200,17 @@ impl Positions {
 
     /// The numbers of the keys of a batch of events, in [`Positions::ranges`]; [`NO_GROUP`] where no observer has the key.
     pub(super) fn of_events(&self, keys: &[ArrayRef], events: usize) -> DfResult<Vec<u32>> {
-        let number = |group: Option<&u32>| group.copied().unwrap_or(NO_GROUP);
-        let integers = |group: &dyn Fn(i64) -> u32| -> DfResult<Vec<u32>> {
-            let key = cast(&keys[0], &DataType::Int64)?;
-            let key = key.as_primitive::<Int64Type>();
-            if key.null_count() == 0 {
-                return Ok(key.values().iter().map(|v| group(*v)).collect());
-            }
-            Ok(key.iter().map(|v| v.map_or(NO_GROUP, group)).collect())
-        };
         Ok(match &self.keys {
             Keys::All if self.ranges.is_empty() => vec![NO_GROUP; events],
             Keys::All => vec![0; events],
-            Keys::Dense { first, groups } => integers(&|v| {
-                let at = v.checked_sub(*first).and_then(|at| usize::try_from(at).ok());
-                number(at.and_then(|at| groups.get(at)))
+            Keys::Dense { first, groups } => integers(&keys[0], |v| {
+                let at = usize::try_from(v.wrapping_sub(*first).cast_unsigned()).unwrap_or(usize::MAX);
+                groups.get(at).copied().unwrap_or(NO_GROUP)
             })?,
-            Keys::Integer(known) => integers(&|v| number(known.get(&v)))?,
+            Keys::Integer(known) => integers(&keys[0], |v| known.get(&v).copied().unwrap_or(NO_GROUP))?,
             Keys::Row(converter, known) => {
                 let rows = converter.convert_columns(keys)?;
-                rows.iter().map(|row| number(known.get(row.data()))).collect()
+                rows.iter().map(|row| known.get(row.data()).copied().unwrap_or(NO_GROUP)).collect()
             }
         })
     }
@@ -229,6 +225,16 @@ impl Positions {
         };
         keys + self.rows.capacity() * 4 + self.ranges.capacity() * size_of::<Range>()
     }
+}
+
+/// The group of each integer; of NULL, none.
+fn integers(key: &ArrayRef, group: impl Fn(i64) -> u32) -> DfResult<Vec<u32>> {
+    let key = cast(key, &DataType::Int64)?;
+    let key = key.as_primitive::<Int64Type>();
+    if key.null_count() == 0 {
+        return Ok(key.values().iter().map(|v| group(*v)).collect());
+    }
+    Ok(key.iter().map(|v| v.map_or(NO_GROUP, &group)).collect())
 }
 
 /// The least of integer keys and how many integers there are from it to the most, where they are near to each other.

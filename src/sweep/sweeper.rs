@@ -114,10 +114,21 @@ impl Sweeper {
             spine.column_by_name(name).ok_or_else(|| exec_datafusion_err!("the spine has no column `{name}`"))
         };
         let keys = spec.keys.iter().map(|k| of_spine(&k.spine).cloned()).collect::<DfResult<Vec<_>>>()?;
+        let (mut plans, mut quantities, mut orders) = (Vec::new(), Vec::new(), Vec::new());
+        for aggregate in &spec.aggregates {
+            plans.push(plan(aggregate, events, &mut quantities, &mut orders)?);
+        }
+        // The group's own count says which observers have a row.
+        let own = Quantity { kind: Kind::Count, window: 0, argument: None };
+        if !quantities.contains(&own) {
+            quantities.push(own);
+        }
         let holds_rows = |f: &Function| matches!(f, Function::First { .. } | Function::Call(_));
         // Rows are held for positions as they are: such keys stay whole.
         let cutting = !spec.aggregates.iter().any(|a| holds_rows(&a.function));
-        let positions = Positions::new(&keys, spine.num_rows(), cutting)?;
+        let cells: usize = quantities.iter().map(|q| q.kind.cell_bytes()).sum();
+        let cell_bytes = cells + 8 * spec.windows.len();
+        let positions = Positions::new(&keys, spine.num_rows(), cell_bytes, cutting)?;
         let mut columns: HashMap<String, Arc<BoundColumn>> = HashMap::default();
         let mut windows = Vec::with_capacity(spec.windows.len());
         for window in &spec.windows {
@@ -135,10 +146,6 @@ impl Sweeper {
             let regular = bounds.iter().all(|b| b.column.is_regular());
             windows.push(CompiledWindow { bounds, filter, holds: None, regular });
         }
-        let (mut plans, mut quantities, mut orders) = (Vec::new(), Vec::new(), Vec::new());
-        for aggregate in &spec.aggregates {
-            plans.push(plan(aggregate, events, &mut quantities, &mut orders)?);
-        }
         let (of_firsts, of_calls) = held_columns(&spec, events)?;
         let rows = Rows::new(of_firsts, orders.len(), of_calls);
         let orders = orders.iter().enumerate();
@@ -154,11 +161,6 @@ impl Sweeper {
             _ => Ok(None),
         });
         let calls = calls.collect::<DfResult<Vec<_>>>()?;
-        // The group's own count says which observers have a row.
-        let own = Quantity { kind: Kind::Count, window: 0, argument: None };
-        if !quantities.contains(&own) {
-            quantities.push(own);
-        }
         let scales = quantities.iter().map(|_| OnceLock::new()).collect();
         let count = positions.shards.len() - 1 + positions.cuts.len();
         let shards: Vec<Shard> = std::iter::repeat_with(Shard::default).take(count).collect();
@@ -422,21 +424,24 @@ impl Sweeper {
 
     /// The rows that have a key, sorted by shard, and where each shard's begin.
     fn by_shard(&self, groups: &[u32]) -> (Vec<u32>, Vec<usize>) {
-        let shard_of = |group: u32| usize::from(self.positions.shard_of[group as usize]);
-        let mut starts = vec![0_usize; self.shards.len() + 1];
-        for &group in groups.iter().filter(|g| **g != NO_GROUP) {
-            starts[shard_of(group) + 1] += 1;
-        }
-        for shard in 0..self.shards.len() {
+        // Rows without a key go behind all shards, and are left off.
+        let none = u16::try_from(self.shards.len()).expect("there are few shards");
+        let shard_of = |group: &u32| self.positions.shard_of.get(*group as usize).copied().unwrap_or(none);
+        let shards: Vec<u16> = groups.iter().map(shard_of).collect();
+        let mut starts = vec![0_usize; self.shards.len() + 2];
+        shards.iter().for_each(|shard| starts[usize::from(*shard) + 1] += 1);
+        for shard in 0..=self.shards.len() {
             starts[shard + 1] += starts[shard];
         }
         let mut next = starts.clone();
-        let mut rows = vec![0_u32; starts[self.shards.len()]];
-        for (row, &group) in (0..).zip(groups).filter(|(_, g)| **g != NO_GROUP) {
-            let at = &mut next[shard_of(group)];
+        let mut rows = vec![0_u32; groups.len()];
+        for (row, shard) in (0..).zip(shards) {
+            let at = &mut next[usize::from(shard)];
             rows[*at] = row;
             *at += 1;
         }
+        starts.pop();
+        rows.truncate(starts[self.shards.len()]);
         (rows, starts)
     }
 
