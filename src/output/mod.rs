@@ -16,7 +16,9 @@
 mod commit;
 mod file;
 mod manifest;
+mod parts;
 
 pub use commit::{Committed, OutputFolder};
-pub use file::{Content, NewFile};
-pub use manifest::{FileEntry, InputEntry, Manifest, Versions, ViewEntry, sha256_hex};
+pub use file::{Content, NewFile, upload};
+pub use parts::Parts;
+pub use manifest::{ChunkEntry, Depends, FileEntry, InputEntry, Manifest, Versions, ViewEntry, sha256_hex};

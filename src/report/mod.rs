@@ -26,7 +26,7 @@ pub use choices::{ChosenAlike, choices_text, chosen_alike};
 pub use html::html;
 pub use json::json;
 pub use model::{
-    FORMAT, Gate, GateKind, LabelsReport, Leak, ModelFeature, ModelReport, Note, OutputReport, Report, SelfCheck,
+    ChunkReport, ChunkView, FORMAT, Gate, GateKind, LabelsReport, Leak, ModelFeature, ModelReport, Note, OutputReport, Report, SelfCheck,
     SourceCounts, Timing, Verdict, ViewReport, ViewSource,
 };
 pub use sentence::cause_clause;
