@@ -349,7 +349,6 @@ static RUN: Table = Table {
             "\"7 days\"",
             "How much label time one chunk holds.",
         )
-        .default(Text("auto"))
-        .later_except("auto"),
+        .default(Text("auto")),
     ],
 };

@@ -25,14 +25,13 @@ pub(super) struct Key {
     pub(super) default: Option<Default>,
     /// A value as TOML writes it, for the help of findings.
     pub(super) example: &'static str,
-    pub(super) later: Later,
     /// Whether values depend on it, so that `explain` says where it came from.
     pub(super) choice: bool,
 }
 
 impl Key {
     pub(super) const fn new(name: &'static str, kind: Kind, example: &'static str, doc: &'static str) -> Self {
-        Self { name, kind, doc, required: false, default: None, example, later: Later::No, choice: false }
+        Self { name, kind, doc, required: false, default: None, example, choice: false }
     }
 
     pub(super) const fn required(mut self) -> Self {
@@ -50,19 +49,6 @@ impl Key {
         self.choice = true;
         self
     }
-
-    /// Accepted and checked, without effect in this version but for this one word, which says what happens anyway.
-    pub(super) const fn later_except(mut self, word: &'static str) -> Self {
-        self.later = Later::Except(word);
-        self
-    }
-}
-
-/// Whether a key waits for a later version.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Later {
-    No,
-    Except(&'static str),
 }
 
 /// A default value.

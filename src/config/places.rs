@@ -16,13 +16,12 @@ pub struct Places {
     /// By dotted key, segments joined as they are (never quoted).
     spots: BTreeMap<String, Spot>,
     whole: Option<Spot>,
-    not_used_yet: Vec<String>,
     profile: Option<Applied>,
 }
 
 impl Places {
-    pub(super) fn of(root: &Node, not_used_yet: Vec<String>, profile: Option<Applied>) -> Self {
-        let mut places = Self { spots: BTreeMap::new(), whole: Some(root.spot.clone()), not_used_yet, profile };
+    pub(super) fn of(root: &Node, profile: Option<Applied>) -> Self {
+        let mut places = Self { spots: BTreeMap::new(), whole: Some(root.spot.clone()), profile };
         places.add(root, "");
         places
     }
@@ -85,9 +84,5 @@ impl Places {
             }
             (origin, _) => origin,
         }
-    }
-
-    pub(super) fn not_used_yet(&self) -> Vec<(String, Place)> {
-        self.not_used_yet.iter().filter_map(|key| Some((key.clone(), self.find(key)?))).collect()
     }
 }

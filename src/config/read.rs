@@ -10,7 +10,7 @@ use chrono_tz::Tz;
 use super::check::{instant_of, number_of};
 use super::choices;
 use super::keys::ROOT;
-use super::kind::{self, Kind, Later, Table};
+use super::kind::{self, Kind, Table};
 use super::profile::{Applied, Missing};
 use super::tree::{Node, Value};
 use super::types::{
@@ -22,7 +22,7 @@ use super::{Places, values};
 pub(super) fn read(root: &Node, path: &Path, base: &Path, profile: Option<Applied>) -> Config {
     let reader = Reader { node: Some(root), table: &ROOT };
     let missing = profile.as_ref().map_or(Missing::Null, |applied| applied.profile.missing);
-    let places = Places::of(root, not_used_yet(root), profile);
+    let places = Places::of(root, profile);
     let labels = labels(reader.table("labels"));
     Config {
         path: path.to_path_buf(),
@@ -295,32 +295,4 @@ fn storage(node: &Node) -> std::collections::BTreeMap<String, String> {
         _ => None,
     };
     node.entries().iter().filter_map(|e| Some((e.key.to_lowercase(), value(&e.node)?))).collect()
-}
-
-/// The dotted keys that are written, and whose function comes with a later version.
-fn not_used_yet(root: &Node) -> Vec<String> {
-    let mut found = Vec::new();
-    later_keys(&ROOT, root, "", &mut found);
-    found
-}
-
-fn later_keys(table: &'static Table, node: &Node, path: &str, found: &mut Vec<String>) {
-    for entry in node.entries() {
-        let Some(key) = table.key(&entry.key) else { continue };
-        let path = if path.is_empty() { entry.key.clone() } else { format!("{path}.{}", entry.key) };
-        let waits = match key.later {
-            Later::No => false,
-            Later::Except(word) => entry.node.text() != Some(word),
-        };
-        match (&key.kind, waits) {
-            (_, true) => found.push(path),
-            (Kind::Table(table), false) => later_keys(table, &entry.node, &path, found),
-            (Kind::Named(table), false) => {
-                for e in entry.node.entries() {
-                    later_keys(table, &e.node, &format!("{path}.{}", e.key), found);
-                }
-            }
-            _ => {}
-        }
-    }
 }

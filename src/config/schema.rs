@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::keys::ROOT;
-use super::kind::{Key, Kind, Later, Table};
+use super::kind::{Key, Kind, Table};
 
 /// The JSON Schema of `backcast.toml`.
 pub fn json_schema() -> Value {
@@ -30,12 +30,8 @@ fn table(table: &Table) -> Map<String, Value> {
 }
 
 fn property(key: &Key) -> Value {
-    let doc = match key.later {
-        Later::No => key.doc.to_string(),
-        Later::Except(word) => format!("{} (All but \"{word}\" is without effect in this version.)", key.doc),
-    };
     let mut out = Map::new();
-    out.insert("description".to_string(), json!(doc));
+    out.insert("description".to_string(), json!(key.doc));
     for (name, value) in kind(&key.kind) {
         // The key's own description says more than that of its table.
         out.entry(name).or_insert(value);

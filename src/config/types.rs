@@ -54,11 +54,6 @@ impl Config {
     pub fn missing_origin(&self, view: &str, feature: &str) -> Origin {
         self.places.origin_or_profile(&format!("views.{view}.features.{feature}.when_missing"))
     }
-
-    /// The keys that are written, are valid, and have no effect in this version.
-    pub fn not_used_yet(&self) -> Vec<(String, Place)> {
-        self.places.not_used_yet()
-    }
 }
 
 /// Shows everything but the values of `[storage]` and the queries of web addresses.

@@ -116,11 +116,7 @@ pub async fn check(opened: &Opened) -> Vec<Finding> {
 
 fn check_config(opened: &Opened) -> Vec<Finding> {
     let config = &opened.project.inputs.config;
-    let mut findings: Vec<Finding> = config
-        .not_used_yet()
-        .into_iter()
-        .map(|(key, place)| Finding::note(format!("`{key}` is checked but not used yet by this version")).at(place))
-        .collect();
+    let mut findings: Vec<Finding> = Vec::new();
     if let Some(conform) = &opened.conform {
         let natural = natural_schema(&opened.project.inputs.labels.schema(), &opened.project.features);
         for name in conform.left_out(&natural) {

@@ -6,6 +6,7 @@
 //! Both give [`ViewValues`]: a column per feature with one value per label row, and which label rows the view has a row
 //! for. Defaults (`when_missing`, `when_null`) are filled in after that, in one place.
 
+mod chunks;
 mod engine;
 mod observers;
 pub mod reference;
@@ -13,6 +14,7 @@ mod self_check;
 mod set;
 mod values;
 
+pub use chunks::{Chunk, Weights, chunks};
 pub use engine::{Engine, EngineChoice, Replay, ReplayOptions, ViewReplay, choose, replay, replay_view};
 pub use observers::LabelObservers;
 pub use self_check::{SelfCheck, self_check};

@@ -15,6 +15,7 @@ use chrono_tz::Tz;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::finding::Finding;
+use crate::source::between::rows_between;
 use crate::source::functions::orderable;
 use crate::source::log::WIDEST_OFFSET_NS;
 use crate::source::schema::plain_type;
@@ -115,7 +116,26 @@ impl LabelTable {
         let frame = session.read_table(Arc::clone(&self.table) as _).map_err(reading)?;
         let batches = frame.collect().await.map_err(reading)?;
         let batch = concat_batches(&self.schema(), &batches).map_err(|e| reading(e.into()))?;
-        let time = self.instants(&batch, &self.time)?;
+        self.sorted(&batch)
+    }
+
+    /// Reads and sorts the label rows of a range of times, nanoseconds; the second bound is not in it.
+    ///
+    /// # Errors
+    /// As [`LabelTable::read`].
+    pub async fn read_between(&self, from: i64, until: i64, session: &SessionContext) -> Result<Labels> {
+        let read = rows_between(&self.table, &self.time, self.timezone, (from, until), session).await;
+        self.sorted(&read.map_err(|e| Error::engine("read the labels", e))?)
+    }
+
+    /// About how many bytes the label rows take in memory, by the footers.
+    pub fn memory(&self) -> u64 {
+        self.table.memory()
+    }
+
+    fn sorted(&self, batch: &RecordBatch) -> Result<Labels> {
+        let reading = |e| Error::engine("read the labels", e);
+        let time = self.instants(batch, &self.time)?;
         if time.null_count() > 0 {
             return Err(Error::input(self.null_times(time.null_count())));
         }
@@ -127,11 +147,11 @@ impl LabelTable {
                     .help("correct or remove the label row"),
             ));
         }
-        let keys = self.keys.iter().map(|key| self.instants(&batch, key)).collect::<Result<Vec<_>>>()?;
-        let order = self.order(&batch, &times, &keys).map_err(reading)?;
+        let keys = self.keys.iter().map(|key| self.instants(batch, key)).collect::<Result<Vec<_>>>()?;
+        let order = self.order(batch, &times, &keys).map_err(reading)?;
         let sorted = |array: &dyn Array| take(array, &order, None).map_err(|e| reading(e.into()));
         Ok(Labels {
-            batch: take_record_batch(&batch, &order).map_err(|e| reading(e.into()))?,
+            batch: take_record_batch(batch, &order).map_err(|e| reading(e.into()))?,
             times: Int64Array::from(sorted(&times)?.to_data()),
             keys: keys.iter().map(|k| sorted(k)).collect::<Result<_>>()?,
         })
@@ -223,8 +243,23 @@ impl Labels {
         self.batch.num_rows()
     }
 
-    /// The unit in which every label time is exact: microseconds, or nanoseconds where one needs them.
+    /// The unit in which every label time is exact.
     pub fn now_unit(&self) -> TimeUnit {
-        if self.times.values().iter().all(|t| t % 1_000 == 0) { TimeUnit::Microsecond } else { TimeUnit::Nanosecond }
+        exact_unit(self.times.values())
     }
+
+    /// Some of the rows, by position, without copying them.
+    pub fn slice(&self, rows: std::ops::Range<usize>) -> Self {
+        let (from, count) = (rows.start, rows.len());
+        Self {
+            batch: self.batch.slice(from, count),
+            times: self.times.slice(from, count),
+            keys: self.keys.iter().map(|key| key.slice(from, count)).collect(),
+        }
+    }
+}
+
+/// The unit in which all of these times, nanoseconds, are exact: microseconds, or nanoseconds where one needs them.
+pub fn exact_unit(times: &[i64]) -> TimeUnit {
+    if times.iter().all(|t| t % 1_000 == 0) { TimeUnit::Microsecond } else { TimeUnit::Nanosecond }
 }

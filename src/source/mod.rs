@@ -4,6 +4,7 @@
 //! whole to be looked at. All storage, local disk too, goes through `object_store`.
 
 mod barrier;
+mod between;
 mod delivery;
 mod files;
 mod functions;
@@ -17,10 +18,11 @@ pub mod time;
 mod times;
 mod widen;
 
+pub use between::rows_between;
 pub use delivery::{DeliveryPlanner, TiedCopies};
 pub use files::{DataFile, Files, list};
 pub use functions::{instant_ns, is_order_key, order_key, orderable};
-pub use labels::{LabelTable, Labels};
+pub use labels::{LabelTable, Labels, exact_unit};
 pub use log::{FROM, Log, LogCounts, Near, Redelivery, UNTIL, timestamp};
 pub use prune::Reach;
 pub use schema::{FOOTER_BYTES, FileSchemas, merge, plain_type, read_footers};

@@ -97,6 +97,12 @@ impl ParquetTable {
         self.files.files.iter().map(|f| f.meta.size).sum()
     }
 
+    /// About how many bytes the rows take in memory, by the footers.
+    pub fn memory(&self) -> u64 {
+        let groups = self.footers.footers.iter().flat_map(|footer| footer.row_groups());
+        groups.map(|group| u64::try_from(group.total_byte_size()).unwrap_or(0)).sum::<u64>().saturating_mul(2)
+    }
+
     fn partitioned_file(&self, index: usize) -> PartitionedFile {
         let file = &self.files.files[index];
         let values = self

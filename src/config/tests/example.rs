@@ -230,13 +230,3 @@ fn a_place_is_that_of_the_value_or_of_the_nearest_table() {
         assert_eq!((place.line, underlined.as_str()), (line, text), "{dotted}");
     }
 }
-
-#[test]
-fn what_has_no_effect_yet_is_listed() {
-    let config = loaded(EXAMPLE);
-    let keys: Vec<String> = config.not_used_yet().into_iter().map(|(key, _)| key).collect();
-    let wanted = ["run.chunk"];
-    assert_eq!(keys, wanted);
-    let config = loaded(&minimal_and("[run]\nchunk = \"auto\"\n[dataset]\nunrecoverable = \"keep\""));
-    assert_eq!(config.not_used_yet(), []);
-}

@@ -22,7 +22,6 @@ fn the_minimal_configuration_is_valid() {
     assert_eq!(warnings, []);
     assert_eq!(config.output.uri, "out/");
     assert_eq!(config.diff.agreement, 0.995);
-    assert_eq!(config.not_used_yet(), []);
 }
 
 #[test]

@@ -163,13 +163,6 @@ fn two_features_of_one_name_need_a_prefix() {
 }
 
 #[test]
-fn keys_that_have_no_effect_yet_are_notes_and_no_errors() {
-    let project = super::project().config("[run]\nchunk = \"7 days\"");
-    let text = said(&project, 0);
-    assert!(text.contains("not used yet"), "{text}");
-}
-
-#[test]
 fn json_findings_carry_file_and_line() {
     let project = super::project().view("a", "SELECT user_id, count(*) AS a\nFROM evnts GROUP BY user_id");
     let document = project.backcast(&["check", "--format", "json"]).exits_with(2).json();
