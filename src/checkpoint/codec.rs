@@ -128,13 +128,8 @@ mod tests {
             (0..rows).map(|i| (i % 2 > 0).then(|| vec![Some(i as i64), None])),
         );
         let floats = Float64Array::from_iter((0..rows).map(|i| Some(if i == 1 { f64::NAN } else { i as f64 / 7.0 })));
-        let columns: Vec<ArrayRef> = vec![
-            Arc::new(numbers),
-            Arc::new(texts),
-            Arc::new(lists),
-            Arc::new(floats),
-            Arc::new(NullArray::new(rows)),
-        ];
+        let columns: Vec<ArrayRef> =
+            vec![Arc::new(numbers), Arc::new(texts), Arc::new(lists), Arc::new(floats), Arc::new(NullArray::new(rows))];
         let types = columns.iter().map(|c| c.data_type().clone()).collect();
         let found = BooleanArray::from_iter((0..rows).map(|i| Some(i % 4 > 0)));
         (Saved { engine: "sweep".into(), reason: "why".into(), values: ViewValues { columns, found } }, types)

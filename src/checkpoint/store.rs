@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use datafusion::arrow::datatypes::DataType;
-use datafusion::object_store::{Error as StoreError, ObjectStoreExt};
+use datafusion::object_store::{Error as StoreError, ObjectMeta, ObjectStoreExt};
 use futures::TryStreamExt;
 
 use crate::checkpoint::address::Address;
@@ -61,6 +61,11 @@ impl Checkpoints {
         format!("{FOLDER}/{address}{ENDING}")
     }
 
+    /// From here on what is there may be used: this run made it.
+    pub fn trust(&mut self) {
+        self.fresh = false;
+    }
+
     /// Looks for values of these types for so many label rows.
     ///
     /// # Errors
@@ -108,7 +113,7 @@ impl Checkpoints {
         self.used.get(address)
     }
 
-    async fn listed(&self) -> Result<Vec<datafusion::object_store::ObjectMeta>> {
+    async fn listed(&self) -> Result<Vec<ObjectMeta>> {
         let at = self.output.join(FOLDER);
         let all: Vec<_> = at
             .store

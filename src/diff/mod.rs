@@ -44,9 +44,9 @@ use totals::{FeatureTotals, PartCounts};
 
 pub use compared::{Agreement, Compared};
 pub use mismatches::Mismatches;
+pub use model::{Cause, CauseName, Delta, FeatureDiff, IssueKind, SchemaIssue, SnapshotDiff, TimeBucket, WorstCell};
 pub use totals::Totals;
 pub use worst::Worst;
-pub use model::{Cause, CauseName, Delta, FeatureDiff, IssueKind, SchemaIssue, SnapshotDiff, TimeBucket, WorstCell};
 
 /// One side: the label rows (in dataset order) or the snapshot's rows. All arrays have one length.
 #[derive(Debug, Clone)]

@@ -99,7 +99,13 @@ impl Spread {
             let run = reached.partition_point(|reached| u128::from(*reached) < rank);
             self.runs.get(run).map_or(0.0, |(value, _)| *value)
         };
-        Some(Delta { max: self.most, mean: mean(&self.runs, count), p50: at_rank(50), p95: at_rank(95), p99: at_rank(99) })
+        Some(Delta {
+            max: self.most,
+            mean: mean(&self.runs, count),
+            p50: at_rank(50),
+            p95: at_rank(95),
+            p99: at_rank(99),
+        })
     }
 }
 
@@ -158,6 +164,37 @@ mod tests {
             assert_eq!(Some(spread.max), absolute.last().copied());
             assert!((spread.mean - absolute.iter().sum::<f64>() / absolute.len() as f64).abs() < 1e-9);
         }
+    }
+
+    #[test]
+    fn parts_add_up_to_the_whole_in_any_order() {
+        let mut random = Seeded::new(11);
+        // More distinct differences than are told apart.
+        let values: Vec<f64> = (0..700_000).map(|_| (random.below(1 << 40) as f64).sqrt() - 1e5).collect();
+        let mut whole = Spread::default();
+        values.iter().for_each(|value| whole.add(*value));
+        let whole = whole.finish().unwrap();
+        for parts in [2, 3, 7] {
+            let mut merged = Spread::default();
+            let mut own: Vec<Spread> = values
+                .chunks(values.len() / parts)
+                .map(|values| {
+                    let mut part = Spread::default();
+                    values.iter().for_each(|value| part.add(*value));
+                    part
+                })
+                .collect();
+            own.reverse();
+            own.into_iter().for_each(|part| merged.merge(part));
+            assert_eq!(merged.finish().unwrap(), whole);
+        }
+        let mut absolute: Vec<f64> = values.iter().map(|value| value.abs()).collect();
+        absolute.sort_by(f64::total_cmp);
+        let exact = |percent: usize| absolute[(percent * absolute.len()).div_ceil(100) - 1];
+        for (told, exact) in [(whole.p50, exact(50)), (whole.p95, exact(95)), (whole.p99, exact(99))] {
+            assert!(told <= exact && told > exact * 0.9999, "{told} {exact}");
+        }
+        assert_eq!(Some(&whole.max), absolute.last());
     }
 
     #[test]

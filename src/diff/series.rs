@@ -162,7 +162,8 @@ impl Series {
         let Some((first, last)) = span.filter(|_| !self.counts.is_empty()) else { return Vec::new() };
         let width = Width::spanning(first, last);
         let origin = width.index(first);
-        let bucket = |index| TimeBucket { from: rfc3339(width.start(index) * 1_000_000_000), compared: 0, mismatched: 0 };
+        let bucket =
+            |index| TimeBucket { from: rfc3339(width.start(index) * 1_000_000_000), compared: 0, mismatched: 0 };
         let mut buckets: Vec<TimeBucket> = (origin..=width.index(last)).map(bucket).collect();
         let unit = if self.by_day { SECONDS_PER_DAY } else { SECONDS_PER_HOUR };
         for (at, compared, mismatched) in &self.counts {

@@ -271,7 +271,11 @@ mod tests {
         }
         let read: Vec<RecordBatch> = files
             .into_iter()
-            .flat_map(|f| ParquetRecordBatchReaderBuilder::try_new(bytes::Bytes::from(f.2)).unwrap().build().unwrap())
+            .flat_map(|(_, _, bytes)| {
+                let mut file = tempfile::tempfile().unwrap();
+                file.write_all(&bytes).unwrap();
+                ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap()
+            })
             .map(Result::unwrap)
             .collect();
         let read = concat_batches(&all.schema(), &read).unwrap();

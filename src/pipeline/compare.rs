@@ -8,7 +8,9 @@ use datafusion::catalog::TableProvider;
 
 use crate::analysis::{Project, SnapshotTable};
 use crate::dataset::natural_schema;
-use crate::diff::{self, ColumnPair, DiffError, DiffInput, FeaturePair, Rows, SchemaPair, SnapshotDiff, Tolerance, Totals};
+use crate::diff::{
+    self, ColumnPair, DiffError, DiffInput, FeaturePair, Rows, SchemaPair, SnapshotDiff, Tolerance, Totals,
+};
 use crate::error::{Error, Result};
 use crate::finding::Finding;
 use crate::pipeline::snapshots::column;

@@ -110,7 +110,7 @@ impl Sample {
         let taken = |array: &ArrayRef| take(array, &own, None);
         self.rows.extend(wanted.iter().map(|(label, _)| first + label));
         self.labels.push(Labels {
-            batch: datafusion::arrow::compute::take_record_batch(&labels.batch, &own)?,
+            batch: take_record_batch(&labels.batch, &own)?,
             times: take(&labels.times, &own, None)?.to_data().into(),
             keys: labels.keys.iter().map(taken).collect::<Result<_, _>>()?,
         });

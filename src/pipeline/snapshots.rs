@@ -42,7 +42,9 @@ impl<'a> SnapshotRows<'a> {
         let failed = |e| Error::engine(format!("read snapshot `{}`", config.name), e);
         let Some((batch, instants)) = &self.held else {
             let range = (chunk.from, chunk.until);
-            return rows_between(&self.snapshot.table, &config.time, config.timezone, range, session).await.map_err(failed);
+            return rows_between(&self.snapshot.table, &config.time, config.timezone, range, session)
+                .await
+                .map_err(failed);
         };
         if (chunk.from, chunk.until) == (i64::MIN, i64::MAX) {
             return Ok(batch.clone());
