@@ -57,5 +57,5 @@ pub use display::shown;
 pub use readings::{Bound, Explosion, Reading};
 pub use relation::{AsOf, Live, Read, Relation};
 pub use rewriter::{Lookback, RewriteOptions, Rewritten, Unsupported, normalise, optimised, rewrite_view};
-pub use shifts::with_fixed_shifts;
+pub use shifts::{with_fixed_shift, with_fixed_shifts};
 pub use spine::{Observers, Spine, SpineKind, Spines};

@@ -30,21 +30,25 @@ pub fn with_fixed_shifts(plan: LogicalPlan) -> DfResult<LogicalPlan> {
         let names = NamePreserver::new(&plan);
         plan.map_expressions(|expr| {
             let name = names.save(&expr);
-            let fixed = expr.transform_up(|e| fixed(e))?;
+            let fixed = expr.transform_up(|e| with_fixed_shift(e, unit_of_label_time))?;
             Ok(fixed.update_data(|e| name.restore(e)))
         })
     })
     .data()
 }
 
-fn fixed(expr: Expr) -> DfResult<Transformed<Expr>> {
+/// One expression, if it moves a label time: `unit` knows these by their unit.
+///
+/// # Errors
+/// None; as expressions are transformed.
+pub fn with_fixed_shift(expr: Expr, unit: impl Fn(&Expr) -> Option<TimeUnit>) -> DfResult<Transformed<Expr>> {
     let Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::Plus | Operator::Minus), right }) = &expr else {
         return Ok(Transformed::no(expr));
     };
     let Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(interval)), _) = right.as_ref() else {
         return Ok(Transformed::no(expr));
     };
-    let Some(unit) = unit_of_label_time(left) else { return Ok(Transformed::no(expr)) };
+    let Some(unit) = unit(left) else { return Ok(Transformed::no(expr)) };
     Ok(match duration(*interval, unit) {
         Some(duration) => {
             let right = Box::new(Expr::Literal(duration, None));

@@ -10,6 +10,7 @@ mod files;
 mod functions;
 mod labels;
 mod log;
+pub(crate) mod operator;
 mod prune;
 mod schema;
 mod store;

@@ -150,9 +150,15 @@ impl Sweeper {
         placed: &mut Vec<(u32, Interval)>,
     ) {
         let valid = argument.map(|a| self.layout.flag(Flag::Valid(a)));
-        let counted = runs.iter().filter(|run| valid.is_none_or(|v| events.holds(run.event, v)));
         placed.clear();
-        placed.extend(counted.filter_map(|run| Some((run.event, place.interval(run)?))));
+        placed.reserve(runs.len());
+        for run in runs {
+            if valid.is_none_or(|v| events.holds(run.event, v))
+                && let Some(at) = place.interval(run)
+            {
+                placed.push((run.event, at));
+            }
+        }
     }
 
     /// Adds one quantity of events, in the intervals of its window.

@@ -8,15 +8,14 @@ use datafusion::arrow::array::{AsArray, RecordBatch};
 use datafusion::arrow::compute::{concat_batches, sort_to_indices, take_record_batch};
 use datafusion::arrow::datatypes::{Int64Type, SchemaRef};
 use datafusion::common::runtime::SpawnedTask;
-use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{exec_datafusion_err, internal_err};
 use datafusion::error::{DataFusionError, Result as DfResult};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_expr::EquivalenceProperties;
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, reset_plan_states};
 use datafusion::physical_plan::metrics::{
-    Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet, SpillMetrics, Time,
+    Count, ExecutionPlanMetricsSet, MetricBuilder, SpillMetrics, Time,
 };
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
@@ -27,6 +26,7 @@ use futures::{StreamExt, TryStreamExt};
 use tokio::sync::RwLock;
 use tokio::task::JoinSet;
 
+use crate::source::operator::two_inputs;
 use crate::sweep::disk::DiskShelf;
 use crate::sweep::members::Functions;
 use crate::sweep::spec::SweepSpec;
@@ -77,13 +77,9 @@ impl DisplayAs for SweepExec {
 }
 
 impl ExecutionPlan for SweepExec {
-    fn name(&self) -> &'static str {
-        "SweepExec"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
-    }
+    two_inputs!("SweepExec", spine, events, |this, spine, events| {
+        Self::new(spine, events, Arc::clone(&this.spec), this.schema(), Arc::clone(&this.functions))
+    });
 
     fn required_input_distribution(&self) -> Vec<Distribution> {
         vec![Distribution::SinglePartition, Distribution::UnspecifiedDistribution]
@@ -91,34 +87,6 @@ impl ExecutionPlan for SweepExec {
 
     fn benefits_from_input_partitioning(&self) -> Vec<bool> {
         vec![false, true]
-    }
-
-    fn maintains_input_order(&self) -> Vec<bool> {
-        vec![false, false]
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.spine, &self.events]
-    }
-
-    fn apply_expressions(
-        &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> DfResult<TreeNodeRecursion>,
-    ) -> DfResult<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> DfResult<Arc<dyn ExecutionPlan>> {
-        match <[Arc<dyn ExecutionPlan>; 2]>::try_from(children) {
-            Ok([spine, events]) => Ok(Arc::new(Self::new(
-                spine,
-                events,
-                Arc::clone(&self.spec),
-                self.schema(),
-                Arc::clone(&self.functions),
-            ))),
-            Err(_) => internal_err!("a sweep has a spine and events"),
-        }
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> DfResult<SendableRecordBatchStream> {
@@ -136,10 +104,6 @@ impl ExecutionPlan for SweepExec {
         };
         let batches = futures::stream::once(run.sweep()).try_flatten();
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), batches)))
-    }
-
-    fn metrics(&self) -> Option<MetricsSet> {
-        Some(self.metrics.clone_inner())
     }
 }
 
