@@ -79,7 +79,8 @@ impl Narrowing {
 
 /// By source, the rows that these label rows' keys leave, where there is such a condition.
 fn kept(view: &View, labels: &Labels, rows: &[usize], state: &SessionState) -> DfResult<BTreeMap<usize, Expr>> {
-    let picks = datafusion::arrow::array::UInt32Array::from_iter_values(rows.iter().filter_map(|&r| u32::try_from(r).ok()));
+    let picks =
+        datafusion::arrow::array::UInt32Array::from_iter_values(rows.iter().filter_map(|&r| u32::try_from(r).ok()));
     let schema = view.plan.schema();
     let mut builder = LogicalPlanBuilder::from(view.plan.clone());
     for key in view.keys.iter().filter(|key| !key.data_type.is_floating() && !key.data_type.is_nested()) {

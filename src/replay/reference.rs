@@ -393,7 +393,19 @@ async fn load(
     })?;
     let mut tables = HashMap::new();
     for (source, columns) in needed {
-        tables.insert(source, Arc::new(load_one(&logs[source], columns, (narrowed.earliest.get(&source).copied(), latest), narrowed.keep.get(&source), session).await?));
+        tables.insert(
+            source,
+            Arc::new(
+                load_one(
+                    &logs[source],
+                    columns,
+                    (narrowed.earliest.get(&source).copied(), latest),
+                    narrowed.keep.get(&source),
+                    session,
+                )
+                .await?,
+            ),
+        );
     }
     Ok(tables)
 }

@@ -207,7 +207,12 @@ fn sample(rows: usize, most: usize) -> Vec<usize> {
 
 impl World<'_> {
     /// About how long it takes to read and look through what these label rows can ask about.
-    fn cost(&self, views: &[(Checked<'_>, Narrowing)], rows: &[usize], spans: &[Option<Vec<(i64, i64, u64)>>]) -> Duration {
+    fn cost(
+        &self,
+        views: &[(Checked<'_>, Narrowing)],
+        rows: &[usize],
+        spans: &[Option<Vec<(i64, i64, u64)>>],
+    ) -> Duration {
         let times = |row: Option<&usize>| row.map_or(i64::MIN, |&row| self.labels.times.value(row));
         let (first, last) = (times(rows.first()), times(rows.last()));
         let mut seconds = 0.0;
@@ -219,9 +224,11 @@ impl World<'_> {
                 let from = narrowing.earliest(source, first);
                 let read: u64 = match &spans[source] {
                     None => log.table.rows(),
-                    Some(spans) => {
-                        spans.iter().filter(|(low, high, _)| *high >= from && *low <= last).map(|(_, _, rows)| rows).sum()
-                    }
+                    Some(spans) => spans
+                        .iter()
+                        .filter(|(low, high, _)| *high >= from && *low <= last)
+                        .map(|(_, _, rows)| rows)
+                        .sum(),
                 };
                 let speed = if narrowing.keyed.contains(&source) { SCANNED_ROWS_A_SECOND } else { ROWS_A_SECOND };
                 #[expect(clippy::cast_precision_loss, reason = "an estimate")]

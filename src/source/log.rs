@@ -290,12 +290,17 @@ impl Log {
 
     /// Whether each row counts or not whatever the others are, and is read from the files.
     pub fn is_plain(&self) -> bool {
-        self.config.kind == SourceKind::Log && self.config.id.is_empty() && self.deleted.is_none() && self.rows.is_none()
+        self.config.kind == SourceKind::Log
+            && self.config.id.is_empty()
+            && self.deleted.is_none()
+            && self.rows.is_none()
     }
 
     /// Events from an instant on; perhaps some before it.
     fn since(&self, raw: &Schema, earliest_ns: i64) -> Option<Expr> {
-        let DataType::Timestamp(unit, zone) = raw.field_with_name(&self.config.time).ok()?.data_type() else { return None };
+        let DataType::Timestamp(unit, zone) = raw.field_with_name(&self.config.time).ok()?.data_type() else {
+            return None;
+        };
         let bound = ticks_until(earliest_ns.saturating_sub(WIDEST_OFFSET_NS), *unit);
         Some(raw_column(&self.config.time).gt_eq(lit(timestamp(*unit, bound, zone.clone()))))
     }
