@@ -25,6 +25,6 @@ mod writer;
 #[cfg(test)]
 mod commit_tests;
 
-pub use commit::{Committed, OutputFolder};
+pub use commit::{Committed, OutputFolder, read_manifest, run_files};
 pub use file::{Content, NewFile};
-pub use manifest::{FileEntry, InputEntry, Manifest, Versions, ViewEntry, sha256_hex};
+pub use manifest::{FileEntry, Hasher, InputEntry, Manifest, Versions, ViewEntry, sha256_hex};

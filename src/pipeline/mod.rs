@@ -15,6 +15,7 @@ mod retained;
 mod run;
 mod sources;
 mod trace;
+mod verify;
 
 pub use audit::{AuditOptions, audit, day};
 pub use cost::{MANY, ReadReport, ScanReport};
@@ -24,3 +25,4 @@ pub use prepare::{Opened, Prepared, check, open, prepare};
 pub use retained::Look;
 pub use run::{Outcome, Work, run};
 pub use trace::{Asked, trace};
+pub use verify::{VerifyOptions, verify};

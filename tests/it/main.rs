@@ -15,3 +15,4 @@ mod planted;
 mod retention;
 mod support;
 mod trace;
+mod verify;
