@@ -13,7 +13,7 @@ use crate::output::conditions;
 use crate::output::file::{Content, NewFile, upload};
 use crate::output::manifest::{FileEntry, Manifest};
 use crate::output::writer::{Right, interrupted, on_disk, synced};
-use crate::source::Location;
+use crate::source::{Location, store_error};
 
 const MANIFEST: &str = "manifest.json";
 /// The folders that belong to a run, whole.
@@ -107,7 +107,7 @@ impl OutputFolder {
 
     async fn read(&self, name: &str) -> Result<Option<(Vec<u8>, UpdateVersion)>> {
         let location = self.location.join(name);
-        let failed = |e: StoreError| Error::storage(format!("read `{}`", location.uri), e);
+        let failed = |e: StoreError| store_error("read", &location.uri, e);
         match location.store.get(&location.path).await {
             Ok(found) => {
                 let version = UpdateVersion { e_tag: found.meta.e_tag.clone(), version: found.meta.version.clone() };

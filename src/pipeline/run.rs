@@ -172,6 +172,7 @@ async fn write(
     clock.lap("encode");
     report.timings = clock.laps;
     report.outputs = outputs(folder.uri(), &files, work);
+    reported::storage(&prepared.opened.project, report);
     if work.diffs() {
         let json = report::json(report).map_err(|e| Error::storage("write report.json", e))?;
         files.push(NewFile::memory("report.json", None, json.into_bytes()));
