@@ -12,6 +12,8 @@ pub(super) enum Fault {
     None,
     /// `503 SlowDown`, and it is not passed on.
     SlowDown,
+    /// `403 AccessDenied`, and it is not passed on.
+    Denied,
     /// It is passed on, and of the answer's body only so many bytes come back before the connection is reset.
     CutAfter(usize),
     /// The connection is closed before it is passed on.
@@ -110,9 +112,14 @@ fn serve(
         let mut out = client;
         match fault {
             Fault::Dropped => return client.shutdown(Shutdown::Both),
-            Fault::SlowDown => {
-                let text = "<?xml version=\"1.0\"?><Error><Code>SlowDown</Code><Message>Reduce your request rate.</Message></Error>";
-                write!(out, "HTTP/1.1 503 Slow Down\r\nContent-Length: {}\r\n\r\n{text}", text.len())?;
+            Fault::SlowDown | Fault::Denied => {
+                let (status, code) = if fault == Fault::Denied {
+                    ("403 Forbidden", "AccessDenied")
+                } else {
+                    ("503 Slow Down", "SlowDown")
+                };
+                let text = format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>No.</Message></Error>");
+                write!(out, "HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{text}", text.len())?;
                 continue;
             }
             _ => {}

@@ -8,7 +8,7 @@ use datafusion::object_store::{ObjectStoreExt, PutPayload};
 use futures::{StreamExt, TryStreamExt};
 
 use super::proxy::{Fault, Proxy};
-use super::server::{self, BUCKET, KEY, READER};
+use super::server::{self, BUCKET, KEY};
 use super::{Remote, block_on, project, ran, storage};
 use crate::support::{Project, table};
 
@@ -130,12 +130,15 @@ fn a_wrong_key_and_a_missing_bucket_are_refused_at_once_with_what_to_check() {
     let mut unknown = remote.command(port, &["run"]);
     unknown.env("AWS_ACCESS_KEY_ID", "nobody");
     ran(unknown).exits_with(2).complains_of(&["the store refuses access: InvalidAccessKeyId", "check the credentials"]);
-    let missing = remote.run(port, &["run", "--set", "sources.events.uri=\"s3://no-such-bucket/events/\""]);
-    missing.exits_with(2).complains_of(&["`s3://no-such-bucket/events/` can't be listed: there is no such bucket"]);
+    let mut missing = remote.command(port, &["run"]);
+    missing.args(["--set", "sources.events.uri=\"s3://no-such-bucket/events/\""]);
+    ran(missing)
+        .exits_with(2)
+        .complains_of(&["`s3://no-such-bucket/events/` can't be listed: there is no such bucket"]);
     // Who may not write hears so before the long work.
-    let mut reader = remote.command(port, &["run"]);
-    reader.env("AWS_ACCESS_KEY_ID", READER.0).env("AWS_SECRET_ACCESS_KEY", READER.1);
-    ran(reader).exits_with(2).complains_of(&["refused/out` can't be written: the store refuses access: AccessDenied"]);
+    let reader = remote.proxy(|request| if request.method == "PUT" { Fault::Denied } else { Fault::None });
+    let done = remote.run(reader.port, &["run"]).exits_with(2);
+    done.complains_of(&["refused/out` can't be written: the store refuses access: AccessDenied"]);
     assert!(remote.outputs().is_empty());
     assert!(began.elapsed() < Duration::from_secs(60), "these are not worth trying again");
 }

@@ -13,8 +13,6 @@ use tempfile::TempDir;
 
 pub(super) const BUCKET: &str = "backcast";
 pub(super) const KEY: (&str, &str) = ("testkey", "testsecret");
-/// May read and list.
-pub(super) const READER: (&str, &str) = ("readkey", "readsecret");
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) struct Server {
@@ -47,15 +45,11 @@ impl Server {
             return None;
         };
         let data = tempfile::tempdir().unwrap();
-        let identity = |name: &str, key: (&str, &str), actions: &str| {
-            format!(
-                r#"{{"name":"{name}","credentials":[{{"accessKey":"{}","secretKey":"{}"}}],"actions":[{actions}]}}"#,
-                key.0, key.1
-            )
-        };
-        let all = identity("all", KEY, r#""Admin","Read","Write","List","Tagging""#);
-        let reader = identity("reader", READER, r#""Read","List""#);
-        std::fs::write(data.path().join("s3.json"), format!(r#"{{"identities":[{all},{reader}]}}"#)).unwrap();
+        let identity = format!(
+            r#"{{"name":"all","credentials":[{{"accessKey":"{}","secretKey":"{}"}}],"actions":["Admin","Read","Write","List"]}}"#,
+            KEY.0, KEY.1
+        );
+        std::fs::write(data.path().join("s3.json"), format!(r#"{{"identities":[{identity}]}}"#)).unwrap();
         let ports = free_ports();
         let log = std::fs::File::create(data.path().join("log")).unwrap();
         // It ends when its standard input does, which is with this process, whatever ends that.
