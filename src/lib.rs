@@ -13,6 +13,7 @@
 
 pub mod analysis;
 pub mod cause;
+pub mod checkpoint;
 pub mod cli;
 pub mod config;
 pub mod dataset;

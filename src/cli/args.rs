@@ -106,14 +106,17 @@ Exits with 3 where a model would not have what it needs.")]
     Inventory(InventoryArgs),
     /// Write the dataset: as-of values for every label row
     #[command(after_help = "Example: backcast replay fixtures/flights/backcast.toml --out /tmp/flights")]
-    Replay(ConfigArg),
+    Replay(RunArgs),
     /// Compare as-of values with the legacy snapshots; write mismatches and report
     #[command(after_help = "Example: backcast diff fixtures/flights/flawed.toml --out /tmp/diff
 Exits with 3 where a feature agrees less than `diff.agreement`.")]
-    Diff(ConfigArg),
+    Diff(RunArgs),
     /// The main job: replay, diff, dataset and report
+    ///
+    /// Goes over chunks of label time and keeps what it replayed below the output, in .backcast/: after Ctrl-C, a crash or a full disk the
+    /// same command goes on where it was, and a later run replays only what has changed since.
     #[command(after_help = "Example: backcast run fixtures/flights/backcast.toml --out /tmp/flights")]
-    Run(ConfigArg),
+    Run(RunArgs),
     /// Explain one cell: its value, and every event that counts or does not, with why
     ///
     /// Events within reach are those of the key whose event time is in the feature's window, or outside of it by no more than
@@ -134,6 +137,16 @@ Example: backcast trace tail_delays.tail_arrivals_3d --key tailnum=N725MQ --at 2
           backcast verify --config fixtures/flights/backcast.toml --sample 100
 Exits with 1 where a file or a value is not as it should be, with 3 where only the inputs have changed since.")]
     Verify(VerifyArgs),
+}
+
+/// What is to be computed, and from what.
+#[derive(Debug, Clone, ClapArgs)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    pub at: ConfigArg,
+    /// Use nothing that earlier runs left below the output: replay everything anew
+    #[arg(long)]
+    pub fresh: bool,
 }
 
 #[derive(Debug, Clone, ClapArgs)]

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::json;
 
 use crate::cli::args::{
-    Args, AuditArgs, Command, Common, ConfigArg, ExplainArgs, Format, GraphLanguage, InventoryArgs, TraceArgs,
+    Args, AuditArgs, Command, Common, ConfigArg, ExplainArgs, Format, GraphLanguage, InventoryArgs, RunArgs, TraceArgs,
 };
 use crate::cli::exit;
 use crate::cli::progress::Progress;
@@ -15,7 +15,9 @@ use crate::config::{self, Config};
 use crate::diagnostics;
 use crate::error::{Error, Result};
 use crate::finding::{Finding, Severity};
-use crate::pipeline::{self, Asked, AuditOptions, Explained, Look, Outcome, ReadReport, ScanReport, Work};
+use crate::pipeline::{
+    self, Asked, AuditOptions, Explained, Look, Outcome, Ran, ReadReport, RunOptions, ScanReport, Standing, Work,
+};
 use crate::replay::ReplayOptions;
 use crate::report::{self, Report, Style};
 use crate::trace::TraceOptions;
@@ -287,13 +289,37 @@ fn scan_text(scan: &ScanReport) -> String {
     .join(", ")
 }
 
-async fn work(common: &Common, at: &ConfigArg, work: Work, progress: &Progress) -> Result<u8> {
-    let (config, warnings) = load(common, &at.config)?;
+async fn work(common: &Common, args: &RunArgs, work: Work, progress: &Progress) -> Result<u8> {
+    let (config, warnings) = load(common, &args.at.config)?;
     let text = std::fs::read_to_string(&config.path).unwrap_or_default() + &common.set.join("\n");
-    let options = ReplayOptions { engine: common.engine.into() };
-    let outcome = Box::pin(pipeline::run(config, &text, work, options, progress)).await?;
+    let options = RunOptions { work, replay: ReplayOptions { engine: common.engine.into() }, fresh: args.fresh };
+    let ran = Box::pin(pipeline::run(config, &text, options, progress)).await?;
     progress.clear();
-    Ok(finished(common, &warnings, &outcome))
+    Ok(match ran {
+        Ran::Done(outcome) => finished(common, &warnings, &outcome),
+        Ran::Stands(standing) => stands(common, &standing),
+    })
+}
+
+/// Tells of a run that would be made of the same as the one that stands; its exit code is that run's.
+fn stands(common: &Common, standing: &Standing) -> u8 {
+    match common.format {
+        Format::Json => print_json(&standing.report),
+        Format::Human => {
+            let mut text = format!(
+                "nothing to do: the run of {} in {} is of the same inputs, configuration, SQL and version (--fresh makes it anew)\n",
+                standing.generated_at, standing.uri
+            );
+            for gate in standing.report.get("gates").and_then(serde_json::Value::as_array).into_iter().flatten() {
+                let word = |key: &str| gate.get(key).and_then(serde_json::Value::as_str).unwrap_or_default();
+                let passed = gate.get("passed").and_then(serde_json::Value::as_bool).unwrap_or(false);
+                let mark = if passed { "passed" } else { "FAILED" };
+                text.push_str(&format!("  {:<10} {mark}  {}\n", word("gate").replace('_', "-"), word("detail")));
+            }
+            print(&plain(&text));
+        }
+    }
+    if standing.passed { exit::DONE } else { exit::GATE }
 }
 
 async fn audit(common: &Common, args: &AuditArgs, progress: &Progress) -> Result<u8> {

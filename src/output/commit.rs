@@ -96,6 +96,15 @@ impl OutputFolder {
         self.old.iter().any(|old| old.manifest.files.iter().any(|f| f.path.starts_with("dataset/")))
     }
 
+    /// The run that stands there.
+    pub fn standing(&self) -> Option<&Manifest> {
+        self.old.as_ref().map(|old| &old.manifest)
+    }
+
+    pub fn location(&self) -> &Location {
+        &self.location
+    }
+
     pub fn uri(&self) -> &str {
         &self.location.uri
     }

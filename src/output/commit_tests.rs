@@ -53,6 +53,8 @@ fn manifest(run: &str, files: Vec<FileEntry>) -> Manifest {
         views: Vec::new(),
         inputs: Vec::new(),
         files,
+        chunks: Vec::new(),
+        identity: None,
     }
 }
 

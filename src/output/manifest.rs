@@ -23,6 +23,52 @@ pub struct Manifest {
     pub views: Vec<ViewEntry>,
     pub inputs: Vec<InputEntry>,
     pub files: Vec<FileEntry>,
+    /// Replayed values that are kept for the next run.
+    #[serde(default)]
+    pub chunks: Vec<ChunkEntry>,
+    /// A hash over all that the run was made of: a run that would be made of the same has nothing to do.
+    #[serde(default)]
+    pub identity: Option<String>,
+}
+
+/// One view's values for the label rows of a chunk, kept below the output folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChunkEntry {
+    pub view: String,
+    /// Label times; `None`: open.
+    pub from: Option<String>,
+    pub until: Option<String>,
+    pub path: String,
+    pub rows: u64,
+    pub bytes: u64,
+    pub sha256: String,
+    pub depends: Depends,
+}
+
+/// What values depend on, part by part, each as a hash: says what has changed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Depends {
+    /// The view and the views below it.
+    pub sql: String,
+    /// What the configuration says of labels and sources, the engine, and the versions.
+    pub config: String,
+    /// Keys and times of the label rows.
+    pub labels: String,
+    /// Files of the sources that are read.
+    pub files: String,
+}
+
+impl Depends {
+    /// What is another here, in words.
+    pub fn changed_since(&self, other: &Self) -> Vec<&'static str> {
+        let parts = [
+            (self.sql != other.sql, "its SQL"),
+            (self.config != other.config, "the configuration, the engine or the version"),
+            (self.labels != other.labels, "the label rows"),
+            (self.files != other.files, "the files of its sources"),
+        ];
+        parts.into_iter().filter(|(changed, _)| *changed).map(|(_, what)| what).collect()
+    }
 }
 
 /// What made the run.
@@ -144,6 +190,8 @@ mod tests {
             views: Vec::new(),
             inputs: Vec::new(),
             files: vec![file],
+            chunks: Vec::new(),
+            identity: None,
         };
         let text = manifest.sealed().unwrap();
         let read = Manifest::read(&text).unwrap();

@@ -20,11 +20,13 @@ mod commit;
 mod conditions;
 mod file;
 mod manifest;
+mod parts;
 mod writer;
 
 #[cfg(test)]
 mod commit_tests;
 
 pub use commit::{Committed, OutputFolder, read_manifest, run_files};
-pub use file::{Content, NewFile};
-pub use manifest::{FileEntry, Hasher, InputEntry, Manifest, Versions, ViewEntry, sha256_hex};
+pub use file::{Content, NewFile, upload};
+pub use manifest::{ChunkEntry, Depends, FileEntry, Hasher, InputEntry, Manifest, Versions, ViewEntry, sha256_hex};
+pub use parts::Parts;

@@ -1,13 +1,15 @@
 //! What is retained and what that covers, for a project and its label times; and that as parts of the report.
 
+use std::ops::Range;
+
 use datafusion::arrow::array::BooleanArray;
 use datafusion::prelude::SessionContext;
 
 use crate::analysis::Project;
 use crate::config::{Config, Thin, Unrecoverable};
-use crate::diff::Diff;
+use crate::diff::SnapshotDiff;
 use crate::error::Result;
-use crate::lookback::{FeatureLookback, SourceRead, lookbacks, widest, widest_of};
+use crate::lookback::{FROM_THE_BEGINNING, FeatureLookback, SourceRead, lookbacks, widest, widest_of};
 use crate::monitor::Monitor;
 use crate::replay::Replay;
 use crate::report::{Gate, GateKind, ModelFeature, ModelReport, Verdict};
@@ -79,20 +81,29 @@ impl Retained {
         Ok(Self { facts: all, lookbacks, coverage })
     }
 
+    /// How far back the features read, in nanoseconds before this label time; `None` where one reads from the beginning.
+    pub(super) fn reach(&self, time: i64) -> Option<i64> {
+        let reads = self.lookbacks.iter().flat_map(|l| l.reads.iter().chain(&l.presence));
+        let starts = reads.map(|read| read.lower.start(time));
+        starts
+            .map(|start| (start != FROM_THE_BEGINNING).then(|| time.saturating_sub(start)))
+            .try_fold(0, |most, own| own.map(|own| most.max(own)))
+    }
+
     /// By feature and label row, where nothing was replayed: as if the view had a row.
     pub(super) fn cells(&self) -> Vec<Vec<Coverage>> {
         self.coverage.iter().map(|c| c.there.clone()).collect()
     }
 
-    /// By feature and label row: where the view has no row, what decides that is asked too.
-    pub(super) fn cells_of(&self, project: &Project, replay: &Replay) -> Vec<Vec<Coverage>> {
+    /// By feature and label row, for the label rows that were replayed: where the view has no row, what decides that is asked too.
+    pub(super) fn cells_of(&self, project: &Project, replay: &Replay, rows: &Range<usize>) -> Vec<Vec<Coverage>> {
         let of = |(feature, own): (&crate::analysis::Feature, &FeatureCoverage)| {
             let found = found(replay, &feature.view);
             let pick = |row: usize| match found {
-                Some(found) if !found.value(row) => own.missing[row],
-                _ => own.there[row],
+                Some(found) if !found.value(row) => own.missing[rows.start + row],
+                _ => own.there[rows.start + row],
             };
-            (0..own.there.len()).map(pick).collect()
+            (0..rows.len()).map(pick).collect()
         };
         project.features.iter().zip(&self.coverage).map(of).collect()
     }
@@ -222,9 +233,9 @@ pub(super) fn model_inputs(project: &Project) -> Vec<ModelInput> {
 }
 
 /// How well each feature agrees with the snapshots it was compared with.
-pub(super) fn agreements(project: &Project, diffs: &[Diff]) -> Vec<Option<(bool, String)>> {
+pub(super) fn agreements(project: &Project, snapshots: &[SnapshotDiff]) -> Vec<Option<(bool, String)>> {
     let of = |name: String| {
-        let own = diffs.iter().flat_map(|d| d.snapshot.features.iter().map(move |f| (&d.snapshot.snapshot, f)));
+        let own = snapshots.iter().flat_map(|s| s.features.iter().map(move |f| (&s.snapshot, f)));
         let mut own: Vec<_> = own.filter(|(_, f)| f.feature == name && f.compared > 0).collect();
         own.sort_by_key(|(_, f)| f.passed);
         let (snapshot, worst) = own.first()?;

@@ -12,14 +12,15 @@ use crate::output::{Manifest, read_manifest, sha256_hex};
 use crate::pipeline::prepare::{Prepared, prepare, session_options};
 use crate::pipeline::recover::{Provenance, Recovered, kept, legacy, recover};
 use crate::pipeline::retained::{Look, Retained};
-use crate::replay::{Engine, ReplayOptions, replay};
+use crate::pipeline::snapshots::SnapshotRows;
+use crate::replay::{Chunk, Engine, ReplayOptions, replay};
 use crate::retention::Coverage;
 use crate::source::time::rfc3339;
 use crate::source::{Labels, Location, Stores, list};
 use crate::sql::{SessionOptions, new_runtime};
 use crate::verify::{
-    Damage, Expected, FilesVerified, InputsVerified, Present, RunVerified, SampleVerified, Verified, check_files,
-    check_inputs, compare_cells, positions, read_table,
+    Damage, Expected, FilesVerified, InputsVerified, Present, RunVerified, SampleVerified, Verified, check_chunks,
+    check_files, check_inputs, compare_cells, positions, read_table,
 };
 
 /// What to verify.
@@ -83,6 +84,7 @@ pub async fn verify(
         backcast: manifest.versions.backcast.clone(),
     });
     verified.files = check_files(&output, &manifest, monitor).await?;
+    verified.notes.extend(check_chunks(&output, &manifest).await?);
     let present = match &config {
         Some((config, _)) => present(config, &stores, monitor).await,
         None => Present::new(),
@@ -170,9 +172,15 @@ async fn sample(
     let retained = Retained::open(project, times, session, Look::AsConfigured, monitor).await?;
     let options = ReplayOptions { engine: Engine::Reference };
     let replayed = replay(project, &labels, session, options, monitor).await?;
-    let all = retained.cells_at(project, &replayed, &rows);
-    let cells: Vec<Vec<Coverage>> = all;
-    let legacy = legacy(project, &labels, &cells, session).await?;
+    let cells: Vec<Vec<Coverage>> = retained.cells_at(project, &replayed, &rows);
+    let whole = Chunk { from: i64::MIN, until: i64::MAX, rows: 0..prepared.labels.rows() };
+    let mut batches = Vec::new();
+    if cells.iter().flatten().any(|c| !c.is_covered()) {
+        for snapshot in &project.snapshots {
+            batches.push(SnapshotRows::open(snapshot, u64::MAX, session).await?.of(&whole, session).await?);
+        }
+    }
+    let legacy = legacy(project, &labels, &cells, &batches)?;
     let recovered = recover(project, &replayed, &cells, &legacy)?;
     found.rows = rows.len();
     for expected in tables(&prepared, &labels, &recovered, &rows, &places, &mut found)? {

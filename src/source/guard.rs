@@ -398,7 +398,7 @@ mod tests {
             assert_eq!(guard.get_ranges(&path, &[2..4, 5..6]).await.unwrap(), ["23", "5"]);
             assert_eq!(guard.get_range(&path, 2..4).await.unwrap(), "23");
             // Of the same size, so that only etag or time can tell.
-            std::thread::sleep(std::time::Duration::from_millis(20));
+            std::thread::sleep(Duration::from_millis(20));
             let new = written(inner.as_ref(), &path, b"abcdefghij".to_vec()).await;
             for error in [
                 guard.get_ranges(&path, &[2..4, 5..6]).await.map(drop).unwrap_err(),

@@ -52,6 +52,34 @@ pub async fn check_files(output: &Location, manifest: &Manifest, monitor: &dyn M
     Ok(verified)
 }
 
+/// Values that were kept for later runs: those that are gone or damaged are told, and computed anew when they are wanted.
+///
+/// # Errors
+/// A storage error where the store does not answer.
+pub async fn check_chunks(output: &Location, manifest: &Manifest) -> Result<Option<String>> {
+    let entries = manifest.chunks.iter().map(|c| FileEntry {
+        path: c.path.clone(),
+        rows: Some(c.rows),
+        bytes: c.bytes,
+        sha256: c.sha256.clone(),
+    });
+    let checked: Vec<(u64, Option<Damage>)> = futures::stream::iter(entries)
+        .map(|entry| {
+            let output = output.clone();
+            async move { check_file(&output, &entry).await }
+        })
+        .buffer_unordered(FILES_AT_ONCE)
+        .try_collect()
+        .await?;
+    let damaged = checked.iter().filter(|(_, damage)| damage.is_some()).count();
+    Ok((damaged > 0).then(|| {
+        format!(
+            "{damaged} of {} chunks kept for later runs are gone or damaged: a run that wants them computes them anew",
+            checked.len()
+        )
+    }))
+}
+
 /// The bytes that were read, and what is wrong with the file.
 async fn check_file(output: &Location, file: &FileEntry) -> Result<(u64, Option<Damage>)> {
     let at = output.join(&file.path);

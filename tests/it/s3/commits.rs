@@ -47,6 +47,8 @@ fn a_large_file_goes_up_in_parts_and_is_whole() {
             views: Vec::new(),
             inputs: Vec::new(),
             files,
+            chunks: Vec::new(),
+            identity: None,
         };
         OutputFolder::open(at).await.unwrap().commit(vec![new], manifest).await.unwrap()
     });
