@@ -23,6 +23,8 @@ use crate::replay::ReplayOptions;
 use crate::report::{self, Report, Style};
 use crate::trace::TraceOptions;
 
+mod verify;
+
 /// Worker threads walk deep plans too.
 const WORKER_STACK_BYTES: usize = 128 << 20;
 
@@ -84,6 +86,7 @@ async fn dispatch(args: &Args, progress: &Progress) -> Result<u8> {
         Command::Diff(at) => work(common, at, Work::Diff, progress).await,
         Command::Run(at) => work(common, at, Work::Run, progress).await,
         Command::Trace(at) => trace(common, at, progress).await,
+        Command::Verify(at) => verify::verify(common, at, progress).await,
     }
 }
 

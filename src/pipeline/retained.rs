@@ -99,6 +99,22 @@ impl Retained {
         project.features.iter().zip(&self.coverage).map(of).collect()
     }
 
+    /// As [`Retained::cells_of`], of some label rows that alone were replayed.
+    pub(super) fn cells_at(&self, project: &Project, replay: &Replay, rows: &[u64]) -> Vec<Vec<Coverage>> {
+        let of = |(feature, own): (&crate::analysis::Feature, &FeatureCoverage)| {
+            let found = found(replay, &feature.view);
+            let pick = |(at, row): (usize, &u64)| {
+                let row = usize::try_from(*row).expect("a label row's number fits");
+                match found {
+                    Some(found) if !found.value(at) => own.missing[row],
+                    _ => own.there[row],
+                }
+            };
+            rows.iter().enumerate().map(pick).collect()
+        };
+        project.features.iter().zip(&self.coverage).map(of).collect()
+    }
+
     /// `retention` of the report but for what depends on models.
     pub(super) fn report(
         &self,

@@ -214,6 +214,7 @@ async fn made(
     clock.lap("encode");
     report.timings = clock.laps();
     report.outputs = outputs(folder.uri(), &all, work);
+    reported::storage(project, &mut report);
     let json = report::json(&report).map_err(|e| Error::storage("write report.json", e))?;
     if work.diffs() {
         all.push(NewFile::memory(REPORT, None, json.into_bytes()));
