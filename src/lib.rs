@@ -35,3 +35,4 @@ pub mod source;
 pub mod sql;
 pub mod sweep;
 pub mod trace;
+pub mod verify;

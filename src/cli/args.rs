@@ -129,6 +129,14 @@ Example: backcast trace tail_delays.tail_arrivals_3d --key tailnum=N725MQ --at 2
              fixtures/flights/backcast.toml"
     )]
     Trace(TraceArgs),
+    /// Verify a finished run: every file there with its hash, no stranger, inputs as they were; a sample computed anew
+    ///
+    /// Reads what manifest.json lists, several files at once and no file whole. With --sample the reference engine computes label
+    /// rows anew, and every value, label column and provenance mark that was written of them is compared.
+    #[command(after_help = "Examples: backcast verify fixtures/flights/out
+          backcast verify --config fixtures/flights/backcast.toml --sample 100
+Exits with 1 where a file or a value is not as it should be, with 3 where only the inputs have changed since.")]
+    Verify(VerifyArgs),
 }
 
 /// What is to be computed, and from what.
@@ -206,4 +214,17 @@ pub(super) struct ExplainArgs {
     /// The config file, where it is not given as CONFIG
     #[arg(long, short, value_name = "CONFIG")]
     pub config_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, ClapArgs)]
+pub(super) struct VerifyArgs {
+    /// The output folder of the run, local or an object store URI. Default: `output.uri` of the config
+    #[arg(value_name = "OUT")]
+    pub folder: Option<String>,
+    /// The config file of the run, or its folder. Default: backcast.toml, where it is there
+    #[arg(long, short, value_name = "CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Compute so many label rows anew, spread over all of them, and compare
+    #[arg(long, value_name = "N", default_value = "0")]
+    pub sample: usize,
 }

@@ -11,11 +11,11 @@ use crate::error::{Error, Result};
 use crate::finding::Finding;
 use crate::output::conditions;
 use crate::output::file::{Content, NewFile, upload};
-use crate::output::manifest::{FORMAT, FileEntry, Manifest};
+use crate::output::manifest::{FileEntry, Manifest};
 use crate::output::writer::{Right, interrupted, on_disk, synced};
-use crate::source::Location;
+use crate::source::{Location, store_error};
 
-pub(super) const MANIFEST: &str = "manifest.json";
+const MANIFEST: &str = "manifest.json";
 /// The folders that belong to a run, whole.
 const FOLDERS: [&str; 4] = ["dataset", "provenance", "dropped", "mismatches"];
 /// Files that are written at once; those that go up in parts, one after the other.
@@ -57,16 +57,17 @@ impl OutputFolder {
     pub async fn open(location: Location) -> Result<Self> {
         let mut folder = Self { location, old: None, pending: Vec::new(), clock: TimeDelta::zero() };
         if let Some((text, version)) = folder.read(MANIFEST).await? {
-            let manifest: Manifest =
-                serde_json::from_slice(&text).ok().filter(|m: &Manifest| m.format == FORMAT).ok_or_else(|| {
-                    Error::input(
-                        Finding::error(format!(
-                            "`{}` is not a manifest that this version reads",
-                            folder.location.join(MANIFEST).uri
-                        ))
-                        .help("give another folder with --out, or remove this one"),
-                    )
-                })?;
+            let manifest = Manifest::read(&text).map_err(|why| {
+                Error::input(
+                    Finding::error(format!(
+                        "`{}` is not a manifest that this version reads: {why}",
+                        folder.location.join(MANIFEST).uri
+                    ))
+                    .help(
+                        "give another folder with --out, or remove this one: what the run was can't be told any more",
+                    ),
+                )
+            })?;
             folder.old = Some(Standing { manifest, text, version });
         }
         if !folder.location.is_local() {
@@ -75,7 +76,7 @@ impl OutputFolder {
         folder.pending = interrupted(&folder.location, folder.clock).await?;
         let known = folder.known();
         let mut strangers: Vec<String> =
-            listed(&folder.location).await?.into_iter().filter(|p| !known.contains(p)).collect();
+            run_files(&folder.location).await?.into_iter().filter(|p| !known.contains(p)).collect();
         strangers.sort();
         if let Some(first) = strangers.first() {
             return Err(Error::input(
@@ -115,7 +116,7 @@ impl OutputFolder {
 
     async fn read(&self, name: &str) -> Result<Option<(Vec<u8>, UpdateVersion)>> {
         let location = self.location.join(name);
-        let failed = |e: StoreError| Error::storage(format!("read `{}`", location.uri), e);
+        let failed = |e: StoreError| store_error("read", &location.uri, e);
         match location.store.get(&location.path).await {
             Ok(found) => {
                 let version = UpdateVersion { e_tag: found.meta.e_tag.clone(), version: found.meta.version.clone() };
@@ -148,8 +149,7 @@ impl OutputFolder {
         if self.location.is_local() {
             self.to_the_disk(&entries)?;
         }
-        let text = serde_json::to_vec_pretty(&manifest(entries.clone()))
-            .map_err(|e| Error::storage("write the manifest", e))?;
+        let text = manifest(entries.clone()).sealed().map_err(|e| Error::storage("write the manifest", e))?;
         if !right.stands().await? {
             return Err(self.lost());
         }
@@ -242,8 +242,20 @@ impl OutputFolder {
     }
 }
 
+/// The manifest of a folder: `None` where there is none, and why not where it can't be read.
+///
+/// # Errors
+/// A storage error where the store does not answer.
+pub async fn read_manifest(output: &Location) -> Result<Option<std::result::Result<Manifest, String>>> {
+    let folder = OutputFolder { location: output.clone(), old: None, pending: Vec::new(), clock: TimeDelta::zero() };
+    Ok(folder.read(MANIFEST).await?.map(|(text, _)| Manifest::read(&text)))
+}
+
 /// Files below the run's own folders, by their paths below the output folder.
-pub(super) async fn listed(output: &Location) -> Result<Vec<String>> {
+///
+/// # Errors
+/// A storage error where the store does not answer.
+pub async fn run_files(output: &Location) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for folder in FOLDERS {
         let location = output.join(folder);

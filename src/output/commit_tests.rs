@@ -65,13 +65,13 @@ async fn commit(folder: OutputFolder, run: &str) -> crate::error::Result<Committ
 /// Asserts that the folder holds exactly this run.
 async fn holds(at: &Location, run: &str) {
     let text = at.store.get(&at.join("manifest.json").path).await.unwrap().bytes().await.unwrap();
-    let manifest: Manifest = serde_json::from_slice(&text).unwrap();
+    let manifest = Manifest::read(&text).unwrap();
     assert_eq!(manifest.project, run);
     for file in &manifest.files {
         let bytes = at.store.get(&at.join(&file.path).path).await.unwrap().bytes().await.unwrap();
         assert_eq!(sha256_hex(&bytes), file.sha256, "{}", file.path);
     }
-    let mut listed = commit::listed(at).await.unwrap();
+    let mut listed = run_files(at).await.unwrap();
     let mut own: Vec<String> =
         manifest.files.iter().map(|f| f.path.clone()).filter(|p| p.starts_with("dataset")).collect();
     listed.sort();
@@ -137,7 +137,7 @@ async fn a_run_that_is_killed_leaves_files_that_the_next_one_removes() {
     // Dropped in the middle, as by a kill: the lock of the system goes with it.
     let killed = opened.commit(files("killed"), |_| panic!("killed"));
     assert!(tokio::spawn(killed).await.unwrap_err().is_panic());
-    assert_eq!(commit::listed(&disk).await.unwrap().len(), 5);
+    assert_eq!(run_files(&disk).await.unwrap().len(), 5);
     commit(OutputFolder::open(disk.clone()).await.unwrap(), "next").await.unwrap();
     holds(&disk, "next").await;
 }

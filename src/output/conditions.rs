@@ -10,7 +10,7 @@ use datafusion::object_store::{
 
 use crate::error::{Error, Result};
 use crate::finding::Finding;
-use crate::source::Location;
+use crate::source::{Location, store_error};
 
 /// Asks the store to write against a condition that does not hold. Gives how far its clock is ahead of ours.
 ///
@@ -30,7 +30,7 @@ pub(super) async fn kept(folder: &Location) -> Result<TimeDelta> {
             ))
             .help("write to a store that does (S3, GCS, Azure, MinIO, SeaweedFS) or to a local folder, and copy the finished folder"),
         )),
-        Err(e) => Err(Error::storage(format!("write to `{}`", folder.uri), e)),
+        Err(e) => Err(store_error("write", &folder.uri, e)),
     }
 }
 

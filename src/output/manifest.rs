@@ -4,7 +4,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// The manifest's version.
-pub(super) const FORMAT: u32 = 1;
+const FORMAT: u32 = 1;
+
+/// The key of the manifest's own hash.
+const SEAL: &str = "sha256";
 
 /// A finished run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -109,11 +112,97 @@ pub struct FileEntry {
     pub sha256: String,
 }
 
+impl Manifest {
+    /// The manifest's text: JSON whose last key is the SHA-256 of the rest, so that no change of it goes unseen.
+    ///
+    /// # Errors
+    /// None but of serialisation.
+    pub fn sealed(&self) -> serde_json::Result<Vec<u8>> {
+        let mut value = serde_json::to_value(self)?;
+        let seal = sha256_hex(&serde_json::to_vec_pretty(&value)?);
+        value[SEAL] = seal.into();
+        serde_json::to_vec_pretty(&value)
+    }
+
+    /// Reads a manifest's text.
+    ///
+    /// # Errors
+    /// Why it is none of ours: cut short, changed, or of another version.
+    pub fn read(text: &[u8]) -> Result<Self, String> {
+        let mut value: serde_json::Value = serde_json::from_slice(text).map_err(|e| format!("it is no JSON: {e}"))?;
+        let whole = serde_json::to_vec_pretty(&value).map_err(|e| e.to_string())?;
+        let seal = value.as_object_mut().and_then(|all| all.shift_remove(SEAL));
+        let rest = serde_json::to_vec_pretty(&value).map_err(|e| e.to_string())?;
+        let seal = seal.and_then(|seal| seal.as_str().map(ToString::to_string));
+        let seal = seal.ok_or_else(|| format!("it has no `{SEAL}` of its own text"))?;
+        if whole != text || sha256_hex(&rest) != seal {
+            return Err(format!("its text has been changed: it does not have its own `{SEAL}`"));
+        }
+        let manifest: Self = serde_json::from_value(value).map_err(|e| e.to_string())?;
+        match manifest.format {
+            FORMAT => Ok(manifest),
+            other => Err(format!("its format is {other}, this version reads {FORMAT}")),
+        }
+    }
+}
+
+/// SHA-256 of bytes that come piece by piece.
+#[derive(Debug, Clone, Default)]
+pub struct Hasher(Sha256);
+
+impl Hasher {
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// In lower-case hexadecimal.
+    pub fn finish(self) -> String {
+        use std::fmt::Write;
+        self.0.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+    }
+}
+
 /// SHA-256 in lower-case hexadecimal.
 pub fn sha256_hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    let mut hasher = Hasher::default();
+    hasher.update(bytes);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_bit_of_a_manifest_can_be_flipped_unseen() {
+        let file =
+            FileEntry { path: "dataset/part-0.parquet".to_string(), rows: Some(3), bytes: 7, sha256: "ab".repeat(32) };
+        let manifest = Manifest {
+            format: FORMAT,
+            project: "a project \u{e9}".to_string(),
+            command: "run".to_string(),
+            generated_at: "2026-01-01T00:00:00Z".to_string(),
+            versions: Versions::current(),
+            config_sha256: String::new(),
+            views: Vec::new(),
+            inputs: Vec::new(),
+            files: vec![file],
+            chunks: Vec::new(),
+            identity: None,
+        };
+        let text = manifest.sealed().unwrap();
+        let read = Manifest::read(&text).unwrap();
+        assert_eq!((read.project, read.files), (manifest.project, manifest.files));
+        for byte in 0..text.len() {
+            assert!(Manifest::read(&text[..byte]).is_err(), "cut at {byte}");
+            for bit in 0..8 {
+                let mut flipped = text.clone();
+                flipped[byte] ^= 1 << bit;
+                assert!(Manifest::read(&flipped).is_err(), "bit {bit} of byte {byte}");
+            }
+        }
+    }
 }

@@ -24,6 +24,7 @@ mod sources;
 mod spine;
 mod standing;
 mod trace;
+mod verify;
 
 pub use audit::{AuditOptions, audit, day};
 pub use chunking::{ChunkPlan, Reread};
@@ -35,3 +36,4 @@ pub use retained::Look;
 pub use run::{Outcome, Ran, RunOptions, Work, run};
 pub use standing::Standing;
 pub use trace::{Asked, trace};
+pub use verify::{VerifyOptions, verify};

@@ -5,7 +5,7 @@ use crate::diff::SnapshotDiff;
 use crate::lookback::{FeatureLookback, widest};
 use crate::plan::Lookback;
 use crate::replay::{Engine, EngineChoice, SelfCheck};
-use crate::report::{self, Gate, GateKind, LabelsReport, Report, ViewReport, ViewSource};
+use crate::report::{self, Gate, GateKind, LabelsReport, Note, Report, ViewReport, ViewSource};
 use crate::source::time::rfc3339;
 
 /// A report with what is known before any work.
@@ -16,6 +16,24 @@ pub(super) fn new_report(project: &Project) -> Report {
     report.config = Some(project.inputs.config.path.display().to_string());
     report.datafusion = Some(datafusion::DATAFUSION_VERSION.to_string());
     report
+}
+
+/// What has been asked of object stores so far.
+pub(super) fn storage(project: &Project, report: &mut Report) {
+    let asked = project.inputs.stores.requests();
+    if asked.requests == 0 {
+        return;
+    }
+    report.storage = Some(asked);
+    if asked.retries > 0 {
+        report.notes.push(Note {
+            subject: "storage".to_string(),
+            note: format!(
+                "{} of {} requests to object stores were tried again: throttled, timed out or cut off",
+                asked.retries, asked.requests
+            ),
+        });
+    }
 }
 
 pub(super) fn labels_report(times: &[i64]) -> LabelsReport {

@@ -19,12 +19,15 @@ pub struct Standing {
     pub generated_at: String,
     /// The report as it was written.
     pub report: Value,
+    /// And as it was told to people.
+    pub summary: String,
     pub passed: bool,
 }
 
 /// Where the report is kept: for people, or where a command writes none, beside the checkpoints.
 pub(super) const REPORT: &str = "report.json";
 pub(super) const OWN_REPORT: &str = ".backcast/report.json";
+pub(super) const SUMMARY: &str = ".backcast/summary.txt";
 
 /// A hash over all that a run is made of. `today` is part of it where a source's events expire: what is told of that changes by the day.
 pub(super) fn identity(project: &Project, command: &str, engine: Engine, config_text: &str) -> String {
@@ -72,13 +75,19 @@ pub(super) async fn standing(
     }
     let own = manifest.files.iter().find(|f| f.path == REPORT || f.path == OWN_REPORT);
     let Some(own) = own else { return Ok(Err(None)) };
-    let at = output.join(&own.path);
-    let failed = |e: StoreError| Error::storage(format!("read `{}`", at.uri), e);
-    let bytes = at.store.get(&at.path).await.map_err(failed)?.bytes().await.map_err(failed)?;
-    let Ok(report) = serde_json::from_slice::<Value>(&bytes) else { return Ok(Err(Some(own.path.clone()))) };
+    let Ok(report) = serde_json::from_slice::<Value>(&read(output, &own.path).await?) else {
+        return Ok(Err(Some(own.path.clone())));
+    };
+    let summary = String::from_utf8_lossy(&read(output, SUMMARY).await?).into_owned();
     let gates = report.get("gates").and_then(Value::as_array);
     let passed = gates.is_some_and(|gates| gates.iter().all(|g| g.get("passed") == Some(&Value::Bool(true))));
-    Ok(Ok(Standing { uri: output.uri.clone(), generated_at: manifest.generated_at.clone(), report, passed }))
+    Ok(Ok(Standing { uri: output.uri.clone(), generated_at: manifest.generated_at.clone(), report, summary, passed }))
+}
+
+async fn read(output: &Location, path: &str) -> Result<Vec<u8>> {
+    let at = output.join(path);
+    let failed = |e: StoreError| Error::storage(format!("read `{}`", at.uri), e);
+    Ok(at.store.get(&at.path).await.map_err(failed)?.bytes().await.map_err(failed)?.to_vec())
 }
 
 /// Whether a file of the run is what was written.

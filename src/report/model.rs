@@ -7,6 +7,7 @@ use crate::config::Choice;
 use crate::diff::{CauseName, SnapshotDiff};
 use crate::finding::Finding;
 use crate::retention::RetentionReport;
+use crate::source::StorageRequests;
 use serde::Serialize;
 
 /// The version of the format that [`Report`] serialises to.
@@ -44,6 +45,8 @@ pub struct Report {
     pub config: Option<String>,
     /// Version of the query engine.
     pub datafusion: Option<String>,
+    /// Requests to object stores, up to when the report was written; `null` where all inputs are on disk.
+    pub storage: Option<StorageRequests>,
 }
 
 impl Report {
@@ -75,6 +78,7 @@ impl Report {
             choices: Vec::new(),
             config: None,
             datafusion: None,
+            storage: None,
         }
     }
 

@@ -14,5 +14,7 @@ mod meaning;
 mod page;
 mod planted;
 mod retention;
+mod s3;
 mod support;
 mod trace;
+mod verify;
