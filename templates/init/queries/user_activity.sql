@@ -6,5 +6,5 @@ SELECT
     SUM(amount) AS spent_7d,
     MAX(amount) AS largest_7d
 FROM payments
-WHERE paid_at > NOW() - INTERVAL '7 days'
+WHERE paid_at > NOW() - INTERVAL '7 days' AND paid_at <= NOW()
 GROUP BY user_id;
