@@ -16,7 +16,8 @@ use crate::diagnostics;
 use crate::error::{Error, Result};
 use crate::finding::{Finding, Severity};
 use crate::pipeline::{
-    self, Asked, AuditOptions, Explained, Look, Outcome, Ran, ReadReport, RunOptions, ScanReport, Standing, Work,
+    self, Asked, AuditOptions, ChunkPlan, Explained, Look, Outcome, Ran, ReadReport, RunOptions, ScanReport, Standing,
+    Work,
 };
 use crate::replay::ReplayOptions;
 use crate::report::{self, Report, Style};
@@ -243,6 +244,9 @@ fn explained_text(view: &Explained) -> String {
     for scan in &view.scans {
         line("scan", format!("{}: {}", scan.source, scan_text(scan)));
     }
+    if let Some(chunks) = &view.chunks {
+        line("chunks", chunks_text(chunks));
+    }
     for finding in &view.findings {
         coloured(finding).lines().for_each(|l| text.push_str(&format!("  {l}\n")));
     }
@@ -277,6 +281,19 @@ fn bound_text(read: &ReadReport) -> String {
         "looked_up" => "looked up by the other side of a join".to_string(),
         _ => "all rows at every label time".to_string(),
     }
+}
+
+fn chunks_text(plan: &ChunkPlan) -> String {
+    let length = match plan.hours {
+        hours if hours >= 48.0 && hours % 24.0 == 0.0 => format!("{} days", hours / 24.0),
+        hours => format!("{} hours", (hours * 100.0).round() / 100.0),
+    };
+    let mut text = format!("about {} of {length} of label time", plan.chunks);
+    for read in plan.rereads.iter().filter(|r| r.times > 1.05) {
+        let from = if read.from_the_beginning { ", from the beginning for each chunk" } else { "" };
+        text.push_str(&format!("; reads {} {:.1} times over{from}", read.source, read.times));
+    }
+    text
 }
 
 fn scan_text(scan: &ScanReport) -> String {

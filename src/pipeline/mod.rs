@@ -4,6 +4,7 @@
 
 mod audit;
 mod causes;
+mod chunking;
 mod clock;
 mod compare;
 mod cost;
@@ -27,6 +28,7 @@ mod trace;
 mod verify;
 
 pub use audit::{AuditOptions, audit, day};
+pub use chunking::{ChunkPlan, Reread};
 pub use cost::{MANY, ReadReport, ScanReport};
 pub use explain::{Explained, ExplainedFeature, explain, explain_lints};
 pub use inventory::{Inventory, inventory};

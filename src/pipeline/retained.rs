@@ -9,7 +9,7 @@ use crate::analysis::Project;
 use crate::config::{Config, Thin, Unrecoverable};
 use crate::diff::SnapshotDiff;
 use crate::error::Result;
-use crate::lookback::{FROM_THE_BEGINNING, FeatureLookback, SourceRead, lookbacks, widest, widest_of};
+use crate::lookback::{FeatureLookback, SourceRead, lookbacks, widest, widest_of};
 use crate::monitor::Monitor;
 use crate::replay::Replay;
 use crate::report::{Gate, GateKind, ModelFeature, ModelReport, Verdict};
@@ -79,15 +79,6 @@ impl Retained {
         let lookbacks = all_lookbacks(project, session);
         let coverage = coverage(&lookbacks, &all, times);
         Ok(Self { facts: all, lookbacks, coverage })
-    }
-
-    /// How far back the features read, in nanoseconds before this label time; `None` where one reads from the beginning.
-    pub(super) fn reach(&self, time: i64) -> Option<i64> {
-        let reads = self.lookbacks.iter().flat_map(|l| l.reads.iter().chain(&l.presence));
-        let starts = reads.map(|read| read.lower.start(time));
-        starts
-            .map(|start| (start != FROM_THE_BEGINNING).then(|| time.saturating_sub(start)))
-            .try_fold(0, |most, own| own.map(|own| most.max(own)))
     }
 
     /// By feature and label row, where nothing was replayed: as if the view had a row.

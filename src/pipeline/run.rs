@@ -20,6 +20,7 @@ use crate::finding::Finding;
 use crate::monitor::Monitor;
 use crate::output::{ChunkEntry, FileEntry, InputEntry, Manifest, NewFile, OutputFolder, ViewEntry, sha256_hex};
 use crate::pipeline::causes::{Explained, find_causes};
+use crate::pipeline::chunking::{memory, weights};
 use crate::pipeline::clock::Clock;
 use crate::pipeline::compare::{Sides, finished};
 use crate::pipeline::events::Events;
@@ -34,7 +35,7 @@ use crate::pipeline::snapshots::SnapshotRows;
 use crate::pipeline::sources::count_sources;
 use crate::pipeline::spine::Spine;
 use crate::pipeline::standing::{OWN_REPORT, REPORT, Standing, identity, standing};
-use crate::replay::{Chunk, Engine, Replay, ReplayOptions, SelfCheck, Weights, chunks, self_check};
+use crate::replay::{Chunk, Engine, Replay, ReplayOptions, SelfCheck, chunks, self_check};
 use crate::report::{self, ChunkReport, Note, OutputReport, Report};
 use crate::retention::{Coverage, Evidence};
 use crate::source::{Labels, ParquetTable};
@@ -92,10 +93,7 @@ pub enum Ran {
     Stands(Standing),
 }
 
-/// Where memory is not limited, chunks are cut as if this much were allowed.
-const MEMORY: u64 = 4 << 30;
-/// Shares of the memory: for the rows of a chunk; for label rows that are held from chunk to chunk, and as much for each snapshot.
-const CHUNK_SHARE: u64 = 4;
+/// The share of the memory for label rows that are held from chunk to chunk, and as much for each snapshot.
 const HELD_SHARE: u64 = 8;
 /// Label rows that the self-check looks at in all chunks together.
 const CHECKED_ROWS: usize = 256;
@@ -153,7 +151,7 @@ async fn made(
     (events, mut clock): (&mut Events, Clock),
     monitor: &dyn Monitor,
 ) -> Result<Outcome> {
-    let memory = opened.project.inputs.config.run.memory.unwrap_or(MEMORY);
+    let memory = memory(&opened.project.inputs.config);
     let (opened, spine) = with_spine(opened, memory / HELD_SHARE, monitor).await?;
     let (project, session) = (&opened.project, &opened.session);
     let config = &project.inputs.config;
@@ -165,7 +163,8 @@ async fn made(
     clock.lap("open");
     let retained = Retained::open(project, spine.times(), session, Look::AsConfigured, monitor).await?;
     clock.lap("retention");
-    let cut = chunks(spine.times(), config.run.chunk, weights(project, &retained, spine.times(), memory));
+    let cut =
+        chunks(spine.times(), config.run.chunk, weights(project, &retained.lookbacks, spine.times().last().copied()));
     let work = options.work;
     let mut snapshots = Vec::new();
     for snapshot in &project.snapshots {
@@ -236,17 +235,6 @@ async fn made(
     written?;
     run.replayer.checkpoints.clear_others().await?;
     Ok(Outcome { report, warnings })
-}
-
-/// What decides where chunks are cut.
-fn weights(project: &Project, retained: &Retained, times: &[i64], memory: u64) -> Weights {
-    let rows = u64::try_from(times.len().max(1)).unwrap_or(u64::MAX);
-    let own = project.inputs.labels.memory() / rows + 64;
-    // Values as they come from the engine, as they are kept, and as they are written.
-    let width = |f: &crate::analysis::Feature| f.data_type.primitive_width().map_or(64, |bytes| bytes as u64) * 3 + 4;
-    let row = own + project.features.iter().map(width).sum::<u64>();
-    let most_rows = usize::try_from(memory / CHUNK_SHARE / row).unwrap_or(usize::MAX).max(1);
-    Weights { lookback: times.last().and_then(|last| retained.reach(*last)), most_rows }
 }
 
 /// A run at work.

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod causes;
+mod chunks;
 mod cli;
 mod determinism;
 mod diagnostics;
