@@ -52,7 +52,7 @@ pub enum Work {
 }
 
 impl Work {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Replay => "replay",
             Self::Diff => "diff",
