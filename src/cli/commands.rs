@@ -23,6 +23,7 @@ use crate::replay::ReplayOptions;
 use crate::report::{self, Report, Style};
 use crate::trace::TraceOptions;
 
+mod init;
 mod verify;
 
 /// Worker threads walk deep plans too.
@@ -78,6 +79,7 @@ async fn interrupted() {
 async fn dispatch(args: &Args, progress: &Progress) -> Result<u8> {
     let common = &args.common;
     match &args.command {
+        Command::Init(at) => init::init(common, at),
         Command::Check(at) => check(common, at).await,
         Command::Explain(at) => explain(common, at).await,
         Command::Audit(at) => audit(common, at, progress).await,
@@ -310,7 +312,7 @@ async fn work(common: &Common, args: &RunArgs, work: Work, progress: &Progress) 
     let (config, warnings) = load(common, &args.at.config)?;
     let text = std::fs::read_to_string(&config.path).unwrap_or_default() + &common.set.join("\n");
     let options = RunOptions { work, replay: ReplayOptions { engine: common.engine.into() }, fresh: args.fresh };
-    let ran = Box::pin(pipeline::run(config, &text, options, progress)).await?;
+    let ran = Box::pin(pipeline::run_told(config, &text, options, progress)).await?;
     progress.clear();
     Ok(match ran {
         Ran::Done(outcome) => finished(common, &warnings, &outcome),

@@ -34,7 +34,7 @@ use crate::pipeline::sample::{Picking, Sample};
 use crate::pipeline::snapshots::SnapshotRows;
 use crate::pipeline::sources::count_sources;
 use crate::pipeline::spine::Spine;
-use crate::pipeline::standing::{OWN_REPORT, REPORT, SUMMARY, Standing, identity, standing};
+use crate::pipeline::standing::{Standing, identity, keep, standing};
 use crate::replay::{Chunk, Engine, Replay, ReplayOptions, SelfCheck, chunks, self_check};
 use crate::report::{self, ChunkReport, Note, OutputReport, Report, Style};
 use crate::retention::{Coverage, FeatureCoverage, PartOfRows, RetentionSums};
@@ -52,7 +52,7 @@ pub enum Work {
 }
 
 impl Work {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Replay => "replay",
             Self::Diff => "diff",
@@ -213,24 +213,23 @@ async fn made(
     reported::storage(project, &mut report);
     let json = report::json(&report).map_err(|e| Error::storage("write report.json", e))?;
     if work.diffs() {
-        all.push(NewFile::memory(REPORT, None, json.into_bytes()));
+        all.push(NewFile::memory("report.json", None, json.clone().into_bytes()));
         all.push(NewFile::memory("report.html", None, report::html(&report).into_bytes()));
-    } else {
-        all.push(NewFile::memory(OWN_REPORT, None, json.into_bytes()));
     }
-    let summary = report::summary(&report, Style { color: false, width: SUMMARY_WIDTH });
-    all.push(NewFile::memory(SUMMARY, None, summary.into_bytes()));
     let engines = std::mem::take(&mut sums.engines);
     let kept = std::mem::take(&mut sums.kept);
     let generated_at = report.generated_at.clone();
     let manifest = |files| Manifest {
         chunks: kept,
-        identity: Some(identity),
+        identity: Some(identity.clone()),
         ..manifest(project, &engines, work.name(), files, config_text, &generated_at)
     };
+    let output = folder.location().clone();
     let written = folder.commit(all, manifest).await;
     monitor.end();
     written?;
+    let summary = report::summary(&report, Style { color: false, width: SUMMARY_WIDTH });
+    keep(&output, &identity, &json, summary).await?;
     run.replayer.checkpoints.clear_others().await?;
     Ok(Outcome { report, warnings })
 }
@@ -567,7 +566,8 @@ fn outputs(uri: &str, files: &[NewFile], work: Work) -> Vec<OutputReport> {
     if let Some(rows) = rows("mismatches/") {
         outputs.push(OutputReport { output: "mismatches".to_string(), uri: at("mismatches/"), rows: Some(rows) });
     }
-    let fixed = if work.diffs() { &[REPORT, "report.html", "manifest.json"][..] } else { &["manifest.json"][..] };
+    let fixed =
+        if work.diffs() { &["report.json", "report.html", "manifest.json"][..] } else { &["manifest.json"][..] };
     outputs.extend(fixed.iter().map(|name| OutputReport { output: (*name).to_string(), uri: at(name), rows: None }));
     outputs
 }
