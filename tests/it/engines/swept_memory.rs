@@ -166,43 +166,6 @@ fn a_hot_key_is_swept_to_the_same_bits_within_any_limit_by_any_threads_in_any_ba
 }
 
 #[test]
-fn redelivered_rows_over_the_limit_are_told_apart_by_a_sort_under_the_same_sweep() {
-    let mut rng = Rng::new(43);
-    let mut events = "id:i64 user_id:i64 ts:us@UTC seen:us@UTC i:i64\n".to_string();
-    for id in 0..30_000 {
-        let (day, hour, user) = (rng.range(1, 20), rng.range(0, 20), rng.range(1, 50));
-        // Every event comes twice.
-        for late in 0..2 {
-            events += &format!(
-                "{id} {user} 2025-03-{day:02}T{hour:02}:00 2025-03-{day:02}T{:02}:00 {}\n",
-                hour + late,
-                id % 97
-            );
-        }
-    }
-    let mut asked = "user_id:i64 at:us@UTC\n".to_string();
-    for _ in 0..500 {
-        asked += &format!("{} 2025-03-{:02}T{:02}:30\n", rng.range(1, 60), rng.range(2, 25), rng.range(0, 24));
-    }
-    let sql =
-        format!("SELECT user_id, count(*) AS n, sum(i) AS total FROM events WHERE {} GROUP BY user_id", within(40));
-    let project = Project::new("keys = [\"user_id\"]\ntime = \"at\"", &table(&asked))
-        .source("events", "time = \"ts\"\navailable_at = \"seen\"\nid = [\"id\"]", &table(&events))
-        .view("counted", &sql);
-    run(|| async move {
-        let wide = prepared(&project, "1 GiB").await;
-        let expected = by(&wide, Engine::Rewrite).await.unwrap();
-        let narrow = prepared(&project, "2 MiB").await;
-        let replayed = by(&narrow, Engine::Auto).await.unwrap();
-        let view = &replayed.views[0];
-        assert_eq!(view.engine, Engine::Sweep, "{}", view.reason);
-        assert!(view.reason.starts_with("redelivered rows do not fit the memory limit; "), "{}", view.reason);
-        assert_eq!(first_difference(&dataset_of(&wide, &expected), &dataset_of(&narrow, &replayed)), None);
-        assert!(comes_back(&narrow).await, "{} bytes are still held", reserved(&narrow));
-    });
-}
-
-#[test]
 fn what_goes_to_disk_is_told_by_the_plans_metrics() {
     let project = project(4_000, 60_000).view("counted", &many_windows());
     run(|| async move {
