@@ -59,7 +59,7 @@ pub async fn run(
     session: &SessionContext,
     monitor: &dyn Monitor,
 ) -> Result<ViewValues> {
-    run_narrowed(view, logs, labels, rows, session, monitor, &Narrowed::default()).await
+    Box::pin(run_narrowed(view, logs, labels, rows, session, monitor, &Narrowed::default())).await
 }
 
 /// As [`run`], over no more of the sources than this.

@@ -126,7 +126,7 @@ async fn check_spots(
     if views.is_empty() {
         return Ok(());
     }
-    let spans: Vec<Option<Vec<(i64, i64, u64)>>> = world.logs.iter().map(Log::event_spans).collect();
+    let spans: Vec<Option<Spans>> = world.logs.iter().map(Log::event_spans).collect();
     let spots: Vec<Vec<usize>> = sample(all.div_ceil(SPOT_ROWS), MOST_ROWS / SPOT_ROWS)
         .into_iter()
         .map(|spot| {
@@ -158,6 +158,9 @@ struct Checked<'a> {
     view: &'a View,
     replayed: &'a ViewReplay,
 }
+
+/// By row group: the least and the most event time, and rows.
+type Spans = Vec<(i64, i64, u64)>;
 
 /// What views are checked in.
 struct World<'a> {
@@ -207,12 +210,7 @@ fn sample(rows: usize, most: usize) -> Vec<usize> {
 
 impl World<'_> {
     /// About how long it takes to read and look through what these label rows can ask about.
-    fn cost(
-        &self,
-        views: &[(Checked<'_>, Narrowing)],
-        rows: &[usize],
-        spans: &[Option<Vec<(i64, i64, u64)>>],
-    ) -> Duration {
+    fn cost(&self, views: &[(Checked<'_>, Narrowing)], rows: &[usize], spans: &[Option<Spans>]) -> Duration {
         let times = |row: Option<&usize>| row.map_or(i64::MIN, |&row| self.labels.times.value(row));
         let (first, last) = (times(rows.first()), times(rows.last()));
         let mut seconds = 0.0;
