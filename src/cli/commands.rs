@@ -320,23 +320,18 @@ async fn work(common: &Common, args: &RunArgs, work: Work, progress: &Progress) 
     })
 }
 
-/// Tells of a run that would be made of the same as the one that stands; its exit code is that run's.
+/// Tells of a run that would be made of the same as the one that stands, as that run told of itself; its exit code is that run's.
 fn stands(common: &Common, standing: &Standing) -> u8 {
+    if !common.quiet {
+        anstream::eprintln!(
+            "nothing to do: the run of {} in {} is of the same inputs, configuration, SQL and version (--fresh makes it anew)\n",
+            standing.generated_at,
+            plain(&standing.uri)
+        );
+    }
     match common.format {
         Format::Json => print_json(&standing.report),
-        Format::Human => {
-            let mut text = format!(
-                "nothing to do: the run of {} in {} is of the same inputs, configuration, SQL and version (--fresh makes it anew)\n",
-                standing.generated_at, standing.uri
-            );
-            for gate in standing.report.get("gates").and_then(serde_json::Value::as_array).into_iter().flatten() {
-                let word = |key: &str| gate.get(key).and_then(serde_json::Value::as_str).unwrap_or_default();
-                let passed = gate.get("passed").and_then(serde_json::Value::as_bool).unwrap_or(false);
-                let mark = if passed { "passed" } else { "FAILED" };
-                text.push_str(&format!("  {:<10} {mark}  {}\n", word("gate").replace('_', "-"), word("detail")));
-            }
-            print(&plain(&text));
-        }
+        Format::Human => print(&plain(&standing.summary)),
     }
     if standing.passed { exit::DONE } else { exit::GATE }
 }

@@ -8,6 +8,7 @@
 
 mod chunks;
 mod engine;
+mod narrow;
 mod observers;
 pub mod reference;
 mod self_check;
