@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use chrono_tz::Tz;
 
 use crate::cause::change::{Ahead, Change, DAY, HOUR, Length, MINUTE, SECOND, Shift, offset_at};
+use crate::cause::held::Held;
 use crate::cause::windows::{Start, Windows};
-use crate::cause::world::Held;
 use crate::config::{SourceKind, Tie};
 use crate::source::Log;
 
@@ -147,8 +147,8 @@ impl Sources {
         reads.sort_unstable();
         let mut sources = Self { included: true, ..Self::default() };
         for &source in &reads {
-            let (log, held) = (&logs[source], &held[&source]);
-            let lateness = held.lateness();
+            let (log, facts) = (&logs[source], &held[&source].facts);
+            let lateness = &facts.lateness;
             if lateness.last().is_some_and(|late| *late > 0) {
                 sources.late.push(source);
             }
@@ -157,8 +157,8 @@ impl Sources {
                 sources.lateness.extend(lateness);
             }
             if log.config.kind == SourceKind::Log {
-                sources.redelivered |= !log.config.id.is_empty() && held.has_redelivered(log);
-                sources.copies |= log.config.id.is_empty() && held.has_copies(log);
+                sources.redelivered |= facts.redelivered;
+                sources.copies |= facts.copies;
             }
             sources.included &= log.ties() == Tie::Include;
         }

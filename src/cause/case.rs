@@ -248,6 +248,11 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// The label rows on which causes are tested.
+    pub(super) fn label_rows(&self) -> impl Iterator<Item = usize> + '_ {
+        self.differing.iter().chain(&self.calm).map(|p| self.compared.label_row(*p))
+    }
+
     /// Takes a cause that explains the mismatches `hits`.
     pub(super) fn take(&mut self, changes: Hypothesis, hits: &[usize], breaks: f64) {
         let cause = u16::try_from(self.chosen.len()).unwrap_or(u16::MAX);

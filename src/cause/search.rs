@@ -12,16 +12,11 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use datafusion::prelude::SessionContext;
-use futures::StreamExt;
-
-use crate::analysis::{Project, View};
 use crate::cause::candidates::{self, Sources};
 use crate::cause::case::{Block, Case, Hypothesis, Panel, best, layer, leading};
 use crate::cause::change::{Ahead, Change, DAY, HOUR, Layer, MINUTE, Shift};
+use crate::cause::lab::Lab;
 use crate::cause::values;
-use crate::cause::windows::Windows;
-use crate::cause::world::{Answers, Ask, Held, World};
 use crate::error::{Error, Result};
 use crate::source::Labels;
 
@@ -43,14 +38,8 @@ const NEAREST: usize = 6;
 
 /// The search over one view of one snapshot.
 pub(super) struct Search<'a> {
-    pub project: &'a Project,
-    pub view: &'a View,
-    pub labels: &'a Arc<Labels>,
-    /// With one partition: replays run side by side.
-    pub session: &'a SessionContext,
-    pub threads: usize,
-    pub held: HashMap<usize, Held>,
-    pub windows: Windows,
+    pub labels: &'a Labels,
+    pub lab: Arc<Lab>,
     pub sources: Sources,
     /// By name, which causes are asked for.
     pub allowed: &'a (dyn Fn(&Change) -> bool + Sync),
@@ -80,13 +69,13 @@ impl Search<'_> {
 
     async fn screen(&self, cases: &mut [Case<'_>]) -> Result<()> {
         let mut instants: Vec<Hypothesis> = vec![Vec::new()];
-        let shifts = self.allowed_all(candidates::instants(&self.windows, true));
+        let shifts = self.allowed_all(candidates::instants(self.lab.windows(), true));
         instants.extend(shifts.into_iter().map(|c| vec![c]));
         self.try_grids(cases, SCREEN, vec![(Vec::new(), instants.clone())]).await?;
         if self.settled(cases) {
             return Ok(());
         }
-        let worlds = self.allowed_all(candidates::worlds(&self.windows, &self.sources));
+        let worlds = self.allowed_all(candidates::worlds(self.lab.windows(), &self.sources));
         // What has no parameter comes with the changes of the label time that go the right way.
         let (plain, fitted): (Vec<&Change>, Vec<&Change>) = worlds.iter().partition(|w| w.freedom() == 0);
         let near = self.nearest(cases);
@@ -209,7 +198,7 @@ impl Search<'_> {
             self.fit_first(cases).await?;
         }
         if lacking(cases) {
-            let changes = self.allowed_all(candidates::shifted_sources(&self.windows, &self.sources));
+            let changes = self.allowed_all(candidates::shifted_sources(self.lab.windows(), &self.sources));
             let grids = changes.into_iter().map(|c| (vec![c], vec![Vec::new()])).collect();
             self.try_grids(cases, SCREEN, grids).await?;
         }
@@ -228,8 +217,7 @@ impl Search<'_> {
         else {
             return Ok(());
         };
-        let events = self.held.values().flat_map(|held| held.event.iter().flatten());
-        let (Some(mut early), Some(last)) = (events.min(), self.labels.times.values().last().copied()) else {
+        let (Some(mut early), Some(last)) = (self.lab.first_event(), self.labels.times.values().last().copied()) else {
             return Ok(());
         };
         let mut late = last;
@@ -261,7 +249,8 @@ impl Search<'_> {
         let case = &cases[lead];
         let sample = case.screen(SCREEN.0, 0);
         let panel = Panel::new(sample.iter().map(|(p, _)| case.compared.label_row(*p)));
-        let Some(answers) = self.answer(&panel, &[change], &[Vec::new()]).await else {
+        let grid = (vec![change.clone()], vec![Vec::new()]);
+        let Some(answers) = self.lab.answers(&panel, &[grid]).await.pop().flatten() else {
             return Ok(std::cmp::Ordering::Equal);
         };
         let block = Block::new(case, std::slice::from_ref(&answers.columns[case.slot]), panel.labels.len());
@@ -307,7 +296,7 @@ impl Search<'_> {
         let mut explained: Vec<HashMap<usize, (Vec<usize>, f64)>> = vec![HashMap::new(); cases.len()];
         let parts = by_world(&wanted);
         let grids: Vec<_> = parts.iter().map(|(world, instants, _)| (world.clone(), instants.clone())).collect();
-        let answers = self.answers(&panel, &grids).await;
+        let answers = self.lab.answers(&panel, &grids).await;
         for ((_, _, members), answers) in parts.iter().zip(answers) {
             let Some(answers) = answers else { continue };
             for (number, case) in cases.iter_mut().enumerate().filter(|(_, c)| !c.done) {
@@ -391,7 +380,7 @@ impl Search<'_> {
             cases.iter().map(|c| if c.done { Vec::new() } else { c.screen(rows.0, rows.1) }).collect();
         let labels = cases.iter().zip(&samples).flat_map(|(c, s)| s.iter().map(|(p, _)| c.compared.label_row(*p)));
         let panel = Panel::new(labels);
-        let answers = self.answers(&panel, &grids).await;
+        let answers = self.lab.answers(&panel, &grids).await;
         for ((world, instants), answers) in grids.iter().zip(answers) {
             let Some(answers) = answers else { continue };
             let parts: Vec<Hypothesis> =
@@ -404,41 +393,8 @@ impl Search<'_> {
         Ok(())
     }
 
-    /// Replays side by side; the answers are in the order of the questions. `None`: the view has no answer there.
-    async fn answers(&self, panel: &Panel, grids: &[(Hypothesis, Vec<Hypothesis>)]) -> Vec<Option<Answers>> {
-        let replays = grids.iter().map(|(world, instants)| async move {
-            let world: Vec<&Change> = world.iter().collect();
-            self.answer(panel, &world, instants).await
-        });
-        let replays: Vec<_> = replays.collect();
-        futures::stream::iter(replays).buffered(self.threads.max(1)).collect().await
-    }
-
-    /// Answers for every row of the panel under the world's changes and each of `instants`, one after the other.
-    async fn answer(&self, panel: &Panel, world: &[&Change], instants: &[Hypothesis]) -> Option<Answers> {
-        let world = World::under(self.view, &self.project.inputs.logs, &self.held, &self.windows, world).ok()?;
-        let mut asks = Vec::with_capacity(panel.labels.len() * instants.len());
-        for instant in instants {
-            for &row in &panel.labels {
-                let time = self.labels.times.value(row);
-                asks.push(Ask { row, time: instant.iter().fold(time, |time, change| seen_at(change, time)) });
-            }
-        }
-        world.ask(Arc::clone(self.labels), asks, self.session.clone()).await.ok()
-    }
-
     fn allowed_all(&self, changes: Vec<Change>) -> Vec<Change> {
         changes.into_iter().filter(|c| (self.allowed)(c)).collect()
-    }
-}
-
-/// The label time under a change of it; of all sources that are shifted alike, the label time is shifted back.
-fn seen_at(change: &Change, time: i64) -> i64 {
-    match change {
-        Change::Timezone { shift: Shift::Minutes(minutes), source: None } => {
-            time.saturating_sub(i64::from(*minutes) * MINUTE)
-        }
-        other => other.instant(time),
     }
 }
 

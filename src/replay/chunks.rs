@@ -114,7 +114,8 @@ mod tests {
     #[test]
     fn later_labels_leave_earlier_chunks_as_they_are() {
         let times: Vec<i64> = (0..100).map(|day| day * DAY + HOUR).collect();
-        let (before, after) = (chunks(&times[..70], Length::Every(7 * DAY), ROOMY), chunks(&times, Length::Every(7 * DAY), ROOMY));
+        let (before, after) =
+            (chunks(&times[..70], Length::Every(7 * DAY), ROOMY), chunks(&times, Length::Every(7 * DAY), ROOMY));
         let rows = |chunks: &[Chunk]| chunks.iter().map(|c| c.rows.clone()).collect::<Vec<_>>();
         assert_eq!(rows(&before), rows(&after)[..before.len()]);
     }

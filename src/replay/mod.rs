@@ -9,6 +9,7 @@
 mod chunks;
 mod engine;
 mod observers;
+mod prepared;
 pub mod reference;
 mod self_check;
 mod set;
@@ -17,6 +18,7 @@ mod values;
 pub use chunks::{Chunk, Weights, chunks};
 pub use engine::{Engine, EngineChoice, Replay, ReplayOptions, ViewReplay, choose, replay, replay_view};
 pub use observers::LabelObservers;
+pub use prepared::PreparedReplay;
 pub use self_check::{SelfCheck, self_check};
 pub use set::optimized;
 pub use values::ViewValues;
