@@ -93,6 +93,8 @@ pub(super) fn leading(scored: &[Scored], tried: usize, most: usize) -> Vec<Hypot
 pub(super) struct Panel {
     pub labels: Vec<usize>,
     place: HashMap<usize, usize>,
+    /// Whether hypotheses are only screened on it.
+    screens: bool,
 }
 
 impl Panel {
@@ -101,7 +103,11 @@ impl Panel {
         labels.sort_unstable();
         labels.dedup();
         let place = labels.iter().enumerate().map(|(i, l)| (*l, i)).collect();
-        Self { labels, place }
+        Self { labels, place, screens: false }
+    }
+
+    pub(super) fn screening(self) -> Self {
+        Self { screens: true, ..self }
     }
 
     pub(super) fn place(&self, label: usize) -> Option<usize> {
@@ -170,7 +176,16 @@ impl Block {
         sample: &[(usize, bool)],
         weigh: bool,
     ) -> (Judgement, f64, Vec<Row>) {
-        let rows: Vec<Row> = sample.iter().map(|s| self.row(case, panel, at, *s).unwrap_or_default()).collect();
+        let row = |s: &(usize, bool)| self.row(case, panel, at, *s).unwrap_or_default();
+        if !weigh && panel.screens {
+            // What comes near no legacy value is dropped, whatever it does to other rows.
+            let differing: Vec<Row> = sample.iter().filter(|(_, mismatched)| *mismatched).map(row).collect();
+            let nearer = nearer(&differing);
+            if nearer <= 0.0 && !differing.iter().any(|r| r.agrees) {
+                return (count(&differing), nearer, differing);
+            }
+        }
+        let rows: Vec<Row> = sample.iter().map(row).collect();
         let fits = |i: usize, j: usize| self.fits(case, panel, at, sample[i].0, sample[j].0);
         let nearer = nearer(&rows);
         let judged = if weigh { judge(&rows, case.compared.tolerance().abs, &fits) } else { count(&rows) };
@@ -282,7 +297,8 @@ impl<'a> Case<'a> {
         values::candidates(self.spec, self.compared.legacy(), &rows, &differing)
     }
 
-    /// Scores every hypothesis of a grid: `parts[i]` with each of `value_changes`, and by itself unless it is nothing.
+    /// Scores every hypothesis of a grid: `parts[i]` with each of `value_changes`, and by itself unless it is nothing. Tells whether
+    /// one is worth to be kept, and how many were tried; it is kept unless this is only a `glance` at mismatching rows.
     ///
     /// # Errors
     /// As [`Block::new`].
@@ -292,11 +308,12 @@ impl<'a> Case<'a> {
         parts: &[Hypothesis],
         (column, found): (&ArrayRef, &BooleanArray),
         sample: &[(usize, bool)],
-        allowed: &dyn Fn(&Change) -> bool,
-    ) -> DfResult<()> {
+        allowed: &(dyn Fn(&Change) -> bool + Sync),
+        glance: bool,
+    ) -> DfResult<(bool, usize)> {
         let rows = panel.labels.len();
         let plain = Block::new(self, std::slice::from_ref(column), rows)?;
-        let Some(plain) = plain else { return Ok(()) };
+        let Some(plain) = plain else { return Ok((false, 0)) };
         let mut blocks = vec![plain];
         // What was counted, and by which block and number it can be weighed.
         let mut fresh: Vec<(Scored, usize, usize)> = Vec::new();
@@ -304,7 +321,8 @@ impl<'a> Case<'a> {
             let (judged, nearer, _) = blocks[0].judge(self, panel, at, sample, false);
             fresh.push((Scored { changes: part.clone(), judged, nearer }, 0, at));
         }
-        let explained = fresh.iter().any(|(s, ..)| s.settles());
+        // On agreeing rows a hypothesis may still break.
+        let explained = !glance && fresh.iter().any(|(s, ..)| s.settles());
         let mut changes: Vec<Change> = if explained { Vec::new() } else { self.value_changes(sample) };
         if !explained && self.spec.data_type.is_numeric() {
             changes.extend(self.factors(panel, parts, column, sample)?);
@@ -319,8 +337,12 @@ impl<'a> Case<'a> {
             }
             blocks.push(block);
         }
-        self.tried += fresh.len();
+        let tried = fresh.len();
         fresh.retain(|(s, ..)| s.judged.explained > 0 || s.nearer > 0.0);
+        if glance {
+            return Ok((!fresh.is_empty(), tried));
+        }
+        self.tried += tried;
         // Chance is only worth a count for those that explain most.
         fresh.sort_by(|(a, ..), (b, ..)| a.error().total_cmp(&b.error()));
         for (scored, block, at) in fresh.iter_mut().take(WEIGHED) {
@@ -328,8 +350,9 @@ impl<'a> Case<'a> {
                 scored.judged = blocks[*block].judge(self, panel, *at, sample, true).0;
             }
         }
+        let worth = !fresh.is_empty();
         self.scored.extend(fresh.into_iter().map(|(s, ..)| s));
-        Ok(())
+        Ok((worth, tried))
     }
 
     /// Factors by which the legacy values are off the values of some part.

@@ -7,15 +7,16 @@
 //! ([`judge`]), is a cause.
 //!
 //! * [`change`]: what causes there are. [`candidates`]: which of them can apply to a view, from its plan and its data.
-//! * [`windows`]: a plan with other windows. [`world`]: sources seen otherwise, and the replay over them.
-//!   [`values`]: what needs no replay.
+//! * [`windows`]: a plan with other windows. [`world`]: sources seen otherwise. [`values`]: what needs no replay.
+//! * [`held`]: the rows that can be read. [`slots`] and [`lab`]: one plan for many worlds. [`cell`]: one cell in all of them.
 //! * [`case`]: a feature with its rows. [`search`]: what is tried in which order. [`judge`]: what is more than chance.
 //!
 //! No more rows are replayed than the sample has. The same input gives the same causes, whatever the threads. What this refuses:
-//! to name a cause that fits no better than chance, and sources that are too large to hold.
+//! to name a cause that fits no better than chance.
 
 mod candidates;
 mod case;
+mod cell;
 mod change;
 mod held;
 mod judge;
@@ -36,6 +37,7 @@ use futures::StreamExt;
 use crate::analysis::{Project, View};
 use crate::cause::candidates::Sources;
 use crate::cause::case::{Case, Hypothesis};
+pub use crate::cause::cell::{Otherwise, otherwise};
 pub use crate::cause::change::{Ahead, Change, Layer, Length, Shift};
 use crate::cause::held::{Held, Reach, TooLarge, sources_of};
 use crate::cause::lab::Lab;
@@ -177,7 +179,13 @@ impl Evidence<'_> {
         // A value that is a time itself moves with its source.
         windows.calendar |= view.features.iter().any(|f| f.data_type.is_temporal());
         let lab = Lab::new(view, logs, held, windows, &self.labels, &self.single, self.threads);
-        let search = Search { labels: &self.labels, lab: Arc::new(lab), sources: facts, allowed: self.allowed };
+        let search = Search {
+            labels: &self.labels,
+            lab: Arc::new(lab),
+            threads: self.threads,
+            sources: facts,
+            allowed: self.allowed,
+        };
         search.run(&mut cases).await?;
         let features = cases.into_iter().map(|case| told(self.project, &search.sources, case)).collect();
         Ok(Diagnosis { features, too_large: Vec::new() })

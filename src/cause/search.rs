@@ -17,6 +17,7 @@ use crate::cause::case::{Block, Case, Hypothesis, Panel, best, layer, leading};
 use crate::cause::change::{Ahead, Change, DAY, HOUR, Layer, MINUTE, Shift};
 use crate::cause::lab::Lab;
 use crate::cause::values;
+use crate::cause::world::Answers;
 use crate::error::{Error, Result};
 use crate::source::Labels;
 
@@ -35,11 +36,14 @@ const PAIRED: usize = 6;
 const PAIRED_ALIKE: usize = 2;
 /// Changes of the label time that go with every world, for each feature.
 const NEAREST: usize = 6;
+/// From so many grids on, a glance at the mismatching rows saves more than it costs.
+const MANY_GRIDS: usize = 3;
 
 /// The search over one view of one snapshot.
 pub(super) struct Search<'a> {
     pub labels: &'a Labels,
     pub lab: Arc<Lab>,
+    pub threads: usize,
     pub sources: Sources,
     /// By name, which causes are asked for.
     pub allowed: &'a (dyn Fn(&Change) -> bool + Sync),
@@ -369,28 +373,76 @@ impl Search<'_> {
         all
     }
 
-    /// Replays grids (the worlds' changes, and parts that only change the label time) and scores every case.
+    /// Replays grids (the worlds' changes, and parts that only change the label time) and scores every case. Where there are many, the
+    /// mismatching rows are asked first: a grid that comes near no legacy value of any case is asked no further.
     async fn try_grids(
         &self,
         cases: &mut [Case<'_>],
         rows: (usize, usize),
-        grids: Vec<(Hypothesis, Vec<Hypothesis>)>,
+        mut grids: Vec<(Hypothesis, Vec<Hypothesis>)>,
     ) -> Result<()> {
         let samples: Vec<Vec<(usize, bool)>> =
             cases.iter().map(|c| if c.done { Vec::new() } else { c.screen(rows.0, rows.1) }).collect();
-        let labels = cases.iter().zip(&samples).flat_map(|(c, s)| s.iter().map(|(p, _)| c.compared.label_row(*p)));
-        let panel = Panel::new(labels);
-        let answers = self.lab.answers(&panel, &grids).await;
-        for ((world, instants), answers) in grids.iter().zip(answers) {
-            let Some(answers) = answers else { continue };
-            let parts: Vec<Hypothesis> =
-                instants.iter().map(|instant| world.iter().chain(instant).cloned().collect()).collect();
-            for (case, sample) in cases.iter_mut().zip(&samples).filter(|(c, _)| !c.done) {
-                let column = Arc::clone(&answers.columns[case.slot]);
-                case.score(&panel, &parts, (&column, &answers.found), sample, self.allowed).map_err(failed)?;
+        if grids.len() >= MANY_GRIDS {
+            let near = self.ask(cases, &samples, &grids, true).await?;
+            grids = grids.into_iter().zip(near).filter(|(_, near)| *near).map(|(grid, _)| grid).collect();
+        }
+        self.ask(cases, &samples, &grids, false).await?;
+        Ok(())
+    }
+
+    /// For each grid, whether it is worth something to some case. `glance`: only the mismatching rows are asked, and nothing is kept.
+    async fn ask(
+        &self,
+        cases: &mut [Case<'_>],
+        samples: &[Vec<(usize, bool)>],
+        grids: &[(Hypothesis, Vec<Hypothesis>)],
+        glance: bool,
+    ) -> Result<Vec<bool>> {
+        let asked = |(_, mismatched): &&(usize, bool)| *mismatched || !glance;
+        let labels = cases
+            .iter()
+            .zip(samples)
+            .flat_map(|(c, sample)| sample.iter().filter(asked).map(|(p, _)| c.compared.label_row(*p)));
+        let panel = Panel::new(labels).screening();
+        let answers = self.lab.answers(&panel, grids).await;
+        let parts = |(world, instants): &(Hypothesis, Vec<Hypothesis>)| -> Vec<Hypothesis> {
+            instants.iter().map(|instant| world.iter().chain(instant).cloned().collect()).collect()
+        };
+        let grids: Vec<(Vec<Hypothesis>, Option<Answers>)> = grids.iter().map(parts).zip(answers).collect();
+        let score = |case: &mut Case<'_>, sample: &[(usize, bool)]| -> Result<Vec<(bool, usize)>> {
+            let one = |(parts, answers): &(Vec<Hypothesis>, Option<Answers>)| {
+                let Some(answers) = answers else { return Ok((false, 0)) };
+                let column = (&answers.columns[case.slot], &answers.found);
+                case.score(&panel, parts, column, sample, self.allowed, glance).map_err(failed)
+            };
+            grids.iter().map(one).collect()
+        };
+        let mut open: Vec<(&mut Case<'_>, &Vec<(usize, bool)>)> =
+            cases.iter_mut().zip(samples).filter(|(c, _)| !c.done).collect();
+        // Cases know nothing of each other.
+        let share = open.len().div_ceil(self.threads.max(1)).max(1);
+        let scored: Vec<Result<Vec<Vec<(bool, usize)>>>> = std::thread::scope(|scope| {
+            let threads: Vec<_> = open
+                .chunks_mut(share)
+                .map(|chunk| {
+                    let score = &score;
+                    scope.spawn(move || chunk.iter_mut().map(|(case, sample)| score(case, sample)).collect())
+                })
+                .collect();
+            let ended = || Err(failed(datafusion::common::exec_datafusion_err!("a thread that scores ended")));
+            threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| ended())).collect()
+        });
+        let scored = scored.into_iter().collect::<Result<Vec<_>>>()?.concat();
+        let worth: Vec<bool> = (0..grids.len()).map(|at| scored.iter().any(|case| case[at].0)).collect();
+        if glance {
+            for ((case, _), scored) in open.iter_mut().zip(&scored) {
+                // What is asked again is counted then.
+                case.tried +=
+                    scored.iter().zip(&worth).filter(|(_, worth)| !**worth).map(|((_, n), _)| n).sum::<usize>();
             }
         }
-        Ok(())
+        Ok(worth)
     }
 
     fn allowed_all(&self, changes: Vec<Change>) -> Vec<Change> {

@@ -44,7 +44,8 @@ pub(super) async fn find_causes(
                 let all = diff.snapshot.features[found.feature].mismatched;
                 let rows = (own as f64 / found.tested.max(1) as f64 * all as f64).round() as u64;
                 let what = if rows == 1 { "legacy value" } else { "legacy values" };
-                let sentence = format!("{rows} {what} of `{name}`: {}{fed}", cause_clause(cause));
+                let clause = cause_clause(cause);
+                let sentence = format!("{rows} {what} of `{name}`: {clause}{fed}");
                 report.leakage.push(Leak {
                     snapshot: snapshot.clone(),
                     feature: name.clone(),
@@ -52,6 +53,7 @@ pub(super) async fn find_causes(
                     rows,
                     by: by.map(iso_nanos),
                     models,
+                    what: clause,
                     sentence,
                 });
             }

@@ -147,6 +147,7 @@ pub(super) fn explained() -> Report {
         rows: 12,
         by: Some("PT2H".to_string()),
         models: vec!["late_arrival".to_string()],
+        what: "events from up to 2 hours after the label time count (leakage)".to_string(),
         sentence: "`origin_load.dep_1h` of `flawed` knows events from up to 2 hours after the label time".to_string(),
     }];
     let place = Place::of_bytes("load.sql", "SELECT\n  a = 1.5\n", 9, 16);
@@ -174,6 +175,7 @@ pub(super) fn hostile() -> Report {
     (model.features[0].feature, model.features[0].reason) = (text(), text());
     let leak = &mut report.leakage[0];
     (leak.snapshot, leak.feature, leak.sentence, leak.by) = (text(), text(), text(), Some(text()));
+    leak.what = text();
     leak.models = vec![text()];
     let finding = &mut report.findings[0];
     (finding.message, finding.help) = (text(), Some(text()));

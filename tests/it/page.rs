@@ -81,6 +81,7 @@ fn report(features: usize, snapshots: usize) -> Report {
     report.leakage = vec![Leak {
         snapshot: "train_2026_01".to_string(),
         feature: "user_activity.events_1h".to_string(),
+        what: "events from after the label time count".to_string(),
         cause: CauseName::One("future_leak".to_string()),
         rows: 1_200,
         by: Some("PT1H".to_string()),

@@ -7,6 +7,7 @@ use super::features::{self, Snapshot};
 use super::method::{self, FindingTold, Table};
 use super::policy::policy;
 use crate::report::Report;
+use crate::report::leaks;
 use crate::report::text::{clean, short_time};
 use crate::report::verdict::verdict;
 
@@ -58,7 +59,7 @@ pub(super) fn page(report: &Report) -> String {
         ("method", "Method", true),
     ];
     let config = report.config.as_deref();
-    let mut leaks: Vec<String> = report.leakage.iter().map(|leak| clean(&leak.sentence)).collect();
+    let mut leaks = leaks::told(&report.leakage);
     let more_leaks = leaks.split_off(leaks.len().min(MOST_LEAKS));
     let models = report.models.iter().map(cards::model);
     let snapshots = report.snapshots.iter().enumerate();
