@@ -117,9 +117,13 @@ pub(super) fn offsets() -> Vec<i32> {
 pub(super) fn instants(windows: &Windows, shifts: bool) -> Vec<Change> {
     let mut all = Vec::new();
     for (period, lags) in REFRESHES {
-        all.push(Change::Stale { period, lag: 0 });
-        all.extend(lags.iter().map(|lag| Change::Stale { period, lag: *lag }));
+        all.push(Change::Stale { period, lag: 0, at: 0 });
+        all.extend(lags.iter().map(|lag| Change::Stale { period, lag: *lag, at: 0 }));
     }
+    // Once a day at an hour of UTC; and what is published then with the data of the midnight before.
+    let hours = (1..24).map(|hour| hour * HOUR);
+    all.extend(hours.map(|at| Change::Stale { period: DAY, lag: 0, at }));
+    all.extend((1..=6).map(|hour| Change::Stale { period: DAY, lag: hour * HOUR, at: hour * HOUR }));
     if shifts && !windows.calendar {
         all.extend(offsets().into_iter().map(|m| Change::Timezone { shift: Shift::Minutes(m), source: None }));
     }

@@ -1,8 +1,10 @@
 //! One feature whose legacy values differ: its rows, what was tried on them, what was found.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, BooleanArray};
+use datafusion::arrow::array::{ArrayRef, BooleanArray, UInt64Array};
+use datafusion::arrow::compute::take;
 use datafusion::error::Result as DfResult;
 
 use crate::analysis::Feature;
@@ -115,11 +117,34 @@ impl Panel {
     }
 }
 
+/// What positions of a case hold on both sides, brought together: the whole columns are long.
+#[derive(Debug, Clone)]
+pub(super) struct Sides {
+    legacy: ArrayRef,
+    replayed: ArrayRef,
+    place: Arc<HashMap<usize, usize>>,
+}
+
+impl Sides {
+    /// # Errors
+    /// Where Arrow can't take rows, which is a defect.
+    pub(super) fn new(case: &Case<'_>, sample: &[(usize, bool)]) -> DfResult<Self> {
+        let rows = |of: &dyn Fn(usize) -> usize| -> UInt64Array {
+            UInt64Array::from_iter_values(sample.iter().map(|(position, _)| of(*position) as u64))
+        };
+        let legacy = take(case.compared.legacy(), &rows(&|p| case.compared.legacy_row(p)), None)?;
+        let replayed = take(case.compared.replayed(), &rows(&|p| case.compared.label_row(p)), None)?;
+        let place = sample.iter().enumerate().map(|(at, (position, _))| (*position, at)).collect();
+        Ok(Self { legacy, replayed, place: Arc::new(place) })
+    }
+}
+
 /// Values of one feature for every row of a panel, under several hypotheses one after the other.
 #[derive(Debug)]
 pub(super) struct Block {
     /// Readings: a value agrees where one of them does.
     readings: Vec<(Agreement, Agreement)>,
+    place: Arc<HashMap<usize, usize>>,
     pub rows: usize,
 }
 
@@ -128,43 +153,42 @@ impl Block {
     ///
     /// # Errors
     /// As [`Agreement::new`].
-    pub(super) fn new(case: &Case<'_>, readings: &[ArrayRef], rows: usize) -> DfResult<Option<Self>> {
+    pub(super) fn new(case: &Case<'_>, readings: &[ArrayRef], rows: usize, sides: &Sides) -> DfResult<Option<Self>> {
         let tolerance = case.compared.tolerance();
         let mut pairs = Vec::new();
         for values in readings {
-            let legacy = Agreement::new(values, case.compared.legacy(), tolerance)?;
-            let replayed = Agreement::new(values, case.compared.replayed(), tolerance)?;
+            let legacy = Agreement::new(values, &sides.legacy, tolerance)?;
+            let replayed = Agreement::new(values, &sides.replayed, tolerance)?;
             match (legacy, replayed) {
                 (Some(legacy), Some(replayed)) => pairs.push((legacy, replayed)),
                 _ => return Ok(None),
             }
         }
-        Ok((!pairs.is_empty()).then_some(Self { readings: pairs, rows }))
+        Ok((!pairs.is_empty()).then_some(Self { readings: pairs, place: Arc::clone(&sides.place), rows }))
     }
 
     /// What the row at `position` is under hypothesis number `at`.
     fn row(&self, case: &Case<'_>, panel: &Panel, at: usize, (position, mismatched): (usize, bool)) -> Option<Row> {
-        let label = case.compared.label_row(position);
-        let legacy = case.compared.legacy_row(position);
-        let value = at * self.rows + panel.place(label)?;
-        let reading = self.readings.iter().find(|(to, _)| to.agrees(value, legacy));
+        let own = *self.place.get(&position)?;
+        let value = at * self.rows + panel.place(case.compared.label_row(position))?;
+        let reading = self.readings.iter().find(|(to, _)| to.agrees(value, own));
         let (to_legacy, to_replayed) = reading.or(self.readings.first())?;
         let agrees = reading.is_some();
         Some(Row {
             mismatched,
             // A row that was within tolerance and is equal now has not changed.
-            informs: !to_replayed.agrees(value, label),
+            informs: !to_replayed.agrees(value, own),
             agrees,
-            x: to_replayed.delta(value, label),
+            x: to_replayed.delta(value, own),
             y: case.compared.delta(position).map(|delta| -delta),
         })
-        .map(|row| Row { informs: row.informs || (mismatched && to_legacy.agrees(value, legacy)), ..row })
+        .map(|row| Row { informs: row.informs || (mismatched && to_legacy.agrees(value, own)), ..row })
     }
 
     fn fits(&self, case: &Case<'_>, panel: &Panel, at: usize, value_of: usize, legacy_of: usize) -> bool {
         let Some(place) = panel.place(case.compared.label_row(value_of)) else { return false };
-        let legacy = case.compared.legacy_row(legacy_of);
-        self.readings.iter().any(|(to, _)| to.agrees(at * self.rows + place, legacy))
+        let Some(legacy) = self.place.get(&legacy_of) else { return false };
+        self.readings.iter().any(|(to, _)| to.agrees(at * self.rows + place, *legacy))
     }
 
     /// Judges hypothesis number `at` by these positions (and whether each is a mismatch).
@@ -307,12 +331,12 @@ impl<'a> Case<'a> {
         panel: &Panel,
         parts: &[Hypothesis],
         (column, found): (&ArrayRef, &BooleanArray),
-        sample: &[(usize, bool)],
+        (sample, sides): (&[(usize, bool)], &Sides),
         allowed: &(dyn Fn(&Change) -> bool + Sync),
         glance: bool,
     ) -> DfResult<(bool, usize)> {
         let rows = panel.labels.len();
-        let plain = Block::new(self, std::slice::from_ref(column), rows)?;
+        let plain = Block::new(self, std::slice::from_ref(column), rows, sides)?;
         let Some(plain) = plain else { return Ok((false, 0)) };
         let mut blocks = vec![plain];
         // What was counted, and by which block and number it can be weighed.
@@ -329,7 +353,7 @@ impl<'a> Case<'a> {
         }
         for change in changes.into_iter().filter(|c| allowed(c)) {
             let readings = values::changed(&change, self.spec, column, found)?;
-            let Some(block) = Block::new(self, &readings, rows)? else { continue };
+            let Some(block) = Block::new(self, &readings, rows, sides)? else { continue };
             for (at, part) in parts.iter().enumerate() {
                 let (judged, nearer, _) = block.judge(self, panel, at, sample, false);
                 let changes = part.iter().cloned().chain([change.clone()]).collect();

@@ -29,8 +29,7 @@ pub struct Otherwise {
     pub value: ArrayRef,
 }
 
-/// The values of one feature for the one label row of `label` under each change that can apply, in the order in which causes are
-/// tried; `legacy`: what old systems have there. `None` where the rows of the keys are too many to hold.
+/// The values of one feature for the one label row of `label` under each change that can apply, those with fewer parameters first; `legacy`: what old systems have there. `None` where the rows of the keys are too many to hold.
 ///
 /// # Errors
 /// As reading a source.
@@ -74,7 +73,8 @@ pub async fn otherwise(
     let names: Vec<String> = logs.iter().map(|log| log.config.name.clone()).collect();
     let mut all = Vec::new();
     let mut tell = |change: &Change, value: ArrayRef| {
-        all.push(Otherwise { cause: change.name(), parameters: change.parameters(&names), value });
+        let told = Otherwise { cause: change.name(), parameters: change.parameters(&names), value };
+        all.push((change.freedom(), told));
     };
     if let Some(first) = answers.next().flatten() {
         let column = &first.columns[slot];
@@ -93,7 +93,8 @@ pub async fn otherwise(
             tell(change, answer.columns[slot].slice(0, 1));
         }
     }
-    Ok(Some(all))
+    all.sort_by_key(|(freedom, _)| *freedom);
+    Ok(Some(all.into_iter().map(|(_, told)| told).collect()))
 }
 
 /// Changes of the number that the legacy values leave possible.

@@ -16,7 +16,7 @@ use datafusion::common::{Column, DFSchema};
 use datafusion::datasource::source_as_provider;
 use datafusion::error::Result as DfResult;
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::utils::conjunction;
+use datafusion::logical_expr::utils::{conjunction, split_conjunction};
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::execute_stream;
@@ -36,6 +36,27 @@ pub(super) enum Reach {
     All,
     /// Those for which one of these holds.
     Asked(Vec<Expr>),
+}
+
+impl Reach {
+    /// The columns that have to equal a label's keys, in their order, where that is all there is to it.
+    pub(super) fn keys(&self, count: usize) -> Option<Vec<String>> {
+        let Self::Asked(all) = self else { return None };
+        let [one] = all.as_slice() else { return None };
+        let mut keys = None;
+        for part in split_conjunction(one) {
+            if let Expr::ScalarFunction(call) = part
+                && call.func.name() == IS_ASKED_FOR
+            {
+                let columns = call.args.iter().map(|arg| match arg {
+                    Expr::Column(column) => Some(column.name.clone()),
+                    _ => None,
+                });
+                keys = columns.collect::<Option<Vec<_>>>();
+            }
+        }
+        keys.filter(|keys| keys.len() == count)
+    }
 }
 
 /// By source, what a rewritten plan over [`SlotTable`]s reads.
@@ -222,15 +243,7 @@ impl Held {
         Ok(several)
     }
 
-    /// The rows that a plan reads of these, and what shares an id with one of them.
-    ///
-    /// # Errors
-    /// Where DataFusion can't evaluate what the plan asks for.
-    pub(super) fn within(&self, reach: &Reach, state: &SessionState) -> DfResult<Self> {
-        let Reach::Asked(all) = reach else { return Ok(self.clone()) };
-        let Some(wanted) = all.iter().cloned().reduce(Expr::or) else { return Ok(self.clone()) };
-        let own = physical(&wanted, &self.rows.schema(), state)?;
-        let mut kept = holding(&own, &self.rows)?;
+    fn kept(&self, mut kept: Vec<bool>) -> DfResult<Self> {
         for rows in &self.repeated {
             if rows.iter().any(|row| kept[*row as usize]) {
                 rows.iter().for_each(|row| kept[*row as usize] = true);
@@ -250,6 +263,46 @@ impl Held {
             repeated: Vec::new(),
             facts: Arc::clone(&self.facts),
         })
+    }
+}
+
+/// A question about a source: when, and the first event time that is read for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Look {
+    pub time: i64,
+    pub start: i64,
+}
+
+impl Held {
+    /// The rows that one of these questions can see, or could if it saw `margin` further back and ahead; and what shares an id with one
+    /// of them. `keys`: the source's columns that have to equal the values of each question.
+    ///
+    /// # Errors
+    /// Keys that can't be compared.
+    pub(super) fn near(&self, looks: &[Look], keys: Option<(&[String], &[ArrayRef])>, margin: i64) -> DfResult<Self> {
+        let (asked, own) = match keys {
+            Some((columns, values)) => (Some(Encoded::new(values)?), Some(Encoded::new(&self.columns(columns))?)),
+            None => (None, None),
+        };
+        let mut by_key: HashMap<&[u8], Vec<Look>> = HashMap::new();
+        for (at, look) in looks.iter().enumerate() {
+            let key = asked.as_ref().map_or(&[][..], |asked| asked.rows.row(at).data());
+            by_key.entry(key).or_default().push(*look);
+        }
+        by_key.values_mut().for_each(|looks| looks.sort_unstable());
+        let seen = |row: usize| {
+            if self.event.is_null(row) || self.arrival.is_null(row) {
+                return false;
+            }
+            let key = own.as_ref().map_or(&[][..], |own| own.rows.row(row).data());
+            let Some(looks) = by_key.get(key) else { return false };
+            let event = self.event.value(row);
+            let known = event.min(self.arrival.value(row)).saturating_sub(margin);
+            // Of later questions none reads further back.
+            let first = looks.partition_point(|look| look.time < known);
+            looks.get(first).is_some_and(|look| look.start.saturating_sub(margin) <= event)
+        };
+        self.kept((0..self.rows.num_rows()).map(seen).collect())
     }
 }
 

@@ -4,36 +4,47 @@
 //! is one execution of that plan over its own rows and windows. Where a view has no such plan, or the plan fails, the world is
 //! replayed by itself as any other view is, with the engine that takes it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use datafusion::arrow::array::{Array, AsArray, UInt32Array};
-use datafusion::arrow::compute::take;
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, RecordBatch, TimestampNanosecondArray, UInt32Array, UInt64Array,
+};
+use datafusion::arrow::compute::{cast, take};
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::catalog::TableProvider;
+use datafusion::common::DFSchema;
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::error::Result as DfResult;
 use datafusion::execution::SessionState;
+use datafusion::logical_expr::{ExprSchemable, Operator};
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 
 use crate::analysis::View;
 use crate::cause::case::{Hypothesis, Panel};
-use crate::cause::change::{Change, MINUTE, Shift};
-use crate::cause::held::{Held, Reach, reaches};
+use crate::cause::change::{Change, DAY, MINUTE, Shift};
+use crate::cause::held::{Held, Look, Reach, reaches};
 use crate::cause::slots::{Compiled, SlotTable, Slots, compiled, slotted};
 use crate::cause::windows::{Limit, Windows};
 use crate::cause::world::{
     Answers, Ask, counts_twice, needs_event_time, over, rewindow, rows_under, spine, table, world_schema,
 };
+use crate::config::SourceKind;
 use crate::error::{Error, Result};
 use crate::monitor::Silent;
-use crate::replay::{PreparedReplay, ReplayOptions, ViewValues, replay_view};
-use crate::source::{Labels, Log};
+use crate::plan::Spines;
+use crate::replay::{Engine, PreparedReplay, ReplayOptions, ViewValues, choose, replay_view};
+use crate::source::time::instants_ns;
+use crate::source::{Labels, Log, Redelivery};
+use crate::sql::now_unit;
 
 /// A plan costs as much as so many executions on few rows: below twice that, worlds go one after the other.
 const WORTH_A_PLAN: usize = 8;
 /// Plans that are kept.
 const KEPT: usize = 8;
+/// A world that sees further by no more than this has rows within this reach only.
+const NEAR: i64 = 3 * DAY;
 
 /// A view with all that its worlds are made of.
 pub(super) struct Lab {
@@ -48,6 +59,8 @@ pub(super) struct Lab {
     session: SessionContext,
     threads: usize,
     plannable: bool,
+    /// Sources that are read back to the start of a window only.
+    bounded: HashSet<usize>,
     benches: Mutex<Vec<Arc<Bench>>>,
     limits: Mutex<HashMap<Limit, Compiled>>,
 }
@@ -64,8 +77,8 @@ struct Bench {
     order: Vec<u32>,
     place: UInt32Array,
     idle: Mutex<Vec<Station>>,
-    /// What the plan reads of what is held.
-    rows: Mutex<Option<Arc<HashMap<usize, Held>>>>,
+    /// What of what is held can be seen from here, but in worlds that are far from this one.
+    near: Mutex<Option<Arc<HashMap<usize, Held>>>>,
     failed: std::sync::atomic::AtomicBool,
 }
 
@@ -75,7 +88,6 @@ struct Station {
     slots: Arc<Slots>,
     limits: Vec<Limit>,
     replay: PreparedReplay,
-    rows: Arc<HashMap<usize, Held>>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -100,6 +112,24 @@ pub(super) async fn reach(
         Ok(Some((_, _, replay))) => reaches(replay.rewritten()),
         _ => HashMap::new(),
     }
+}
+
+/// The logs of which every reading goes back no further than one of the windows.
+fn bounded(view: &View, logs: &[Log], session: &SessionContext) -> HashSet<usize> {
+    let none = HashSet::new();
+    let types: Vec<DataType> = view.keys.iter().map(|k| k.data_type.clone()).collect();
+    let Ok(spines) = Spines::empty(&types, now_unit(session)) else { return none };
+    let choice = choose(view, logs, &spines, None, session, Engine::Auto, Redelivery::ByTime);
+    let Ok(choice) = choice else { return none };
+    // What a window of TUMBLE or HOP is compared with bounds its end, not what is in it.
+    if choice.plan.is_none() || Windows::has_calls(&view.plan) {
+        return none;
+    }
+    let reads = |source: usize| choice.lookbacks.iter().filter(move |l| l.source == source);
+    let all = choice.lookbacks.iter().map(|l| l.source);
+    let bounded =
+        |source: &usize| logs[*source].config.kind == SourceKind::Log && reads(*source).all(|l| l.duration.is_some());
+    all.filter(bounded).collect()
 }
 
 /// The view planned over slots.
@@ -141,6 +171,7 @@ impl Lab {
         Self {
             view: view.clone(),
             plannable: !held.keys().any(|source| needs_event_time(&logs[*source])),
+            bounded: bounded(view, logs, session),
             logs: logs.to_vec(),
             held,
             windows,
@@ -169,11 +200,12 @@ impl Lab {
     ) -> Vec<Option<Answers>> {
         let many: usize = self.held.values().map(|held| held.rows.num_rows()).sum();
         let side = if many > 100_000 { grids.len() } else { grids.len() / WORTH_A_PLAN };
+        let narrow = grids.len() >= WORTH_A_PLAN;
         let replays = grids.iter().map(|(world, instants)| {
             let bench = self.bench(panel, instants, counts_twice(&world.iter().collect::<Vec<_>>()));
             let (lab, world) = (Arc::clone(self), world.clone());
             async move {
-                let task = SpawnedTask::spawn(async move { lab.answer(&bench, &world).await });
+                let task = SpawnedTask::spawn(async move { lab.answer(&bench, &world, narrow).await });
                 task.join().await.ok().flatten()
             }
         });
@@ -210,7 +242,7 @@ impl Lab {
             order,
             place: UInt32Array::from(place),
             idle: Mutex::default(),
-            rows: Mutex::default(),
+            near: Mutex::default(),
             failed: std::sync::atomic::AtomicBool::new(!self.plannable),
         });
         if benches.len() >= KEPT {
@@ -220,11 +252,11 @@ impl Lab {
         bench
     }
 
-    async fn answer(&self, bench: &Bench, world: &Hypothesis) -> Option<Answers> {
+    async fn answer(&self, bench: &Bench, world: &Hypothesis, narrow: bool) -> Option<Answers> {
         use std::sync::atomic::Ordering::Relaxed;
         let changes: Vec<&Change> = world.iter().collect();
         if !bench.failed.load(Relaxed) {
-            match self.by_plan(bench, &changes).await {
+            match self.by_plan(bench, &changes, narrow).await {
                 Ok(Some(values)) => return self.told(bench, &values).ok(),
                 Ok(None) => bench.failed.store(true, Relaxed),
                 Err(_) => {}
@@ -248,7 +280,7 @@ impl Lab {
     }
 
     /// `None` where the view can't be planned so.
-    async fn by_plan(&self, bench: &Bench, changes: &[&Change]) -> Result<Option<ViewValues>> {
+    async fn by_plan(&self, bench: &Bench, changes: &[&Change], narrow: bool) -> Result<Option<ViewValues>> {
         let idle = locked(&bench.idle).pop();
         let station = match idle {
             Some(station) => station,
@@ -257,14 +289,72 @@ impl Lab {
                 _ => return Ok(None),
             },
         };
-        let values = self.run(&station, changes).await;
+        let near = if narrow && self.is_near(changes) { self.near(bench, &station).map_err(failed)? } else { None };
+        let values = self.run(&station, near.as_deref().unwrap_or(&self.held), changes).await;
         locked(&bench.idle).push(station);
         values.map(Some)
     }
 
-    async fn run(&self, station: &Station, changes: &[&Change]) -> Result<ViewValues> {
+    /// Whether the world sees little that the replay itself does not look at.
+    fn is_near(&self, changes: &[&Change]) -> bool {
+        let widened = changes.iter().map(|change| change.widens(&self.windows.starts));
+        widened.sum::<Option<i64>>().is_some_and(|by| by <= NEAR)
+    }
+
+    /// What of what is held can be seen by these questions. `None`: all may be.
+    fn near(&self, bench: &Bench, station: &Station) -> DfResult<Option<Arc<HashMap<usize, Held>>>> {
+        if self.bounded.is_empty() {
+            return Ok(None);
+        }
+        let mut near = locked(&bench.near);
+        if let Some(near) = near.as_ref() {
+            return Ok(Some(Arc::clone(near)));
+        }
+        let reaches = reaches(station.replay.rewritten());
+        let times: Vec<i64> = bench.asks.iter().map(|ask| ask.time).collect();
+        let rows = UInt64Array::from_iter_values(bench.asks.iter().map(|ask| ask.row as u64));
+        let keys =
+            self.view.keys.iter().map(|k| Ok(cast(&take(&self.labels.keys[k.label], &rows, None)?, &k.data_type)?));
+        let keys = keys.collect::<DfResult<Vec<ArrayRef>>>()?;
+        let limits = self.earliest(&station.limits, &times)?;
+        let mut found = HashMap::new();
+        for (source, held) in &self.held {
+            if !self.bounded.contains(source) {
+                found.insert(*source, held.clone());
+                continue;
+            }
+            let looks: Vec<Look> =
+                times.iter().zip(&limits).map(|(time, start)| Look { time: *time, start: *start }).collect();
+            let columns = reaches.get(source).and_then(|reach| reach.keys(keys.len())).filter(|_| !keys.is_empty());
+            let own = columns.as_ref().map(|columns| (columns.as_slice(), keys.as_slice()));
+            found.insert(*source, held.near(&looks, own, NEAR)?);
+        }
+        Ok(Some(Arc::clone(near.insert(Arc::new(found)))))
+    }
+
+    /// The earliest of the windows' starts at each of these times.
+    fn earliest(&self, limits: &[Limit], times: &[i64]) -> DfResult<Vec<i64>> {
+        let state = self.session.state();
+        let mut earliest = vec![i64::MAX; times.len()];
+        for limit in limits {
+            let Limit::At(Operator::Gt | Operator::GtEq, bound) = limit else { continue };
+            let DataType::Timestamp(_, zone) = bound.get_type(&DFSchema::empty())? else { continue };
+            let Compiled::At(_, expr) = self.compiled(limit.clone(), &state)? else { continue };
+            let now = TimestampNanosecondArray::from(times.to_vec()).with_timezone("UTC");
+            let now = cast(&now, &DataType::Timestamp(now_unit(&self.session), zone.or(Some("UTC".into()))))?;
+            let schema = Arc::new(Schema::new(vec![Field::new("now", now.data_type().clone(), true)]));
+            let starts = expr.evaluate(&RecordBatch::try_new(schema, vec![now])?)?.into_array(times.len())?;
+            let starts = instants_ns(&starts, 0)?;
+            for (at, start) in starts.iter().enumerate() {
+                earliest[at] = earliest[at].min(start.unwrap_or(i64::MIN));
+            }
+        }
+        Ok(earliest)
+    }
+
+    async fn run(&self, station: &Station, held: &HashMap<usize, Held>, changes: &[&Change]) -> Result<ViewValues> {
         let mut rows = HashMap::new();
-        for (&source, held) in station.rows.iter() {
+        for (&source, held) in held {
             let log = &self.logs[source];
             rows.insert(source, rows_under(log, source, held, &world_schema(log), changes).map_err(failed)?);
         }
@@ -292,23 +382,7 @@ impl Lab {
         let labels = self.labels_of(bench)?;
         let planned = planned(&self.view, &self.logs, &sources, &self.held, bench.twice, labels, &self.session).await?;
         let Some((slots, limits, replay)) = planned else { return Ok(None) };
-        let known = locked(&bench.rows).clone();
-        let rows = match known {
-            Some(rows) => rows,
-            None => {
-                let (reaches, state) = (reaches(replay.rewritten()), self.session.state());
-                let within = |(source, held): (&usize, &Held)| {
-                    let reach = reaches.get(source).cloned().unwrap_or_default();
-                    Ok((*source, held.within(&reach, &state)?))
-                };
-                let rows: HashMap<usize, Held> =
-                    self.held.iter().map(within).collect::<DfResult<_>>().map_err(failed)?;
-                let rows = Arc::new(rows);
-                *locked(&bench.rows) = Some(Arc::clone(&rows));
-                rows
-            }
-        };
-        Ok(Some(Station { slots, limits, replay, rows }))
+        Ok(Some(Station { slots, limits, replay }))
     }
 
     /// One world, planned for itself.

@@ -13,7 +13,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::cause::candidates::{self, Sources};
-use crate::cause::case::{Block, Case, Hypothesis, Panel, best, layer, leading};
+use crate::cause::case::{Block, Case, Hypothesis, Panel, Sides, best, layer, leading};
 use crate::cause::change::{Ahead, Change, DAY, HOUR, Layer, MINUTE, Shift};
 use crate::cause::lab::Lab;
 use crate::cause::values;
@@ -129,7 +129,7 @@ impl Search<'_> {
     /// No change of the label time, then those that bring values of some case nearest to the legacy ones.
     fn nearest(&self, cases: &[Case<'_>]) -> Vec<Hypothesis> {
         let mut near: Vec<Hypothesis> = vec![Vec::new()];
-        let usual = [DAY, HOUR].map(|period| Change::Stale { period, lag: 0 });
+        let usual = [DAY, HOUR].map(|period| Change::Stale { period, lag: 0, at: 0 });
         near.extend(self.allowed_all(usual.to_vec()).into_iter().map(|c| vec![c]));
         for case in cases.iter().filter(|c| !c.done) {
             let single = case.scored.iter().filter(|s| s.changes.len() == 1 && s.nearer > 0.0);
@@ -257,7 +257,9 @@ impl Search<'_> {
         let Some(answers) = self.lab.answers(&panel, &[grid]).await.pop().flatten() else {
             return Ok(std::cmp::Ordering::Equal);
         };
-        let block = Block::new(case, std::slice::from_ref(&answers.columns[case.slot]), panel.labels.len());
+        let sides = Sides::new(case, &sample).map_err(failed)?;
+        let column = std::slice::from_ref(&answers.columns[case.slot]);
+        let block = Block::new(case, column, panel.labels.len(), &sides);
         let Some(block) = block.map_err(failed)? else { return Ok(std::cmp::Ordering::Equal) };
         let (_, _, rows) = block.judge(case, &panel, 0, &sample, true);
         let mut balance = 0_i64;
@@ -297,6 +299,8 @@ impl Search<'_> {
         };
         let open = cases.iter().filter(|c| !c.done);
         let panel = Panel::new(open.flat_map(|c| positions(c).into_iter().map(|(p, _)| c.compared.label_row(p))));
+        let sides =
+            cases.iter().map(|c| Sides::new(c, &positions(c))).collect::<Result<Vec<_>, _>>().map_err(failed)?;
         let mut explained: Vec<HashMap<usize, (Vec<usize>, f64)>> = vec![HashMap::new(); cases.len()];
         let parts = by_world(&wanted);
         let grids: Vec<_> = parts.iter().map(|(world, instants, _)| (world.clone(), instants.clone())).collect();
@@ -313,7 +317,8 @@ impl Search<'_> {
                         Some(change) => values::changed(change, case.spec, column, &answers.found).map_err(failed)?,
                         None => vec![Arc::clone(column)],
                     };
-                    let Some(block) = Block::new(case, &readings, panel.labels.len()).map_err(failed)? else {
+                    let sides = &sides[number];
+                    let Some(block) = Block::new(case, &readings, panel.labels.len(), sides).map_err(failed)? else {
                         continue;
                     };
                     let sample: Vec<(usize, bool)> =
@@ -411,10 +416,11 @@ impl Search<'_> {
         };
         let grids: Vec<(Vec<Hypothesis>, Option<Answers>)> = grids.iter().map(parts).zip(answers).collect();
         let score = |case: &mut Case<'_>, sample: &[(usize, bool)]| -> Result<Vec<(bool, usize)>> {
+            let sides = Sides::new(case, sample).map_err(failed)?;
             let one = |(parts, answers): &(Vec<Hypothesis>, Option<Answers>)| {
                 let Some(answers) = answers else { return Ok((false, 0)) };
                 let column = (&answers.columns[case.slot], &answers.found);
-                case.score(&panel, parts, column, sample, self.allowed, glance).map_err(failed)
+                case.score(&panel, parts, column, (sample, &sides), self.allowed, glance).map_err(failed)
             };
             grids.iter().map(one).collect()
         };
@@ -511,7 +517,7 @@ mod tests {
     #[test]
     fn hypotheses_of_one_world_share_a_replay() {
         let late = Change::LateVisible { source: None };
-        let nightly = Change::Stale { period: DAY, lag: 0 };
+        let nightly = Change::Stale { period: DAY, lag: 0, at: 0 };
         let wanted = [
             vec![nightly.clone()],
             vec![late.clone(), nightly.clone()],

@@ -1,7 +1,7 @@
 //! The windows that a view's plan has, and the same plan with other ones.
 //!
 //! A window's start is a comparison of a row with the label time less a constant: `ts > $NOW - INTERVAL '1 day'`,
-//! `ts >= date_trunc('day', $NOW)`, `ts + INTERVAL '1 day' > $NOW`, in WHERE, FILTER, CASE and ON alike. Its end is a
+//! `ts >= date_trunc('day', $NOW)`, `ts + INTERVAL '1 day' > $NOW`, `$NOW - ts < INTERVAL '1 day'`, in WHERE, FILTER, CASE and ON alike. Its end is a
 //! comparison with the label time itself. Anything else that names the label time is left as it is.
 //!
 //! ```text
@@ -20,7 +20,7 @@ use datafusion::functions::datetime::expr_fn::{date_bin, date_trunc};
 use datafusion::logical_expr::{Between, BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, binary_expr, lit};
 
 use crate::cause::change::{DAY, Length};
-use crate::sql::{ROUNDING, exact_comparisons, is_now, mentions_now, rewrite_expressions};
+use crate::sql::{LENGTH_OF_TIME, ROUNDING, exact_comparisons, is_now, mentions_now, rewrite_expressions, window_call};
 
 /// Where a window begins, as the SQL says it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,6 +32,14 @@ pub(super) enum Start {
 }
 
 impl Start {
+    /// The least that it comes to, nanoseconds.
+    pub(super) fn shortest(&self) -> i64 {
+        match self {
+            Self::Before(months, days, nanos) => (i64::from(*months) * 28 + i64::from(*days)) * DAY + nanos,
+            Self::Of(_, months, days, nanos) => (i64::from(*months) * 28 + i64::from(*days)) * DAY + nanos,
+        }
+    }
+
     /// The length where it is one of days and below.
     pub(super) fn nanos(&self) -> Option<i64> {
         match self {
@@ -147,6 +155,18 @@ impl Windows {
                 _ => {}
             }
         }
+    }
+
+    /// Whether there are windows of `TUMBLE` or `HOP`.
+    pub(super) fn has_calls(plan: &LogicalPlan) -> bool {
+        let mut found = false;
+        let walked = plan.apply_with_subqueries(|node| {
+            node.apply_expressions(|expr| {
+                found |= expr.exists(|e| Ok(window_call(e).is_some()))?;
+                Ok(TreeNodeRecursion::Continue)
+            })
+        });
+        found || walked.is_err()
     }
 
     /// The plan with other windows.
@@ -266,6 +286,9 @@ fn bounds(expr: &Expr) -> Vec<Bounded> {
 }
 
 fn bounded(left: &Expr, op: Operator, right: &Expr) -> Option<Bounded> {
+    if let Some(aged) = aged(left, op, right).or_else(|| aged(right, op.swap()?, left)) {
+        return Some(aged);
+    }
     let of_row = |e: &Expr| !mentions_now(e) && !e.column_refs().is_empty();
     let of_time = |e: &Expr| mentions_now(e) && e.column_refs().is_empty();
     let (row, op, bound) = if of_row(left) && of_time(right) {
@@ -293,6 +316,25 @@ fn bounded(left: &Expr, op: Operator, right: &Expr) -> Option<Bounded> {
         return Some(Bounded { row: left.as_ref().clone(), op, bound: moved });
     }
     Some(Bounded { row: row.clone(), op, bound })
+}
+
+/// An age against a length, `NOW() - ts < INTERVAL '1 day'`: `ts > NOW() - INTERVAL '1 day'`, where a month has 30 days.
+fn aged(age: &Expr, op: Operator, length: &Expr) -> Option<Bounded> {
+    let op = op.swap()?;
+    if !matches!(op, Operator::Gt | Operator::GtEq | Operator::Lt | Operator::LtEq) {
+        return None;
+    }
+    let inner = |e: &Expr| match e {
+        Expr::ScalarFunction(f) if f.func.name() == LENGTH_OF_TIME => f.args.first().cloned(),
+        _ => None,
+    };
+    let Expr::BinaryExpr(BinaryExpr { left: now, op: Operator::Minus, right: row }) = inner(age)? else { return None };
+    let length = length_of(&inner(length)?)?;
+    if !is_now(plain(&now)) || mentions_now(&row) || row.column_refs().is_empty() {
+        return None;
+    }
+    let days = length.months.checked_mul(30)?.checked_add(length.days)?;
+    Some(Bounded { row: *row, op, bound: *now - lit(interval(0, days, length.nanoseconds)) })
 }
 
 fn unrounded(expr: &Expr) -> &Expr {

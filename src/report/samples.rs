@@ -9,6 +9,7 @@ use super::{
 use crate::config::{Choice, Layer, Origin};
 use crate::diff::{Cause, CauseName, Delta, FeatureDiff, IssueKind, SchemaIssue, SnapshotDiff, TimeBucket, WorstCell};
 use crate::finding::{Finding, Place};
+use crate::retention::{FeatureRetention, Gap, GapKind, RetentionReport, SourceReach, SourceRetention, Span};
 
 /// Markup, quotes, an ANSI escape and a direction override, where a name or value should be.
 pub(super) const HOSTILE: &str = "<script>alert('x')</script>\"&\u{1b}[31m\u{202e}";
@@ -160,6 +161,54 @@ pub(super) fn explained() -> Report {
         name: None,
     }];
     (report.config, report.datafusion) = (Some("backcast.toml".to_string()), Some("55.2.0".to_string()));
+    report
+}
+
+/// A source of March 2025 with a gap of two days, kept 40 days, read 7 days back by a model's one feature.
+pub(super) fn retained() -> Report {
+    let mut report = Report::new("retained", "0.1.0", "2025-04-01T00:00:00Z");
+    let time = |day: &str| format!("2025-{day}T00:00:00Z");
+    let some = |day: &str| Some(time(day));
+    report.labels = Some(LabelsReport { rows: 10, first: some("03-16"), last: some("03-30") });
+    report.models = vec![ModelReport {
+        model: "m".to_string(),
+        verdict: Verdict::Retrain,
+        until: None,
+        features: vec![ModelFeature {
+            feature: "v.n".to_string(),
+            verdict: Verdict::Retrain,
+            reason: "all label rows are covered".to_string(),
+        }],
+    }];
+    let gap = Gap { from: time("03-11"), to: time("03-13"), kind: GapKind::Silent, span: Span { from: 0, to: 0 } };
+    let source = SourceRetention {
+        source: "events".to_string(),
+        first: some("03-01"),
+        last: some("03-31"),
+        gaps: vec![gap],
+        expires: some("04-10"),
+        retention: Some("P40D".to_string()),
+        ..SourceRetention::default()
+    };
+    let feature = FeatureRetention {
+        feature: "v.n".to_string(),
+        lookback: "P7D".to_string(),
+        labels: 10,
+        covered: 7,
+        gap: 3,
+        sources: vec![SourceReach {
+            source: "events".to_string(),
+            lookback: "P7D".to_string(),
+            columns: vec!["ts".to_string()],
+        }],
+        ..FeatureRetention::default()
+    };
+    report.retention = Some(RetentionReport {
+        sources: vec![source],
+        features: vec![feature],
+        today: some("04-01"),
+        ..RetentionReport::default()
+    });
     report
 }
 

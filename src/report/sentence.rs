@@ -130,6 +130,7 @@ impl Parameters<'_> {
             "stale" => {
                 let period = self.length("period")?;
                 let every = period.strip_prefix("1 ").filter(|unit| !unit.contains(' ')).unwrap_or(&period);
+                let every = self.text("at").map_or_else(|| every.to_string(), |at| format!("{every} at {at}"));
                 let lag = self.length("lag").filter(|lag| !lag.starts_with("0 "));
                 match lag.as_deref().map(|lag| lag.strip_prefix('-').ok_or(lag)) {
                     Some(Err(late)) => format!("values are those of the last refresh (every {every}, {late} late)"),

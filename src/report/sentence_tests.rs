@@ -43,6 +43,11 @@ fn each_cause_ends_a_sentence() {
             "values are those of the last refresh (every 24 hours, 2 hours late)",
         ),
         (
+            "stale",
+            json!({"period": "P1D", "lag": "PT0S", "at": "02:00"}),
+            "values are those of the last refresh (every day at 02:00)",
+        ),
+        (
             "future_leak",
             json!({"horizon": "PT1H30M"}),
             "events from up to 1 hour 30 minutes after the label time count (leakage)",

@@ -147,7 +147,7 @@ fn what_if(trace: &Trace, style: Style, lines: &mut Vec<String>) {
                 1 => " (and so with 1 other parameter)".to_string(),
                 many => format!(" (and so with {many} other parameters)"),
             };
-            let text = format!("{}: once {}{more}", value(&other.value), clause_of(other.cause, &other.parameters));
+            let text = format!("{} once {}{more}", value(&other.value), clause_of(other.cause, &other.parameters));
             let wrapped = wrap(&text, style.width - 4);
             lines.extend(
                 wrapped
@@ -160,9 +160,9 @@ fn what_if(trace: &Trace, style: Style, lines: &mut Vec<String>) {
             lines.push(style.dim(&format!("  and {} more: --format json lists them", told.len() - most)));
         }
     };
-    tell("a legacy value is what the value would be", &giving, MOST_GIVING);
+    tell("what would give a legacy value", &giving, MOST_GIVING);
     let heading = if giving.is_empty() {
-        "no single other meaning gives a legacy value; the value would be"
+        "no single other meaning gives a legacy value; it would be"
     } else {
         "otherwise it would be"
     };
