@@ -117,10 +117,10 @@ pub(super) fn flawed() -> Report {
 /// [`flawed`] with causes, a model, leakage and a finding.
 pub(super) fn explained() -> Report {
     let mut report = flawed();
-    let cause = |name: &str, parameters, explains| Cause {
+    let cause = |name: &str, parameters, explains: f64| Cause {
         cause: CauseName::One(name.to_string()),
         parameters,
-        mismatches: 1_204,
+        mismatches: (1_204.0 * explains) as u64,
         explains,
         breaks: 0.0,
     };
