@@ -26,7 +26,9 @@ pub enum Error {
     )]
     Memory { action: String, detail: String },
     /// Ctrl-C or SIGTERM. Exit code 4.
-    #[error("interrupted: nothing was committed; run the same command again")]
+    #[error(
+        "interrupted: nothing was committed; run the same command again to go on: values that were replayed are kept"
+    )]
     Interrupted,
 }
 

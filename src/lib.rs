@@ -13,6 +13,7 @@
 
 pub mod analysis;
 pub mod cause;
+pub mod checkpoint;
 pub mod cli;
 pub mod config;
 pub mod dataset;
@@ -34,3 +35,4 @@ pub mod source;
 pub mod sql;
 pub mod sweep;
 pub mod trace;
+pub mod verify;

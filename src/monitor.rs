@@ -8,6 +8,8 @@ pub trait Monitor: Send + Sync {
     fn advance(&self, steps: u64);
     /// The stage is over.
     fn end(&self);
+    /// The work goes over chunks of label rows: number `done` of `all` begins, counted from 0.
+    fn chunk(&self, done: usize, all: usize);
     /// Something worth saying that is no result.
     fn note(&self, message: &str);
 }
@@ -20,5 +22,6 @@ impl Monitor for Silent {
     fn begin(&self, _stage: &str, _total: Option<u64>) {}
     fn advance(&self, _steps: u64) {}
     fn end(&self) {}
+    fn chunk(&self, _done: usize, _all: usize) {}
     fn note(&self, _message: &str) {}
 }

@@ -106,14 +106,17 @@ Exits with 3 where a model would not have what it needs.")]
     Inventory(InventoryArgs),
     /// Write the dataset: as-of values for every label row
     #[command(after_help = "Example: backcast replay fixtures/flights/backcast.toml --out /tmp/flights")]
-    Replay(ConfigArg),
+    Replay(RunArgs),
     /// Compare as-of values with the legacy snapshots; write mismatches and report
     #[command(after_help = "Example: backcast diff fixtures/flights/flawed.toml --out /tmp/diff
 Exits with 3 where a feature agrees less than `diff.agreement`.")]
-    Diff(ConfigArg),
+    Diff(RunArgs),
     /// The main job: replay, diff, dataset and report
+    ///
+    /// Goes over chunks of label time and keeps what it replayed below the output, in .backcast/: after Ctrl-C, a crash or a full disk the
+    /// same command goes on where it was, and a later run replays only what has changed since.
     #[command(after_help = "Example: backcast run fixtures/flights/backcast.toml --out /tmp/flights")]
-    Run(ConfigArg),
+    Run(RunArgs),
     /// Explain one cell: its value, and every event that counts or does not, with why
     ///
     /// Events within reach are those of the key whose event time is in the feature's window, or outside of it by no more than
@@ -126,6 +129,24 @@ Example: backcast trace tail_delays.tail_arrivals_3d --key tailnum=N725MQ --at 2
              fixtures/flights/backcast.toml"
     )]
     Trace(TraceArgs),
+    /// Verify a finished run: every file there with its hash, no stranger, inputs as they were; a sample computed anew
+    ///
+    /// Reads what manifest.json lists, several files at once and no file whole. With --sample the reference engine computes label
+    /// rows anew, and every value, label column and provenance mark that was written of them is compared.
+    #[command(after_help = "Examples: backcast verify fixtures/flights/out
+          backcast verify --config fixtures/flights/backcast.toml --sample 100
+Exits with 1 where a file or a value is not as it should be, with 3 where only the inputs have changed since.")]
+    Verify(VerifyArgs),
+}
+
+/// What is to be computed, and from what.
+#[derive(Debug, Clone, ClapArgs)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    pub at: ConfigArg,
+    /// Use nothing that earlier runs left below the output: replay everything anew
+    #[arg(long)]
+    pub fresh: bool,
 }
 
 #[derive(Debug, Clone, ClapArgs)]
@@ -193,4 +214,17 @@ pub(super) struct ExplainArgs {
     /// The config file, where it is not given as CONFIG
     #[arg(long, short, value_name = "CONFIG")]
     pub config_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, ClapArgs)]
+pub(super) struct VerifyArgs {
+    /// The output folder of the run, local or an object store URI. Default: `output.uri` of the config
+    #[arg(value_name = "OUT")]
+    pub folder: Option<String>,
+    /// The config file of the run, or its folder. Default: backcast.toml, where it is there
+    #[arg(long, short, value_name = "CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Compute so many label rows anew, spread over all of them, and compare
+    #[arg(long, value_name = "N", default_value = "0")]
+    pub sample: usize,
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::json;
 
 use crate::cli::args::{
-    Args, AuditArgs, Command, Common, ConfigArg, ExplainArgs, Format, GraphLanguage, InventoryArgs, TraceArgs,
+    Args, AuditArgs, Command, Common, ConfigArg, ExplainArgs, Format, GraphLanguage, InventoryArgs, RunArgs, TraceArgs,
 };
 use crate::cli::exit;
 use crate::cli::progress::Progress;
@@ -15,10 +15,15 @@ use crate::config::{self, Config};
 use crate::diagnostics;
 use crate::error::{Error, Result};
 use crate::finding::{Finding, Severity};
-use crate::pipeline::{self, Asked, AuditOptions, Explained, Look, Outcome, ReadReport, ScanReport, Work};
+use crate::pipeline::{
+    self, Asked, AuditOptions, ChunkPlan, Explained, Look, Outcome, Ran, ReadReport, RunOptions, ScanReport, Standing,
+    Work,
+};
 use crate::replay::ReplayOptions;
 use crate::report::{self, Report, Style};
 use crate::trace::TraceOptions;
+
+mod verify;
 
 /// Worker threads walk deep plans too.
 const WORKER_STACK_BYTES: usize = 128 << 20;
@@ -81,6 +86,7 @@ async fn dispatch(args: &Args, progress: &Progress) -> Result<u8> {
         Command::Diff(at) => work(common, at, Work::Diff, progress).await,
         Command::Run(at) => work(common, at, Work::Run, progress).await,
         Command::Trace(at) => trace(common, at, progress).await,
+        Command::Verify(at) => verify::verify(common, at, progress).await,
     }
 }
 
@@ -236,6 +242,9 @@ fn explained_text(view: &Explained) -> String {
     for scan in &view.scans {
         line("scan", format!("{}: {}", scan.source, scan_text(scan)));
     }
+    if let Some(chunks) = &view.chunks {
+        line("chunks", chunks_text(chunks));
+    }
     for finding in &view.findings {
         coloured(finding).lines().for_each(|l| text.push_str(&format!("  {l}\n")));
     }
@@ -272,6 +281,19 @@ fn bound_text(read: &ReadReport) -> String {
     }
 }
 
+fn chunks_text(plan: &ChunkPlan) -> String {
+    let length = match plan.hours {
+        hours if hours >= 48.0 && hours % 24.0 == 0.0 => format!("{} days", hours / 24.0),
+        hours => format!("{} hours", (hours * 100.0).round() / 100.0),
+    };
+    let mut text = format!("about {} of {length} of label time", plan.chunks);
+    for read in plan.rereads.iter().filter(|r| r.times > 1.05) {
+        let from = if read.from_the_beginning { ", from the beginning for each chunk" } else { "" };
+        text.push_str(&format!("; reads {} {:.1} times over{from}", read.source, read.times));
+    }
+    text
+}
+
 fn scan_text(scan: &ScanReport) -> String {
     let of = |n: u64, all: u64, what: &str| {
         if n == all { format!("{all} {what}") } else { format!("{n} of {all} {what}") }
@@ -284,13 +306,37 @@ fn scan_text(scan: &ScanReport) -> String {
     .join(", ")
 }
 
-async fn work(common: &Common, at: &ConfigArg, work: Work, progress: &Progress) -> Result<u8> {
-    let (config, warnings) = load(common, &at.config)?;
+async fn work(common: &Common, args: &RunArgs, work: Work, progress: &Progress) -> Result<u8> {
+    let (config, warnings) = load(common, &args.at.config)?;
     let text = std::fs::read_to_string(&config.path).unwrap_or_default() + &common.set.join("\n");
-    let options = ReplayOptions { engine: common.engine.into() };
-    let outcome = Box::pin(pipeline::run(config, &text, work, options, progress)).await?;
+    let options = RunOptions { work, replay: ReplayOptions { engine: common.engine.into() }, fresh: args.fresh };
+    let ran = Box::pin(pipeline::run(config, &text, options, progress)).await?;
     progress.clear();
-    Ok(finished(common, &warnings, &outcome))
+    Ok(match ran {
+        Ran::Done(outcome) => finished(common, &warnings, &outcome),
+        Ran::Stands(standing) => stands(common, &standing),
+    })
+}
+
+/// Tells of a run that would be made of the same as the one that stands; its exit code is that run's.
+fn stands(common: &Common, standing: &Standing) -> u8 {
+    match common.format {
+        Format::Json => print_json(&standing.report),
+        Format::Human => {
+            let mut text = format!(
+                "nothing to do: the run of {} in {} is of the same inputs, configuration, SQL and version (--fresh makes it anew)\n",
+                standing.generated_at, standing.uri
+            );
+            for gate in standing.report.get("gates").and_then(serde_json::Value::as_array).into_iter().flatten() {
+                let word = |key: &str| gate.get(key).and_then(serde_json::Value::as_str).unwrap_or_default();
+                let passed = gate.get("passed").and_then(serde_json::Value::as_bool).unwrap_or(false);
+                let mark = if passed { "passed" } else { "FAILED" };
+                text.push_str(&format!("  {:<10} {mark}  {}\n", word("gate").replace('_', "-"), word("detail")));
+            }
+            print(&plain(&text));
+        }
+    }
+    if standing.passed { exit::DONE } else { exit::GATE }
 }
 
 async fn audit(common: &Common, args: &AuditArgs, progress: &Progress) -> Result<u8> {

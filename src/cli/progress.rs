@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{HumanCount, ProgressBar, ProgressState, ProgressStyle};
 
@@ -14,11 +14,53 @@ pub(super) struct Progress {
     bars: bool,
     notes: bool,
     current: Mutex<Option<ProgressBar>>,
+    chunks: Mutex<Chunks>,
+}
+
+/// How far a run is that goes over chunks.
+#[derive(Debug, Default)]
+struct Chunks {
+    /// Number, counted from 0, and how many there are.
+    now: Option<(usize, usize)>,
+    began: Option<Instant>,
+    /// How long those before took.
+    took: Vec<Duration>,
+}
+
+impl Chunks {
+    fn next(&mut self, number: usize, all: usize) {
+        let now = Instant::now();
+        self.took.extend(self.began.map(|began| now - began).filter(|_| number > 0));
+        (self.now, self.began) = (Some((number, all)), Some(now));
+    }
+
+    /// What stands before each stage; empty where there is one chunk alone.
+    fn text(&self) -> String {
+        let Some((number, all)) = self.now.filter(|(_, all)| *all > 1) else { return String::new() };
+        // Chunks that were found kept took no time: they say nothing of those that are left.
+        let longest = self.took.iter().max().copied().unwrap_or_default();
+        let worked: Vec<&Duration> = self.took.iter().filter(|took| **took * 10 > longest).collect();
+        let each = worked.iter().copied().sum::<Duration>() / u32::try_from(worked.len().max(1)).unwrap_or(1);
+        let left = each * u32::try_from(all - number).unwrap_or(u32::MAX);
+        match left.as_secs() {
+            0 => format!("chunk {}/{all}: ", number + 1),
+            seconds => format!(
+                "chunk {}/{all}, {} left: ",
+                number + 1,
+                humantime::format_duration(Duration::from_secs(seconds))
+            ),
+        }
+    }
 }
 
 impl Progress {
     pub(super) fn new(quiet: bool) -> Self {
-        Self { bars: !quiet && std::io::stderr().is_terminal(), notes: !quiet, current: Mutex::new(None) }
+        Self {
+            bars: !quiet && std::io::stderr().is_terminal(),
+            notes: !quiet,
+            current: Mutex::new(None),
+            chunks: Mutex::default(),
+        }
     }
 
     fn with<T>(&self, f: impl FnOnce(&mut Option<ProgressBar>) -> T) -> T {
@@ -40,9 +82,9 @@ impl Monitor for Progress {
         }
         let (bar, template) = match total {
             Some(total) => {
-                (ProgressBar::new(total), "{msg:30!} [{bar:16}] {human_pos}/{human_len} rows, {per_sec}, {eta} left")
+                (ProgressBar::new(total), "{msg} [{bar:16}] {human_pos}/{human_len} rows, {per_sec}, {eta} left")
             }
-            None => (ProgressBar::new_spinner(), "{msg:30!} {spinner} {elapsed}"),
+            None => (ProgressBar::new_spinner(), "{msg} {spinner} {elapsed}"),
         };
         if let Ok(style) = ProgressStyle::with_template(template) {
             let per_second = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
@@ -50,7 +92,8 @@ impl Monitor for Progress {
             };
             bar.set_style(style.with_key("per_sec", per_second).progress_chars("=> "));
         }
-        bar.set_message(stage.to_string());
+        let chunk = self.chunks.lock().unwrap_or_else(std::sync::PoisonError::into_inner).text();
+        bar.set_message(format!("{chunk}{stage}"));
         bar.enable_steady_tick(Duration::from_millis(120));
         if let Some(old) = self.with(|current| current.replace(bar)) {
             old.finish_and_clear();
@@ -67,6 +110,10 @@ impl Monitor for Progress {
 
     fn end(&self) {
         self.clear();
+    }
+
+    fn chunk(&self, done: usize, all: usize) {
+        self.chunks.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next(done, all);
     }
 
     fn note(&self, message: &str) {

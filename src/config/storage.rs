@@ -39,8 +39,13 @@ pub(super) const USUAL: &[&str] = &[
     "pool_idle_timeout",
     "pool_max_idle_per_host",
     "proxy_url",
+    "max_retries",
+    "retry_timeout",
     "user_agent",
 ];
+
+/// Options of our own: how often, and for how long, a request that failed is tried again.
+const OWN: [&str; 2] = ["max_retries", "retry_timeout"];
 
 /// Whether any store takes an option of this (lower-case) name.
 pub(super) fn is_known(name: &str) -> bool {
@@ -48,6 +53,7 @@ pub(super) fn is_known(name: &str) -> bool {
         || name.parse::<GoogleConfigKey>().is_ok()
         || name.parse::<AzureConfigKey>().is_ok()
         || name.parse::<ClientConfigKey>().is_ok()
+        || OWN.contains(&name)
 }
 
 #[cfg(test)]

@@ -37,6 +37,16 @@ pub enum UnfitValue {
     Cast { column: String, cause: String },
 }
 
+impl UnfitValue {
+    /// The same value of a table that has so many rows before this one.
+    pub fn after(mut self, rows: usize) -> Self {
+        if let Self::Value { row, .. } | Self::Null { row, .. } = &mut self {
+            *row += rows;
+        }
+        self
+    }
+}
+
 impl Conform {
     /// Finds the columns for `snapshot`'s schema among label columns and features.
     ///

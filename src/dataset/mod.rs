@@ -13,7 +13,7 @@ use crate::analysis::Feature;
 use crate::source::Labels;
 
 pub use conform::{Conform, UnfitValue, lossless};
-pub use parquet::{encode, encode_batches};
+pub use parquet::writer;
 
 /// Label columns as they are, then the features. One row per label row, in the labels' order.
 ///

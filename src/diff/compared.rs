@@ -1,14 +1,12 @@
 //! The compared cells of one feature, for whoever looks for causes, and the same comparison for other values.
 
-use std::collections::HashMap;
-
 use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::error::ArrowError;
 
 use super::align::Pair;
 use super::cell::Cells;
 use super::feature::ComparedCells;
-use super::{Cause, CauseName, Diff, DiffError, Tolerance};
+use super::{Cause, CauseName, Tolerance};
 
 /// One feature's cells: positions are those of matched rows, in the order of the label rows.
 #[derive(Debug, Clone, Copy)]
@@ -80,28 +78,12 @@ impl Agreement {
     }
 }
 
-impl Diff {
-    /// Adds what was found about a feature: its causes, the share that none explains, and by position of a compared row the
-    /// cause that explains it.
-    ///
-    /// # Errors
-    /// Cells that can't be shown.
-    pub fn explain(
-        &mut self,
-        feature: usize,
-        causes: Vec<Cause>,
-        unexplained: Option<f64>,
-        cause_of: HashMap<usize, u16>,
-    ) -> Result<(), DiffError> {
-        let names = causes.iter().map(|cause| match &cause.cause {
+impl Cause {
+    /// As cells show it: `a+b` where it takes two.
+    pub fn label(&self) -> String {
+        match &self.cause {
             CauseName::One(name) => name.clone(),
             CauseName::Together(names) => names.join("+"),
-        });
-        self.mismatches.explain(feature, names.collect(), cause_of);
-        let told = &mut self.snapshot.features[feature];
-        told.causes = causes;
-        told.unexplained = unexplained;
-        told.worst = self.mismatches.worst(feature)?;
-        Ok(())
+        }
     }
 }

@@ -9,7 +9,7 @@ use datafusion::arrow::error::ArrowError;
 use super::align::Pair;
 use super::cell::{Cells, Outcome};
 use super::quantile::Spread;
-use super::{Delta, FeaturePair, Tolerance};
+use super::{FeaturePair, Tolerance};
 
 /// Counts of outcomes; `compared` is their sum but for `not_comparable`.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +42,15 @@ impl Tally {
         }
     }
 
+    pub(super) fn merge(&mut self, other: Self) {
+        self.equal += other.equal;
+        self.within_tolerance += other.within_tolerance;
+        self.mismatched += other.mismatched;
+        self.null_only_in_snapshot += other.null_only_in_snapshot;
+        self.null_only_in_replay += other.null_only_in_replay;
+        self.not_comparable += other.not_comparable;
+    }
+
     pub(super) fn compared(&self) -> u64 {
         self.equal + self.within_tolerance + self.mismatched
     }
@@ -63,7 +72,7 @@ pub(super) struct Counted {
     /// One per pair of rows.
     pub outcomes: Vec<Outcome>,
     pub tally: Tally,
-    pub delta: Option<Delta>,
+    pub spread: Spread,
     /// `None` where the types have no order in common.
     pub cells: Option<Cells>,
 }
@@ -80,7 +89,7 @@ pub(super) struct ComparedCells {
     pub mismatched: BooleanBuffer,
     /// One bit per pair of rows.
     pub agreeing: BooleanBuffer,
-    /// What explains a mismatch, by pair of rows: a position in `causes`.
+    /// What explains a mismatch, by label row: a position in `causes`.
     pub cause_of: HashMap<usize, u16>,
     /// The names of causes, as cells show them.
     pub causes: Vec<String>,
@@ -122,7 +131,7 @@ pub(super) fn count(feature: &FeaturePair, pairs: &[Pair]) -> Result<Counted, Ar
         tally.add(outcome);
         outcomes.push(outcome);
     }
-    Ok(Counted { outcomes, tally, delta: spread.finish(), cells })
+    Ok(Counted { outcomes, tally, spread, cells })
 }
 
 fn is_covered(covered: Option<&BooleanArray>, label: usize) -> bool {

@@ -12,8 +12,8 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use super::align::Pair;
 use super::feature::ComparedCells;
-use super::worst::{self, LabelRows};
-use super::{Compared, DiffError, DiffInput, WorstCell, render};
+use super::worst::LabelRows;
+use super::{Compared, DiffError, DiffInput, render};
 
 /// The columns beside the keys, in their order.
 const COLUMNS: [&str; 6] = ["time", "feature", "legacy", "replayed", "delta", "cause"];
@@ -62,17 +62,27 @@ impl Mismatches {
         Compared { pairs: &self.pairs, cells: &self.features[feature] }
     }
 
-    /// Says what explains the mismatches of a feature: `causes` by name, and by position of a compared row which of them.
-    pub(super) fn explain(&mut self, feature: usize, causes: Vec<String>, cause_of: HashMap<usize, u16>) {
+    /// Label rows, each with the snapshot row that it is compared with, in the order of the label rows.
+    pub fn matched(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
+        self.pairs.iter().map(|pair| (pair.label, pair.legacy))
+    }
+
+    /// How many features were compared.
+    pub fn features(&self) -> usize {
+        self.features.len()
+    }
+
+    /// Says what explains the mismatches of a feature: `causes` by name, and by label row which of them.
+    pub fn explain(&mut self, feature: usize, causes: Vec<String>, cause_of: HashMap<usize, u16>) {
         let feature = &mut self.features[feature];
         feature.causes = causes;
         feature.cause_of = cause_of;
     }
 
-    /// The cells of a feature that differ most, those that nothing explains first.
-    pub(super) fn worst(&self, feature: usize) -> Result<Vec<WorstCell>, DiffError> {
+    /// What cells of a feature are shown with.
+    pub(super) fn shown(&self, feature: usize) -> (LabelRows<'_>, &ComparedCells, &[Pair]) {
         let rows = LabelRows { key_names: &self.key_names, keys: &self.keys, time: &self.time };
-        worst::worst(rows, &self.features[feature], &self.pairs)
+        (rows, &self.features[feature], &self.pairs)
     }
 
     pub fn schema(&self) -> &SchemaRef {
@@ -97,16 +107,16 @@ impl Mismatches {
         })
     }
 
-    /// Pairs of rows by position, each with the feature that differs there.
-    fn cells(&self) -> impl Iterator<Item = (usize, Pair, &ComparedCells)> {
+    /// Pairs of rows, each with the feature that differs there.
+    fn cells(&self) -> impl Iterator<Item = (Pair, &ComparedCells)> {
         self.pairs.iter().enumerate().flat_map(move |(at, pair)| {
             let differing = self.features.iter().filter(move |feature| feature.mismatched.value(at));
-            differing.map(move |feature| (at, *pair, feature))
+            differing.map(move |feature| (*pair, feature))
         })
     }
 
-    fn batch(&self, cells: &[(usize, Pair, &ComparedCells)]) -> Result<RecordBatch, DiffError> {
-        let rows: UInt64Array = cells.iter().map(|(_, pair, _)| pair.label as u64).collect();
+    fn batch(&self, cells: &[(Pair, &ComparedCells)]) -> Result<RecordBatch, DiffError> {
+        let rows: UInt64Array = cells.iter().map(|(pair, _)| pair.label as u64).collect();
         let mut columns = Vec::with_capacity(self.keys.len() + COLUMNS.len());
         for column in self.keys.iter().chain([&self.time]) {
             columns.push(take(column, &rows, None)?);
@@ -115,8 +125,8 @@ impl Mismatches {
             (StringBuilder::new(), StringBuilder::new(), StringBuilder::new());
         let mut delta = Float64Builder::with_capacity(cells.len());
         let mut cause = StringBuilder::new();
-        for (at, pair, compared) in cells {
-            cause.append_option(compared.cause_of.get(at).and_then(|&i| compared.causes.get(usize::from(i))));
+        for (pair, compared) in cells {
+            cause.append_option(compared.cause_of.get(&pair.label).and_then(|&i| compared.causes.get(usize::from(i))));
             feature.append_value(&compared.feature);
             legacy.append_option(render::text(&compared.legacy, pair.legacy)?);
             replayed.append_option(render::text(&compared.replayed, pair.label)?);

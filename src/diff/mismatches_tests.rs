@@ -66,7 +66,7 @@ fn a_key_named_like_another_column_is_prefixed() {
         time: Arc::new(TimestampSecondArray::from(vec![0])),
     };
     let schema = Schema::empty();
-    let found = crate::diff::diff(DiffInput {
+    let found = crate::diff::diff(&DiffInput {
         snapshot: "march",
         key_names: &["feature".to_string()],
         labels: &side,

@@ -31,6 +31,7 @@ mod render;
 mod schema;
 mod series;
 mod shape;
+mod totals;
 mod worst;
 
 use datafusion::arrow::array::{ArrayRef, BooleanArray};
@@ -38,9 +39,14 @@ use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::arrow::error::ArrowError;
 use thiserror::Error;
 
+use series::Hours;
+use totals::{FeatureTotals, PartCounts};
+
 pub use compared::{Agreement, Compared};
 pub use mismatches::Mismatches;
 pub use model::{Cause, CauseName, Delta, FeatureDiff, IssueKind, SchemaIssue, SnapshotDiff, TimeBucket, WorstCell};
+pub use totals::Totals;
+pub use worst::Worst;
 
 /// One side: the label rows (in dataset order) or the snapshot's rows. All arrays have one length.
 #[derive(Debug, Clone)]
@@ -157,60 +163,54 @@ pub fn matched(input: &DiffInput<'_>) -> Result<Vec<(usize, usize)>, DiffError> 
     Ok(align::align(input)?.pairs.into_iter().map(|pair| (pair.label, pair.legacy)).collect())
 }
 
-/// Holds replayed values against a snapshot.
+/// Label rows held against the snapshot rows of the same times: counts to be added up ([`Totals`]), and the cells that differ.
+#[derive(Debug)]
+pub struct Part {
+    counts: PartCounts,
+    pub mismatches: Mismatches,
+}
+
+/// Compares some of the label rows with those snapshot rows that may match them. A row of either side is in one part alone.
 ///
 /// # Errors
 /// Where keys or times of the two sides cannot be equal for their types, or the input contradicts itself.
-pub fn diff(input: DiffInput<'_>) -> Result<Diff, DiffError> {
-    check(&input)?;
-    let alignment = align::align(&input)?;
-    let clock = series::Clock::new(&input.labels.time, &alignment.pairs)?;
-    let matched = alignment.pairs.len();
-    let mut issues = schema::issues(&input);
+pub fn compare(input: &DiffInput<'_>) -> Result<Part, DiffError> {
+    check(input)?;
+    let alignment = align::align(input)?;
+    let hours = Hours::new(&input.labels.time, &alignment.pairs)?;
     let mut features = Vec::with_capacity(input.features.len());
     let mut compared = Vec::with_capacity(input.features.len());
-    let both_sides_have_rows = !input.labels.time.is_empty() && !input.legacy.time.is_empty();
     for pair in &input.features {
-        let counted = feature::count(pair, &alignment.pairs)?;
-        let unmatched = both_sides_have_rows && alignment.pairs.is_empty();
-        if counted.tally.not_comparable > 0 {
-            schema::note_not_comparable(&mut issues, pair);
-        }
-        features.push(FeatureDiff {
-            feature: pair.feature.clone(),
-            column: pair.column.clone(),
-            compared: counted.tally.compared(),
-            equal: counted.tally.equal,
-            within_tolerance: counted.tally.within_tolerance,
-            mismatched: counted.tally.mismatched,
-            null_only_in_snapshot: counted.tally.null_only_in_snapshot,
-            null_only_in_replay: counted.tally.null_only_in_replay,
-            not_comparable: counted.tally.not_comparable,
-            agreement: counted.tally.agreement(),
-            passed: counted.tally.passes(input.agreement_gate) && !unmatched,
-            delta: counted.delta,
-            by_time: clock.buckets(&counted.outcomes),
-            causes: Vec::new(),
-            unexplained: None,
-            worst: Vec::new(),
-        });
+        let mut counted = feature::count(pair, &alignment.pairs)?;
+        features.push(FeatureTotals::new(pair, &mut counted, &hours));
         compared.push(counted.into_cells(pair));
     }
-    let mismatches = Mismatches::new(&input, alignment.pairs, compared);
-    for (at, feature) in features.iter_mut().enumerate() {
-        feature.worst = mismatches.worst(at)?;
-    }
-    let snapshot = SnapshotDiff {
-        snapshot: input.snapshot.to_string(),
+    let counts = PartCounts {
         rows: input.legacy.time.len() as u64,
-        matched: matched as u64,
-        only_in_snapshot: (input.legacy.time.len() - matched) as u64,
-        only_in_labels: (input.labels.time.len() - matched) as u64,
+        labels: input.labels.time.len() as u64,
+        matched: alignment.pairs.len() as u64,
         duplicates: alignment.duplicates,
-        schema: issues,
+        span: hours.span,
         features,
     };
-    Ok(Diff { snapshot, mismatches })
+    Ok(Part { counts, mismatches: Mismatches::new(input, alignment.pairs, compared) })
+}
+
+/// Holds all label rows against a snapshot.
+///
+/// # Errors
+/// As [`compare`].
+pub fn diff(input: &DiffInput<'_>) -> Result<Diff, DiffError> {
+    let mut part = compare(input)?;
+    let mut totals = Totals::default();
+    totals.add(&mut part);
+    let mut snapshot = totals.finish(input.snapshot, input.schemas, input.agreement_gate);
+    for (at, feature) in snapshot.features.iter_mut().enumerate() {
+        let mut worst = Worst::default();
+        worst.add(&part.mismatches, at, 0)?;
+        feature.worst = worst.finish();
+    }
+    Ok(Diff { snapshot, mismatches: part.mismatches })
 }
 
 /// That all arrays have the lengths that they say they have.

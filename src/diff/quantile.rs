@@ -1,41 +1,107 @@
 //! The spread of absolute differences. Deterministic: it depends on the values alone, not on their order.
 //!
 //! A quantile is the nearest rank: of n ascending values, p % is the one at rank ceil(p/100 * n), counted from 1. So
-//! it is always a difference that occurred.
+//! it is always a difference that occurred: exactly, up to 262,144 distinct ones. Beyond, they are rounded down to as many leading bits as
+//! keep them below that, so that any number of them takes a few megabytes; the largest stays exact.
 
 use super::Delta;
 
-/// Collects absolute differences. Zeros, of which there are most, are only counted.
+/// Collects absolute differences. Zeros, of which there are most, are only counted; equal ones are kept once.
 #[derive(Debug, Default)]
 pub(super) struct Spread {
-    zeros: usize,
-    others: Vec<f64>,
+    zeros: u64,
+    /// Not yet among `runs`.
+    fresh: Vec<f64>,
+    /// Ascending, each with how often it was added.
+    runs: Vec<(f64, u64)>,
+    /// Low bits of the values that are cleared.
+    coarse: u32,
+    most: f64,
 }
+
+/// So many are sorted in together.
+const FRESH: usize = 1 << 16;
+/// More distinct differences than these are told apart less finely: by the fewest bits that bring them below.
+const MOST_RUNS: usize = 1 << 18;
+/// Bits of a double's fraction.
+const FRACTION_BITS: u32 = 52;
 
 impl Spread {
     /// Adds one difference: finite, of either sign.
     pub(super) fn add(&mut self, delta: f64) {
         if delta == 0.0 {
             self.zeros += 1;
-        } else {
-            self.others.push(delta.abs());
+            return;
+        }
+        self.most = self.most.max(delta.abs());
+        self.fresh.push(delta.abs());
+        if self.fresh.len() >= FRESH.max(self.runs.len()) {
+            self.settle();
+        }
+    }
+
+    /// Adds all of another.
+    pub(super) fn merge(&mut self, mut other: Self) {
+        other.settle();
+        self.settle();
+        self.zeros += other.zeros;
+        self.most = self.most.max(other.most);
+        self.coarse = self.coarse.max(other.coarse);
+        self.runs.append(&mut other.runs);
+        self.tidy();
+    }
+
+    fn settle(&mut self) {
+        self.runs.extend(self.fresh.drain(..).map(|value| (value, 1)));
+        self.tidy();
+    }
+
+    fn tidy(&mut self) {
+        loop {
+            let coarse = self.coarse;
+            self.runs.iter_mut().for_each(|(value, _)| *value = f64::from_bits(value.to_bits() >> coarse << coarse));
+            self.runs.sort_unstable_by(|(a, _), (b, _)| a.total_cmp(b));
+            self.runs.dedup_by(|next, kept| {
+                let same = next.0.to_bits() == kept.0.to_bits();
+                if same {
+                    kept.1 += next.1;
+                }
+                same
+            });
+            if self.runs.len() <= MOST_RUNS || self.coarse >= FRACTION_BITS {
+                return;
+            }
+            self.coarse += 1;
         }
     }
 
     /// `None` where nothing was added.
     pub(super) fn finish(mut self) -> Option<Delta> {
-        let count = self.zeros + self.others.len();
+        self.settle();
+        let count = self.zeros + self.runs.iter().map(|(_, times)| times).sum::<u64>();
         if count == 0 {
             return None;
         }
-        self.others.sort_unstable_by(f64::total_cmp);
-        let at_rank = |percent: usize| {
-            let rank = (percent as u128 * count as u128).div_ceil(100) as usize;
-            rank.checked_sub(self.zeros + 1).and_then(|index| self.others.get(index)).copied().unwrap_or(0.0)
+        let mut below = self.zeros;
+        let reached: Vec<u64> = self
+            .runs
+            .iter()
+            .map(|(_, times)| {
+                below += times;
+                below
+            })
+            .collect();
+        let at_rank = |percent: u64| {
+            let rank = (u128::from(percent) * u128::from(count)).div_ceil(100);
+            if rank <= u128::from(self.zeros) {
+                return 0.0;
+            }
+            let run = reached.partition_point(|reached| u128::from(*reached) < rank);
+            self.runs.get(run).map_or(0.0, |(value, _)| *value)
         };
         Some(Delta {
-            max: self.others.last().copied().unwrap_or(0.0),
-            mean: mean(&self.others, count),
+            max: self.most,
+            mean: mean(&self.runs, count),
             p50: at_rank(50),
             p95: at_rank(95),
             p99: at_rank(99),
@@ -43,10 +109,11 @@ impl Spread {
     }
 }
 
-/// Mean of ascending values and of as many zeros as are lacking; never infinite.
-fn mean(ascending: &[f64], count: usize) -> f64 {
-    let sum: f64 = ascending.iter().sum();
-    if sum.is_finite() { sum / count as f64 } else { ascending.iter().map(|value| value / count as f64).sum() }
+/// Mean of ascending values, each as often as is said, and of as many zeros as are lacking; never infinite.
+fn mean(runs: &[(f64, u64)], count: u64) -> f64 {
+    let sum: f64 = runs.iter().map(|(value, times)| value * *times as f64).sum();
+    let count = count as f64;
+    if sum.is_finite() { sum / count } else { runs.iter().map(|(value, times)| value * (*times as f64 / count)).sum() }
 }
 
 #[cfg(test)]
@@ -97,6 +164,37 @@ mod tests {
             assert_eq!(Some(spread.max), absolute.last().copied());
             assert!((spread.mean - absolute.iter().sum::<f64>() / absolute.len() as f64).abs() < 1e-9);
         }
+    }
+
+    #[test]
+    fn parts_add_up_to_the_whole_in_any_order() {
+        let mut random = Seeded::new(11);
+        // More distinct differences than are told apart.
+        let values: Vec<f64> = (0..700_000).map(|_| (random.below(1 << 40) as f64).sqrt() - 1e5).collect();
+        let mut whole = Spread::default();
+        values.iter().for_each(|value| whole.add(*value));
+        let whole = whole.finish().unwrap();
+        for parts in [2, 3, 7] {
+            let mut merged = Spread::default();
+            let mut own: Vec<Spread> = values
+                .chunks(values.len() / parts)
+                .map(|values| {
+                    let mut part = Spread::default();
+                    values.iter().for_each(|value| part.add(*value));
+                    part
+                })
+                .collect();
+            own.reverse();
+            own.into_iter().for_each(|part| merged.merge(part));
+            assert_eq!(merged.finish().unwrap(), whole);
+        }
+        let mut absolute: Vec<f64> = values.iter().map(|value| value.abs()).collect();
+        absolute.sort_by(f64::total_cmp);
+        let exact = |percent: usize| absolute[(percent * absolute.len()).div_ceil(100) - 1];
+        for (told, exact) in [(whole.p50, exact(50)), (whole.p95, exact(95)), (whole.p99, exact(99))] {
+            assert!(told <= exact && told > exact * 0.9999, "{told} {exact}");
+        }
+        assert_eq!(Some(&whole.max), absolute.last());
     }
 
     #[test]

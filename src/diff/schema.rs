@@ -9,10 +9,10 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::Array;
 use datafusion::arrow::datatypes::{DataType, Field};
 
-use super::{DiffInput, FeaturePair, IssueKind, SchemaIssue, SchemaPair};
+use super::totals::FeatureTotals;
+use super::{IssueKind, SchemaIssue, SchemaPair};
 
 /// A column of the dataset and the snapshot's column that it is.
 struct Both<'a> {
@@ -21,8 +21,7 @@ struct Both<'a> {
     legacy_position: usize,
 }
 
-pub(super) fn issues(input: &DiffInput<'_>) -> Vec<SchemaIssue> {
-    let schemas = input.schemas;
+pub(super) fn issues(schemas: SchemaPair<'_>, features: &[FeatureTotals]) -> Vec<SchemaIssue> {
     let mut issues = Vec::new();
     let mut common = Vec::new();
     for dataset in schemas.dataset.fields() {
@@ -32,7 +31,7 @@ pub(super) fn issues(input: &DiffInput<'_>) -> Vec<SchemaIssue> {
             issues.push(issue(dataset.name(), IssueKind::Missing, None, replayed));
         }
         for both in found {
-            compare(&both, input, &mut issues);
+            compare(&both, features, &mut issues);
             common.push(both);
         }
     }
@@ -43,16 +42,19 @@ pub(super) fn issues(input: &DiffInput<'_>) -> Vec<SchemaIssue> {
         }
     }
     issues.extend(order(&common));
+    for feature in features.iter().filter(|f| f.tally.not_comparable > 0) {
+        note_not_comparable(&mut issues, feature);
+    }
     issues
 }
 
 /// Says that a feature and its column have no order in common, unless that has been said.
-pub(super) fn note_not_comparable(issues: &mut Vec<SchemaIssue>, pair: &FeaturePair) {
-    if issues.iter().any(|known| known.issue == IssueKind::Type && known.column == pair.column) {
+fn note_not_comparable(issues: &mut Vec<SchemaIssue>, feature: &FeatureTotals) {
+    if issues.iter().any(|known| known.issue == IssueKind::Type && known.column == feature.column) {
         return;
     }
-    let (legacy, replayed) = (pair.legacy.data_type().to_string(), pair.replayed.data_type().to_string());
-    issues.push(issue(&pair.column, IssueKind::Type, Some(legacy), Some(replayed)));
+    let (legacy, replayed) = (feature.legacy.data_type.to_string(), feature.replayed.data_type.to_string());
+    issues.push(issue(&feature.column, IssueKind::Type, Some(legacy), Some(replayed)));
 }
 
 fn issue(column: &str, issue: IssueKind, legacy: Option<String>, replayed: Option<String>) -> SchemaIssue {
@@ -74,7 +76,7 @@ fn legacy_columns<'a>(schemas: SchemaPair<'a>, dataset: &'a Field) -> Vec<Both<'
     found.map(|(legacy_position, legacy)| Both { dataset, legacy, legacy_position }).collect()
 }
 
-fn compare(both: &Both<'_>, input: &DiffInput<'_>, issues: &mut Vec<SchemaIssue>) {
+fn compare(both: &Both<'_>, features: &[FeatureTotals], issues: &mut Vec<SchemaIssue>) {
     let (dataset, legacy) = (both.dataset, both.legacy);
     let column = legacy.name();
     if column != dataset.name() {
@@ -84,16 +86,17 @@ fn compare(both: &Both<'_>, input: &DiffInput<'_>, issues: &mut Vec<SchemaIssue>
         let (legacy, replayed) = (legacy.data_type().to_string(), dataset.data_type().to_string());
         issues.push(issue(column, kind, Some(legacy), Some(replayed)));
     }
-    let Some(pair) = input.features.iter().find(|pair| pair.column == *column) else { return };
-    let nulls = |array: &dyn Array| match array.logical_null_count() {
+    let Some(feature) = features.iter().find(|feature| feature.column == *column) else { return };
+    let nulls = |count: u64| match count {
         1 => "1 NULL".to_string(),
         count => format!("{count} NULLs"),
     };
     let never = || Some("never NULL".to_string());
-    if !legacy.is_nullable() && pair.replayed.logical_null_count() > 0 {
-        issues.push(issue(column, IssueKind::Nullability, never(), Some(nulls(&pair.replayed))));
-    } else if !dataset.is_nullable() && pair.legacy.logical_null_count() > 0 {
-        issues.push(issue(column, IssueKind::Nullability, Some(nulls(&pair.legacy)), never()));
+    let (ours, theirs) = (feature.replayed.nulls, feature.legacy.nulls);
+    if !legacy.is_nullable() && ours > 0 {
+        issues.push(issue(column, IssueKind::Nullability, never(), Some(nulls(ours))));
+    } else if !dataset.is_nullable() && theirs > 0 {
+        issues.push(issue(column, IssueKind::Nullability, Some(nulls(theirs)), never()));
     }
 }
 

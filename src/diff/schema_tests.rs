@@ -6,8 +6,9 @@ use datafusion::arrow::array::{ArrayRef, Int64Array};
 use datafusion::arrow::datatypes::{Schema, TimeUnit};
 
 use super::*;
+use crate::diff::series::Hours;
 use crate::diff::tests::{pair, rows};
-use crate::diff::{ColumnPair, SchemaPair};
+use crate::diff::{ColumnPair, FeaturePair, SchemaPair, feature};
 
 /// `column issue legacy replayed` of each issue.
 fn told(
@@ -22,17 +23,12 @@ fn told(
         .map(|(legacy, dataset)| ColumnPair { legacy: legacy.to_string(), dataset: dataset.to_string() })
         .collect();
     let (dataset, snapshot) = (Schema::new(dataset), Schema::new(snapshot));
-    let input = DiffInput {
-        snapshot: "march",
-        key_names: &["id".to_string()],
-        labels: &rows,
-        legacy: &rows,
-        features,
-        schemas: SchemaPair { dataset: &dataset, snapshot: &snapshot, columns: &columns },
-        agreement_gate: 1.0,
-    };
+    let hours = Hours::new(&rows.time, &[]).unwrap();
+    let counted = |pair: FeaturePair| FeatureTotals::new(&pair, &mut feature::count(&pair, &[]).unwrap(), &hours);
+    let features: Vec<FeatureTotals> = features.into_iter().map(counted).collect();
+    let schemas = SchemaPair { dataset: &dataset, snapshot: &snapshot, columns: &columns };
     let side = |side: &Option<String>| side.clone().unwrap_or("-".to_string());
-    let issues = issues(&input);
+    let issues = issues(schemas, &features);
     let line = |issue: &SchemaIssue| {
         format!("{} {} {} | {}", issue.column, issue.issue.name(), side(&issue.legacy), side(&issue.replayed))
     };

@@ -68,15 +68,16 @@ impl Width {
     }
 }
 
-/// Which bucket each pair of rows falls into.
+/// The hours that pairs of rows fall into.
 #[derive(Debug)]
-pub(super) struct Clock {
-    starts: Vec<String>,
+pub(super) struct Hours {
+    /// First and last second, where there is any.
+    pub span: Option<(i64, i64)>,
     /// Per pair; `None` where the row has no time.
-    bucket_of: Vec<Option<usize>>,
+    hour_of: Vec<Option<i64>>,
 }
 
-impl Clock {
+impl Hours {
     pub(super) fn new(label_times: &ArrayRef, pairs: &[Pair]) -> Result<Self, ArrowError> {
         let unit = match label_times.data_type() {
             DataType::Timestamp(unit, _) => *unit,
@@ -86,30 +87,94 @@ impl Clock {
         let ticks = ticks.as_primitive::<Int64Type>();
         let seconds = |pair: &Pair| ticks.is_valid(pair.label).then(|| floor_seconds(ticks.value(pair.label), unit));
         let (first, last) = (pairs.iter().filter_map(seconds).min(), pairs.iter().filter_map(seconds).max());
-        let (Some(first), Some(last)) = (first, last) else {
-            return Ok(Self { starts: Vec::new(), bucket_of: vec![None; pairs.len()] });
-        };
-        let width = Width::spanning(first, last);
-        let origin = width.index(first);
-        let starts = (origin..=width.index(last)).map(|index| rfc3339(width.start(index) * 1_000_000_000)).collect();
-        let bucket_of = |seconds| usize::try_from(width.index(seconds) - origin).ok();
-        Ok(Self { starts, bucket_of: pairs.iter().map(|pair| seconds(pair).and_then(bucket_of)).collect() })
+        let hour_of = pairs.iter().map(|pair| seconds(pair).map(|s| s.div_euclid(SECONDS_PER_HOUR))).collect();
+        Ok(Self { span: first.zip(last), hour_of })
     }
+}
 
-    /// The series of a feature from its outcomes, one per pair; empty where nothing was compared.
-    pub(super) fn buckets(&self, outcomes: &[Outcome]) -> Vec<TimeBucket> {
-        if !outcomes.iter().any(|outcome| outcome.is_compared()) {
-            return Vec::new();
-        }
-        let mut counts = vec![(0, 0); self.starts.len()];
-        for (bucket, outcome) in self.bucket_of.iter().zip(outcomes) {
-            if let Some((compared, mismatched)) = bucket.and_then(|bucket| counts.get_mut(bucket)) {
-                *compared += u64::from(outcome.is_compared());
-                *mismatched += u64::from(outcome.is_mismatch());
+/// Compared and mismatched rows of a feature over time. Kept by hour while they are few, then by day: more hours than that have no
+/// buckets as fine.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Series {
+    by_day: bool,
+    /// Number of the hour or day since 1970, rows compared, rows that differ; in order.
+    counts: Vec<(i64, u64, u64)>,
+}
+
+const HOURS_PER_DAY: i64 = 24;
+const MOST_HOURS: usize = 4096;
+
+impl Series {
+    /// The series of a feature from its outcomes, one per pair.
+    pub(super) fn of(hours: &Hours, outcomes: &[Outcome]) -> Self {
+        let mut counts: Vec<(i64, u64, u64)> = Vec::new();
+        for (hour, outcome) in hours.hour_of.iter().zip(outcomes) {
+            let Some(hour) = hour.filter(|_| outcome.is_compared()) else { continue };
+            let differs = u64::from(outcome.is_mismatch());
+            match counts.last_mut() {
+                Some((last, compared, mismatched)) if *last == hour => {
+                    *compared += 1;
+                    *mismatched += differs;
+                }
+                _ => counts.push((hour, 1, differs)),
             }
         }
-        let buckets = self.starts.iter().zip(counts);
-        buckets.map(|(from, (compared, mismatched))| TimeBucket { from: from.clone(), compared, mismatched }).collect()
+        let mut series = Self { by_day: false, counts };
+        series.tidy();
+        series
+    }
+
+    pub(super) fn merge(&mut self, mut other: Self) {
+        if self.by_day {
+            other.to_days();
+        } else if other.by_day {
+            self.to_days();
+        }
+        self.counts.append(&mut other.counts);
+        self.tidy();
+    }
+
+    fn to_days(&mut self) {
+        if !self.by_day {
+            self.counts.iter_mut().for_each(|(hour, ..)| *hour = hour.div_euclid(HOURS_PER_DAY));
+            self.by_day = true;
+        }
+    }
+
+    fn tidy(&mut self) {
+        self.counts.sort_unstable_by_key(|(at, ..)| *at);
+        self.counts.dedup_by(|next, kept| {
+            let same = next.0 == kept.0;
+            if same {
+                kept.1 += next.1;
+                kept.2 += next.2;
+            }
+            same
+        });
+        if !self.by_day && self.counts.len() > MOST_HOURS {
+            self.to_days();
+            self.tidy();
+        }
+    }
+
+    /// Buckets from the first matched row to the last, in seconds; empty where nothing was compared.
+    pub(super) fn buckets(&self, span: Option<(i64, i64)>) -> Vec<TimeBucket> {
+        let Some((first, last)) = span.filter(|_| !self.counts.is_empty()) else { return Vec::new() };
+        let width = Width::spanning(first, last);
+        let origin = width.index(first);
+        let bucket =
+            |index| TimeBucket { from: rfc3339(width.start(index) * 1_000_000_000), compared: 0, mismatched: 0 };
+        let mut buckets: Vec<TimeBucket> = (origin..=width.index(last)).map(bucket).collect();
+        let unit = if self.by_day { SECONDS_PER_DAY } else { SECONDS_PER_HOUR };
+        for (at, compared, mismatched) in &self.counts {
+            // The first hour or day may begin before the first bucket does, never its rows.
+            let index = width.index(at.saturating_mul(unit)).max(origin) - origin;
+            if let Some(bucket) = usize::try_from(index).ok().and_then(|i| buckets.get_mut(i)) {
+                bucket.compared += compared;
+                bucket.mismatched += mismatched;
+            }
+        }
+        buckets
     }
 }
 

@@ -59,7 +59,7 @@ pub(super) fn pair(name: &str, replayed: ArrayRef, legacy: ArrayRef) -> FeatureP
 pub(super) fn try_compare(labels: &Rows, legacy: &Rows, features: Vec<FeaturePair>) -> Result<Diff, DiffError> {
     let schema = Schema::empty();
     let key_names: Vec<String> = (0..labels.keys.len()).map(|at| format!("k{at}")).collect();
-    diff(DiffInput {
+    diff(&DiffInput {
         snapshot: "march",
         key_names: &key_names,
         labels,

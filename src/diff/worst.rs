@@ -11,7 +11,7 @@ use serde_json::Map;
 use super::align::Pair;
 use super::cell::Outcome;
 use super::feature::ComparedCells;
-use super::{DiffError, WorstCell, render};
+use super::{DiffError, Mismatches, WorstCell, render};
 
 const MOST_CELLS: usize = 10;
 
@@ -22,7 +22,8 @@ struct Candidate {
     /// 0 numbers, 1 other values, 2 a NULL on one side.
     class: u8,
     delta: Option<f64>,
-    pair: Pair,
+    /// Of all label rows.
+    label: usize,
 }
 
 impl Candidate {
@@ -30,7 +31,55 @@ impl Candidate {
     fn order(&self, other: &Self) -> Ordering {
         let size = |candidate: &Self| candidate.delta.unwrap_or(0.0).abs();
         let class = (self.explained, self.class).cmp(&(other.explained, other.class));
-        class.then(size(other).total_cmp(&size(self))).then(self.pair.cmp(&other.pair))
+        class.then(size(other).total_cmp(&size(self))).then(self.label.cmp(&other.label))
+    }
+}
+
+/// The worst cells of one feature, gathered part by part.
+#[derive(Debug, Default)]
+pub struct Worst {
+    cells: Vec<(Candidate, WorstCell)>,
+}
+
+impl Worst {
+    /// Looks at the mismatches of a feature in a part whose first label row is number `first` of all.
+    ///
+    /// # Errors
+    /// Cells that can't be shown.
+    pub fn add(&mut self, mismatches: &Mismatches, feature: usize, first: usize) -> Result<(), DiffError> {
+        let (rows, feature, pairs) = mismatches.shown(feature);
+        let Some(cells) = &feature.cells else { return Ok(()) };
+        let mut worst: Vec<(Candidate, Option<Pair>)> = self.cells.iter().map(|(c, _)| (*c, None)).collect();
+        for at in feature.mismatched.set_indices() {
+            let pair = pairs[at];
+            let cell = cells.compare(pair.label, pair.legacy);
+            let class = match (cell.outcome, cell.delta) {
+                (Outcome::Different, Some(_)) => 0,
+                (Outcome::Different, None) => 1,
+                _ => 2,
+            };
+            let explained = feature.cause_of.contains_key(&pair.label);
+            let candidate = Candidate { explained, class, delta: cell.delta, label: first + pair.label };
+            let at = worst.partition_point(|(other, _)| other.order(&candidate).is_lt());
+            if at < MOST_CELLS {
+                worst.insert(at, (candidate, Some(pair)));
+                worst.truncate(MOST_CELLS);
+            }
+        }
+        let mut known = std::mem::take(&mut self.cells).into_iter();
+        for (candidate, pair) in worst {
+            let cell = match pair {
+                Some(pair) => Some(shown(rows, feature, candidate, pair)?),
+                None => known.by_ref().find(|(c, _)| c.label == candidate.label).map(|(_, cell)| cell),
+            };
+            self.cells.extend(cell.map(|cell| (candidate, cell)));
+        }
+        Ok(())
+    }
+
+    /// The cells, the worst first.
+    pub fn finish(self) -> Vec<WorstCell> {
+        self.cells.into_iter().map(|(_, cell)| cell).collect()
     }
 }
 
@@ -42,30 +91,13 @@ pub(super) struct LabelRows<'a> {
     pub time: &'a ArrayRef,
 }
 
-pub(super) fn worst(rows: LabelRows<'_>, feature: &ComparedCells, pairs: &[Pair]) -> Result<Vec<WorstCell>, DiffError> {
-    let mut worst: Vec<Candidate> = Vec::with_capacity(MOST_CELLS + 1);
-    let Some(cells) = &feature.cells else { return Ok(Vec::new()) };
-    for at in feature.mismatched.set_indices() {
-        let pair = pairs[at];
-        let cell = cells.compare(pair.label, pair.legacy);
-        let class = match (cell.outcome, cell.delta) {
-            (Outcome::Different, Some(_)) => 0,
-            (Outcome::Different, None) => 1,
-            _ => 2,
-        };
-        let explained = feature.cause_of.contains_key(&at);
-        let candidate = Candidate { explained, class, delta: cell.delta, pair };
-        let at = worst.partition_point(|other| other.order(&candidate).is_lt());
-        if at < MOST_CELLS {
-            worst.insert(at, candidate);
-            worst.truncate(MOST_CELLS);
-        }
-    }
-    worst.into_iter().map(|candidate| shown(rows, feature, candidate)).collect()
-}
-
-fn shown(rows: LabelRows<'_>, feature: &ComparedCells, candidate: Candidate) -> Result<WorstCell, DiffError> {
-    let Pair { label, legacy } = candidate.pair;
+fn shown(
+    rows: LabelRows<'_>,
+    feature: &ComparedCells,
+    candidate: Candidate,
+    pair: Pair,
+) -> Result<WorstCell, DiffError> {
+    let Pair { label, legacy } = pair;
     let mut keys = Map::new();
     for (name, column) in rows.key_names.iter().zip(rows.keys) {
         keys.insert(name.clone(), render::json(column, label)?);

@@ -1,60 +1,44 @@
 //! The output folder: looked at before the long work, written to after it.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
-use datafusion::object_store::{Error as StoreError, ObjectStoreExt, PutMode, PutOptions, PutPayload};
-use futures::TryStreamExt;
-use serde::{Deserialize, Serialize};
+use chrono::TimeDelta;
+use datafusion::object_store::{Error as StoreError, ObjectStoreExt, PutMode, PutOptions, PutPayload, UpdateVersion};
+use futures::{StreamExt, TryStreamExt};
 
 use crate::error::{Error, Result};
 use crate::finding::Finding;
-use crate::output::file::{NewFile, upload};
-use crate::output::manifest::{FORMAT, FileEntry, Manifest};
-use crate::source::Location;
+use crate::output::conditions;
+use crate::output::file::{Content, NewFile, upload};
+use crate::output::manifest::{FileEntry, Manifest};
+use crate::output::writer::{Right, interrupted, on_disk, synced};
+use crate::source::{Location, store_error};
 
 const MANIFEST: &str = "manifest.json";
-const PENDING: &str = ".backcast-pending.json";
-/// Encoded files are written in seconds: a writer on another host that has been at it for longer is gone.
-const ABANDONED_MINUTES: i64 = 30;
 /// The folders that belong to a run, whole.
 const FOLDERS: [&str; 4] = ["dataset", "provenance", "dropped", "mismatches"];
+/// Files that are written at once; those that go up in parts, one after the other.
+const FILES_AT_ONCE: usize = 8;
 
 /// An output folder as it was when the run began.
 #[derive(Debug, Clone)]
 pub struct OutputFolder {
     location: Location,
-    /// The manifest that stood there, with its etag.
-    old: Option<(Manifest, Option<String>)>,
+    /// The manifest that stood there.
+    old: Option<Standing>,
     /// What an interrupted run was about to write.
     pending: Vec<String>,
-    /// Whether an interrupted run left its list behind.
-    left_behind: bool,
+    /// How far the store's clock is ahead of ours.
+    clock: TimeDelta,
 }
 
-/// Who is writing to an output folder, and what: the lock of a commit, and the list that the next run cleans up by.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Pending {
-    host: String,
-    process: u32,
-    files: Vec<String>,
-}
-
-impl Pending {
-    fn new(files: Vec<String>) -> Self {
-        Self { host: host(), process: std::process::id(), files }
-    }
-
-    /// Whether the writer is known to be gone. Of another host only time can tell.
-    fn abandoned(&self, age: chrono::TimeDelta) -> bool {
-        if self.host == host() && cfg!(target_os = "linux") {
-            return !std::path::Path::new(&format!("/proc/{}", self.process)).exists();
-        }
-        age > chrono::TimeDelta::minutes(ABANDONED_MINUTES)
-    }
-}
-
-fn host() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| String::new(), |h| h.trim().to_string())
+/// A manifest as it was found.
+#[derive(Debug, Clone)]
+struct Standing {
+    manifest: Manifest,
+    text: Vec<u8>,
+    version: UpdateVersion,
 }
 
 /// What a commit did.
@@ -65,31 +49,34 @@ pub struct Committed {
 }
 
 impl OutputFolder {
-    /// Looks at the folder: what run it holds, and whether all files in it are known.
+    /// Looks at the folder: what run it holds, whether all files in it are known, whether it can keep two runs apart.
     ///
     /// # Errors
-    /// Bad input where it holds files that no run lists; a storage error where it can't be read.
+    /// Bad input where it holds files that no run lists, or where the store ignores conditions; a storage error where it
+    /// can't be read or written, or another run is writing there.
     pub async fn open(location: Location) -> Result<Self> {
-        let mut folder = Self { location, old: None, pending: Vec::new(), left_behind: false };
-        if let Some((bytes, etag)) = folder.read(MANIFEST).await? {
-            let manifest: Manifest =
-                serde_json::from_slice(&bytes).ok().filter(|m: &Manifest| m.format == FORMAT).ok_or_else(|| {
-                    Error::input(
-                        Finding::error(format!(
-                            "`{}` is not a manifest that this version reads",
-                            folder.location.join(MANIFEST).uri
-                        ))
-                        .help("give another folder with --out, or remove this one"),
-                    )
-                })?;
-            folder.old = Some((manifest, etag));
+        let mut folder = Self { location, old: None, pending: Vec::new(), clock: TimeDelta::zero() };
+        if let Some((text, version)) = folder.read(MANIFEST).await? {
+            let manifest = Manifest::read(&text).map_err(|why| {
+                Error::input(
+                    Finding::error(format!(
+                        "`{}` is not a manifest that this version reads: {why}",
+                        folder.location.join(MANIFEST).uri
+                    ))
+                    .help(
+                        "give another folder with --out, or remove this one: what the run was can't be told any more",
+                    ),
+                )
+            })?;
+            folder.old = Some(Standing { manifest, text, version });
         }
-        if let Some(pending) = folder.writer().await? {
-            folder.pending = pending.files;
-            folder.left_behind = true;
+        if !folder.location.is_local() {
+            folder.clock = conditions::kept(&folder.location).await?;
         }
+        folder.pending = interrupted(&folder.location, folder.clock).await?;
         let known = folder.known();
-        let mut strangers: Vec<String> = folder.listed().await?.into_iter().filter(|p| !known.contains(p)).collect();
+        let mut strangers: Vec<String> =
+            run_files(&folder.location).await?.into_iter().filter(|p| !known.contains(p)).collect();
         strangers.sort();
         if let Some(first) = strangers.first() {
             return Err(Error::input(
@@ -106,7 +93,16 @@ impl OutputFolder {
 
     /// Whether the run that stands there has a dataset, which another commit would replace.
     pub fn holds_dataset(&self) -> bool {
-        self.old.iter().any(|(m, _)| m.files.iter().any(|f| f.path.starts_with("dataset/")))
+        self.old.iter().any(|old| old.manifest.files.iter().any(|f| f.path.starts_with("dataset/")))
+    }
+
+    /// The run that stands there.
+    pub fn standing(&self) -> Option<&Manifest> {
+        self.old.as_ref().map(|old| &old.manifest)
+    }
+
+    pub fn location(&self) -> &Location {
+        &self.location
     }
 
     pub fn uri(&self) -> &str {
@@ -114,58 +110,17 @@ impl OutputFolder {
     }
 
     fn known(&self) -> BTreeSet<String> {
-        let old = self.old.iter().flat_map(|(m, _)| m.files.iter().map(|f| f.path.clone()));
+        let old = self.old.iter().flat_map(|old| old.manifest.files.iter().map(|f| f.path.clone()));
         old.chain(self.pending.iter().cloned()).collect()
     }
 
-    /// The list that an interrupted run left behind.
-    ///
-    /// # Errors
-    /// A storage error where its writer is still at it.
-    async fn writer(&self) -> Result<Option<Pending>> {
-        let Some((bytes, _)) = self.read(PENDING).await? else { return Ok(None) };
-        // A list that was itself cut short was written before any of its files.
-        let Ok(pending) = serde_json::from_slice::<Pending>(&bytes) else {
-            return Ok(Some(Pending { host: String::new(), process: 0, files: Vec::new() }));
-        };
-        let location = self.location.join(PENDING);
-        let written = location.store.head(&location.path).await.map(|meta| meta.last_modified);
-        let age = written.map_or_else(|_| chrono::TimeDelta::zero(), |at| chrono::Utc::now() - at);
-        if pending.abandoned(age) {
-            return Ok(Some(pending));
-        }
-        Err(Error::storage(
-            format!("write to `{}`", self.location.uri),
-            format!("process {} on `{}` is writing there; wait until it is done", pending.process, pending.host),
-        ))
-    }
-
-    /// Files below the run's own folders.
-    async fn listed(&self) -> Result<Vec<String>> {
-        let mut found = Vec::new();
-        for folder in FOLDERS {
-            let location = self.location.join(folder);
-            let objects: Vec<_> = location
-                .store
-                .list(Some(&location.path))
-                .try_collect()
-                .await
-                .map_err(|e| Error::storage(format!("list `{}`", location.uri), e))?;
-            let skip = self.location.path.parts().count();
-            found.extend(
-                objects.iter().map(|o| o.location.as_ref().split('/').skip(skip).collect::<Vec<_>>().join("/")),
-            );
-        }
-        Ok(found)
-    }
-
-    async fn read(&self, name: &str) -> Result<Option<(Vec<u8>, Option<String>)>> {
+    async fn read(&self, name: &str) -> Result<Option<(Vec<u8>, UpdateVersion)>> {
         let location = self.location.join(name);
-        let failed = |e: StoreError| Error::storage(format!("read `{}`", location.uri), e);
+        let failed = |e: StoreError| store_error("read", &location.uri, e);
         match location.store.get(&location.path).await {
             Ok(found) => {
-                let etag = found.meta.e_tag.clone();
-                Ok(Some((found.bytes().await.map_err(failed)?.to_vec(), etag)))
+                let version = UpdateVersion { e_tag: found.meta.e_tag.clone(), version: found.meta.version.clone() };
+                Ok(Some((found.bytes().await.map_err(failed)?.to_vec(), version)))
             }
             Err(StoreError::NotFound { .. }) => Ok(None),
             Err(e) => Err(failed(e)),
@@ -184,52 +139,98 @@ impl OutputFolder {
     ) -> Result<Committed> {
         let entries: Vec<FileEntry> = files.iter().map(NewFile::entry).collect();
         let paths: BTreeSet<String> = entries.iter().map(|e| e.path.clone()).collect();
-        let list = Pending::new(paths.iter().chain(&self.pending).cloned().collect());
-        let list = serde_json::to_vec(&list).map_err(|e| Error::storage("list the new files", e))?;
-        // Whoever makes this object is the only one that writes until it is gone.
-        let mode =
-            if self.left_behind && self.writer().await?.is_some() { PutMode::Overwrite } else { PutMode::Create };
-        self.put(PENDING, list, mode).await?;
+        let list = paths.iter().chain(&self.pending).cloned().collect();
+        let right = Right::take(&self.location, list, self.clock).await?;
         if self.overtaken().await? {
-            self.remove(PENDING).await?;
+            right.release().await?;
             return Err(self.lost());
         }
-        for (file, entry) in files.into_iter().zip(&entries) {
-            upload(&self.location.join(&entry.path), file.content).await?;
+        self.write(files, &entries).await?;
+        if self.location.is_local() {
+            self.to_the_disk(&entries)?;
         }
-        let text = serde_json::to_vec_pretty(&manifest(entries.clone()))
-            .map_err(|e| Error::storage("write the manifest", e))?;
-        let mode = if self.old.is_none() { PutMode::Create } else { PutMode::Overwrite };
-        self.put(MANIFEST, text, mode).await?;
-        let old = self.known();
-        for path in old.iter().filter(|path| !paths.contains(*path)) {
+        let text = manifest(entries.clone()).sealed().map_err(|e| Error::storage("write the manifest", e))?;
+        if !right.stands().await? {
+            return Err(self.lost());
+        }
+        self.replace_manifest(text).await?;
+        for path in self.known().iter().filter(|path| !paths.contains(*path)) {
             self.remove(path).await?;
         }
-        self.remove(PENDING).await?;
+        right.release().await?;
         Ok(Committed { uri: self.location.uri.clone(), files: entries })
+    }
+
+    /// Writes small files some at once; large ones one by one; those whose names older runs share, the reports, last.
+    async fn write(&self, files: Vec<NewFile>, entries: &[FileEntry]) -> Result<()> {
+        let named = files.into_iter().zip(entries.iter().map(|e| self.location.join(&e.path)));
+        let (by_hash, by_name): (Vec<_>, Vec<_>) = named.partition(|(file, _)| file.path.contains("{}"));
+        for group in [by_hash, by_name] {
+            let (small, large): (Vec<_>, Vec<_>) =
+                group.into_iter().partition(|(file, _)| matches!(file.content, Content::Memory(_)));
+            futures::stream::iter(small)
+                .map(|(file, at)| async move { upload(&at, file.content).await })
+                .buffer_unordered(FILES_AT_ONCE)
+                .try_collect::<Vec<()>>()
+                .await?;
+            for (file, at) in large {
+                upload(&at, file.content).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// After a power failure a manifest may not stand before the files that it lists.
+    fn to_the_disk(&self, entries: &[FileEntry]) -> Result<()> {
+        let mut folders = BTreeSet::new();
+        for entry in entries {
+            let path = on_disk(&self.location.join(&entry.path))?;
+            synced(&path)?;
+            folders.extend(path.parent().map(Path::to_path_buf));
+        }
+        folders.iter().try_for_each(|folder| synced(folder))
     }
 
     /// Whether another run has committed since the folder was opened.
     async fn overtaken(&self) -> Result<bool> {
-        let now = self.read(MANIFEST).await?.map(|(_, etag)| etag);
-        Ok(now != self.old.as_ref().map(|(_, etag)| etag.clone()))
+        let now = self.read(MANIFEST).await?.map(|(text, _)| text);
+        Ok(now.as_ref() != self.old.as_ref().map(|old| &old.text))
     }
 
     fn lost(&self) -> Error {
         Error::storage(
             format!("commit to `{}`", self.location.uri),
-            "another run is writing, or has committed, there meanwhile; its result stands, this one is not written",
+            "another run has committed there, or taken over, meanwhile; its result stands, this one is not written",
         )
     }
 
-    async fn put(&self, name: &str, bytes: Vec<u8>, mode: PutMode) -> Result<()> {
-        let location = self.location.join(name);
+    /// The one step by which the run comes to be: only where the manifest is still the one that was there at the beginning.
+    async fn replace_manifest(&self, text: Vec<u8>) -> Result<()> {
+        if self.location.is_local() {
+            // The lock is ours, and the manifest was looked at under it.
+            return self.rename_manifest(&text);
+        }
+        let location = self.location.join(MANIFEST);
+        let mode = self.old.as_ref().map_or(PutMode::Create, |old| PutMode::Update(old.version.clone()));
         let options = PutOptions { mode, ..PutOptions::default() };
-        match location.store.put_opts(&location.path, PutPayload::from(bytes), options).await {
-            Ok(_) => Ok(()),
-            Err(StoreError::AlreadyExists { .. } | StoreError::Precondition { .. }) => Err(self.lost()),
+        let put = location.store.put_opts(&location.path, PutPayload::from(text.clone()), options).await;
+        // What counts is what stands there: an answer may be lost, and a condition be ignored.
+        let stands = self.read(MANIFEST).await?.is_some_and(|(found, _)| found == text);
+        match put {
+            _ if stands => Ok(()),
+            Ok(_) | Err(StoreError::AlreadyExists { .. } | StoreError::Precondition { .. }) => Err(self.lost()),
             Err(e) => Err(Error::storage(format!("write `{}`", location.uri), e)),
         }
+    }
+
+    fn rename_manifest(&self, text: &[u8]) -> Result<()> {
+        let path = on_disk(&self.location.join(MANIFEST))?;
+        let new = on_disk(&self.location.join(".backcast/manifest.new"))?;
+        let failed = |e: std::io::Error| Error::storage(format!("write `{}`", path.display()), e);
+        std::fs::write(&new, text).map_err(failed)?;
+        synced(&new)?;
+        std::fs::rename(&new, &path).map_err(failed)?;
+        path.parent().map_or(Ok(()), synced)
     }
 
     async fn remove(&self, name: &str) -> Result<()> {
@@ -239,4 +240,33 @@ impl OutputFolder {
             Err(e) => Err(Error::storage(format!("remove `{}`", location.uri), e)),
         }
     }
+}
+
+/// The manifest of a folder: `None` where there is none, and why not where it can't be read.
+///
+/// # Errors
+/// A storage error where the store does not answer.
+pub async fn read_manifest(output: &Location) -> Result<Option<std::result::Result<Manifest, String>>> {
+    let folder = OutputFolder { location: output.clone(), old: None, pending: Vec::new(), clock: TimeDelta::zero() };
+    Ok(folder.read(MANIFEST).await?.map(|(text, _)| Manifest::read(&text)))
+}
+
+/// Files below the run's own folders, by their paths below the output folder.
+///
+/// # Errors
+/// A storage error where the store does not answer.
+pub async fn run_files(output: &Location) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for folder in FOLDERS {
+        let location = output.join(folder);
+        let objects: Vec<_> = location
+            .store
+            .list(Some(&location.path))
+            .try_collect()
+            .await
+            .map_err(|e| Error::storage(format!("list `{}`", location.uri), e))?;
+        let skip = output.path.parts().count();
+        found.extend(objects.iter().map(|o| o.location.as_ref().split('/').skip(skip).collect::<Vec<_>>().join("/")));
+    }
+    Ok(found)
 }

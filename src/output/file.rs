@@ -59,7 +59,7 @@ impl NewFile {
 ///
 /// # Errors
 /// A storage error; the parts of an upload that was begun are given up.
-pub(super) async fn upload(to: &Location, content: Content) -> Result<()> {
+pub async fn upload(to: &Location, content: Content) -> Result<()> {
     let failed = |e: StoreError| Error::storage(format!("write `{}`", to.uri), e);
     match content {
         Content::Memory(bytes) if bytes.len() as u64 <= PART_BYTES => {

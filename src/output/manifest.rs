@@ -4,7 +4,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// The manifest's version.
-pub(super) const FORMAT: u32 = 1;
+const FORMAT: u32 = 1;
+
+/// The key of the manifest's own hash.
+const SEAL: &str = "sha256";
 
 /// A finished run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -20,6 +23,52 @@ pub struct Manifest {
     pub views: Vec<ViewEntry>,
     pub inputs: Vec<InputEntry>,
     pub files: Vec<FileEntry>,
+    /// Replayed values that are kept for the next run.
+    #[serde(default)]
+    pub chunks: Vec<ChunkEntry>,
+    /// A hash over all that the run was made of: a run that would be made of the same has nothing to do.
+    #[serde(default)]
+    pub identity: Option<String>,
+}
+
+/// One view's values for the label rows of a chunk, kept below the output folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChunkEntry {
+    pub view: String,
+    /// Label times; `None`: open.
+    pub from: Option<String>,
+    pub until: Option<String>,
+    pub path: String,
+    pub rows: u64,
+    pub bytes: u64,
+    pub sha256: String,
+    pub depends: Depends,
+}
+
+/// What values depend on, part by part, each as a hash: says what has changed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Depends {
+    /// The view and the views below it.
+    pub sql: String,
+    /// What the configuration says of labels and sources, the engine, and the versions.
+    pub config: String,
+    /// Keys and times of the label rows.
+    pub labels: String,
+    /// Files of the sources that are read.
+    pub files: String,
+}
+
+impl Depends {
+    /// What is another here, in words.
+    pub fn changed_since(&self, other: &Self) -> Vec<&'static str> {
+        let parts = [
+            (self.sql != other.sql, "its SQL"),
+            (self.config != other.config, "the configuration, the engine or the version"),
+            (self.labels != other.labels, "the label rows"),
+            (self.files != other.files, "the files of its sources"),
+        ];
+        parts.into_iter().filter(|(changed, _)| *changed).map(|(_, what)| what).collect()
+    }
 }
 
 /// What made the run.
@@ -63,11 +112,97 @@ pub struct FileEntry {
     pub sha256: String,
 }
 
+impl Manifest {
+    /// The manifest's text: JSON whose last key is the SHA-256 of the rest, so that no change of it goes unseen.
+    ///
+    /// # Errors
+    /// None but of serialisation.
+    pub fn sealed(&self) -> serde_json::Result<Vec<u8>> {
+        let mut value = serde_json::to_value(self)?;
+        let seal = sha256_hex(&serde_json::to_vec_pretty(&value)?);
+        value[SEAL] = seal.into();
+        serde_json::to_vec_pretty(&value)
+    }
+
+    /// Reads a manifest's text.
+    ///
+    /// # Errors
+    /// Why it is none of ours: cut short, changed, or of another version.
+    pub fn read(text: &[u8]) -> Result<Self, String> {
+        let mut value: serde_json::Value = serde_json::from_slice(text).map_err(|e| format!("it is no JSON: {e}"))?;
+        let whole = serde_json::to_vec_pretty(&value).map_err(|e| e.to_string())?;
+        let seal = value.as_object_mut().and_then(|all| all.shift_remove(SEAL));
+        let rest = serde_json::to_vec_pretty(&value).map_err(|e| e.to_string())?;
+        let seal = seal.and_then(|seal| seal.as_str().map(ToString::to_string));
+        let seal = seal.ok_or_else(|| format!("it has no `{SEAL}` of its own text"))?;
+        if whole != text || sha256_hex(&rest) != seal {
+            return Err(format!("its text has been changed: it does not have its own `{SEAL}`"));
+        }
+        let manifest: Self = serde_json::from_value(value).map_err(|e| e.to_string())?;
+        match manifest.format {
+            FORMAT => Ok(manifest),
+            other => Err(format!("its format is {other}, this version reads {FORMAT}")),
+        }
+    }
+}
+
+/// SHA-256 of bytes that come piece by piece.
+#[derive(Debug, Clone, Default)]
+pub struct Hasher(Sha256);
+
+impl Hasher {
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// In lower-case hexadecimal.
+    pub fn finish(self) -> String {
+        use std::fmt::Write;
+        self.0.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+    }
+}
+
 /// SHA-256 in lower-case hexadecimal.
 pub fn sha256_hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    let mut hasher = Hasher::default();
+    hasher.update(bytes);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_bit_of_a_manifest_can_be_flipped_unseen() {
+        let file =
+            FileEntry { path: "dataset/part-0.parquet".to_string(), rows: Some(3), bytes: 7, sha256: "ab".repeat(32) };
+        let manifest = Manifest {
+            format: FORMAT,
+            project: "a project \u{e9}".to_string(),
+            command: "run".to_string(),
+            generated_at: "2026-01-01T00:00:00Z".to_string(),
+            versions: Versions::current(),
+            config_sha256: String::new(),
+            views: Vec::new(),
+            inputs: Vec::new(),
+            files: vec![file],
+            chunks: Vec::new(),
+            identity: None,
+        };
+        let text = manifest.sealed().unwrap();
+        let read = Manifest::read(&text).unwrap();
+        assert_eq!((read.project, read.files), (manifest.project, manifest.files));
+        for byte in 0..text.len() {
+            assert!(Manifest::read(&text[..byte]).is_err(), "cut at {byte}");
+            for bit in 0..8 {
+                let mut flipped = text.clone();
+                flipped[byte] ^= 1 << bit;
+                assert!(Manifest::read(&flipped).is_err(), "bit {bit} of byte {byte}");
+            }
+        }
+    }
 }

@@ -66,6 +66,7 @@ pub async fn audit(config: Config, config_text: &str, options: AuditOptions, mon
         });
     }
     report.retention = Some(retention);
+    reported::storage(project, &mut report);
     if folder.holds_dataset() {
         report.notes.push(Note {
             subject: "audit".to_string(),

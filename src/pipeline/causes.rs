@@ -1,72 +1,116 @@
 //! Looks for the causes of what differs, and tells them where they belong: the diff, its cells, and the report's leakage.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use datafusion::prelude::SessionContext;
 
 use crate::analysis::Project;
 use crate::cause::diagnose;
-use crate::diff::Diff;
-use crate::error::{Error, Result};
+use crate::diff::{Cause, Mismatches, SnapshotDiff};
+use crate::error::Result;
 use crate::monitor::Monitor;
+use crate::pipeline::compare::Sides;
+use crate::pipeline::sample::Gathered;
 use crate::report::{Leak, Note, Report, cause_clause, iso_nanos};
-use crate::source::Labels;
 
-/// Adds causes to the diffs, and to the report the legacy values that leak, in the order of snapshots and features, and the
-/// views that were left alone.
+/// By feature of a snapshot: the names of its causes, and which of them explains a label row, by number among all.
+#[derive(Debug, Default)]
+pub(super) struct Explained {
+    features: Vec<(Vec<String>, HashMap<usize, u16>)>,
+}
+
+impl Explained {
+    /// Tells the cells of a part, whose first label row is number `first`, what explains them.
+    pub(super) fn tell(&self, mismatches: &mut Mismatches, first: usize, rows: usize) {
+        for (at, (names, cause_of)) in self.features.iter().enumerate().filter(|(_, (names, _))| !names.is_empty()) {
+            let own = cause_of.iter().filter(|(row, _)| (first..first + rows).contains(*row));
+            mismatches.explain(at, names.clone(), own.map(|(row, cause)| (row - first, *cause)).collect());
+        }
+    }
+}
+
+/// Adds causes to a comparison, and to the report the legacy values that leak and the views that were left alone. `number`: of the
+/// snapshot in the configuration; `sample`: the rows to look at.
 ///
 /// # Errors
 /// As [`diagnose`].
 pub(super) async fn find_causes(
     project: &Project,
-    labels: &Labels,
-    diffs: &mut [Diff],
+    number: usize,
+    snapshot: &mut SnapshotDiff,
+    sample: Option<Gathered>,
     session: &SessionContext,
     report: &mut Report,
     monitor: &dyn Monitor,
-) -> Result<()> {
-    let mut too_large = BTreeSet::new();
-    for (number, diff) in diffs.iter_mut().enumerate() {
-        monitor.begin(&format!("looking for causes in {}", diff.snapshot.snapshot), None);
-        let found = diagnose(project, labels, number, diff, session).await;
-        monitor.end();
-        let snapshot = diff.snapshot.snapshot.clone();
-        let found = found?;
-        too_large.extend(found.too_large);
-        for found in found.features {
-            let name = diff.snapshot.features[found.feature].feature.clone();
-            for (number, (cause, leak)) in found.causes.iter().zip(&found.leaks).enumerate() {
-                let Some(by) = leak else { continue };
-                let models = models_of(project, &name);
-                let fed = if models.is_empty() { String::new() } else { format!("; it feeds {}", models.join(", ")) };
-                // Cells that need the leak: what an earlier cause explains without one does not.
-                let own = found.cause_of.values().filter(|c| usize::from(**c) == number).count();
-                let all = diff.snapshot.features[found.feature].mismatched;
-                let rows = (own as f64 / found.tested.max(1) as f64 * all as f64).round() as u64;
-                let what = if rows == 1 { "legacy value" } else { "legacy values" };
-                let clause = cause_clause(cause);
-                let sentence = format!("{rows} {what} of `{name}`: {clause}{fed}");
-                report.leakage.push(Leak {
-                    snapshot: snapshot.clone(),
-                    feature: name.clone(),
-                    cause: cause.cause.clone(),
-                    rows,
-                    by: by.map(iso_nanos),
-                    models,
-                    what: clause,
-                    sentence,
-                });
-            }
-            let cells = found.cause_of.into_iter().collect();
-            diff.explain(found.feature, found.causes, Some(found.unexplained), cells)
-                .map_err(|e| Error::engine("tell the causes", datafusion::common::exec_datafusion_err!("{e}")))?;
+) -> Result<Explained> {
+    let Some(sample) = sample else { return Ok(Explained::default()) };
+    monitor.begin(&format!("looking for causes in {}", snapshot.snapshot), None);
+    let sides = Sides {
+        snapshot: &project.snapshots[number],
+        labels: &sample.labels,
+        features: &sample.features,
+        covered: &sample.covered,
+        legacy: &sample.legacy,
+    };
+    let diff = sides.diff(project)?;
+    let found = diagnose(project, &sample.labels, number, &diff, session).await;
+    monitor.end();
+    let found = found?;
+    let mut explained = Explained { features: vec![Default::default(); snapshot.features.len()] };
+    for found in found.features {
+        let feature = &mut snapshot.features[found.feature];
+        let (name, all) = (feature.feature.clone(), feature.mismatched);
+        for (number, (cause, leak)) in found.causes.iter().zip(&found.leaks).enumerate() {
+            let Some(by) = leak else { continue };
+            // Cells that need the leak: what an earlier cause explains without one does not.
+            let own = found.cause_of.values().filter(|c| usize::from(**c) == number).count();
+            let rows = (own as f64 / found.tested.max(1) as f64 * all as f64).round() as u64;
+            report.leakage.push(leaked(project, &snapshot.snapshot, &name, cause, (rows, *by)));
+        }
+        // Of a sample, what its share of all comes to.
+        let sampled = diff.snapshot.features[found.feature].mismatched != all;
+        let scaled = |cause: Cause| match sampled {
+            true => Cause { mismatches: (cause.explains * all as f64) as u64, ..cause },
+            false => cause,
+        };
+        feature.causes = found.causes.into_iter().map(scaled).collect();
+        feature.unexplained = Some(found.unexplained);
+        let compared = diff.mismatches.compared(found.feature);
+        let row = |position: usize| sample.rows[compared.label_row(position)];
+        explained.features[found.feature] = (
+            feature.causes.iter().map(Cause::label).collect(),
+            found.cause_of.into_iter().map(|(position, cause)| (row(position), cause)).collect(),
+        );
+    }
+    for view in found.too_large.into_iter().collect::<BTreeSet<_>>() {
+        let note = Note {
+            note: "no causes are looked for: even a small sample of label rows reads more than is held in memory"
+                .to_string(),
+            subject: format!("view `{view}`"),
+        };
+        if !report.notes.contains(&note) {
+            report.notes.push(note);
         }
     }
-    report.notes.extend(too_large.into_iter().map(|view| Note {
-        note: "no causes are looked for: its sources are too large to hold in memory".to_string(),
-        subject: format!("view `{view}`"),
-    }));
-    Ok(())
+    Ok(explained)
+}
+
+fn leaked(project: &Project, snapshot: &str, feature: &str, cause: &Cause, (rows, by): (u64, Option<i64>)) -> Leak {
+    let models = models_of(project, feature);
+    let fed = if models.is_empty() { String::new() } else { format!("; it feeds {}", models.join(", ")) };
+    let what = if rows == 1 { "legacy value" } else { "legacy values" };
+    let clause = cause_clause(cause);
+    let sentence = format!("{rows} {what} of `{feature}`: {clause}{fed}");
+    Leak {
+        snapshot: snapshot.to_string(),
+        feature: feature.to_string(),
+        cause: cause.cause.clone(),
+        rows,
+        by: by.map(iso_nanos),
+        models,
+        what: clause,
+        sentence,
+    }
 }
 
 /// The models that a feature feeds.

@@ -2,113 +2,125 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, BooleanArray, RecordBatch};
-use datafusion::arrow::compute::concat_batches;
+use datafusion::arrow::array::{ArrayRef, BooleanArray, RecordBatch, TimestampNanosecondArray};
+use datafusion::arrow::datatypes::Schema;
 use datafusion::catalog::TableProvider;
-use datafusion::prelude::SessionContext;
 
 use crate::analysis::{Project, SnapshotTable};
 use crate::dataset::natural_schema;
-use crate::diff::{ColumnPair, Diff, DiffInput, FeaturePair, Rows, SchemaPair, Tolerance, diff, matched};
+use crate::diff::{
+    self, ColumnPair, DiffError, DiffInput, FeaturePair, Rows, SchemaPair, SnapshotDiff, Tolerance, Totals,
+};
 use crate::error::{Error, Result};
 use crate::finding::Finding;
-use crate::monitor::Monitor;
+use crate::pipeline::snapshots::column;
 use crate::source::Labels;
-use crate::source::time::plain_instants;
 
-/// Compares `features` (one per feature of the project) with every snapshot, where they are `covered`.
-///
-/// # Errors
-/// What reading a snapshot meets, or keys that can't be compared after all.
-pub(super) async fn compare(
-    project: &Project,
-    labels: &Labels,
-    features: &[ArrayRef],
-    covered: &[BooleanArray],
-    session: &SessionContext,
-    monitor: &dyn Monitor,
-) -> Result<Vec<Diff>> {
-    let mut diffs = Vec::with_capacity(project.snapshots.len());
-    for snapshot in &project.snapshots {
-        monitor.begin(&format!("diffing {}", snapshot.config.name), Some(snapshot.table.rows()));
-        let compared = compare_one(project, snapshot, labels, features, covered, session).await;
-        monitor.end();
-        diffs.push(compared?);
-    }
-    Ok(diffs)
+/// Label rows with their features, and the rows of a snapshot that may match them.
+pub(super) struct Sides<'a> {
+    pub snapshot: &'a SnapshotTable,
+    pub labels: &'a Labels,
+    /// One per feature of the project.
+    pub features: &'a [ArrayRef],
+    /// One per feature of the project: the label rows where its value is covered.
+    pub covered: &'a [BooleanArray],
+    pub legacy: &'a RecordBatch,
 }
 
-async fn compare_one(
-    project: &Project,
-    snapshot: &SnapshotTable,
-    labels: &Labels,
-    features: &[ArrayRef],
-    covered: &[BooleanArray],
-    session: &SessionContext,
-) -> Result<Diff> {
-    let config = &project.inputs.config;
-    let name = &snapshot.config.name;
-    let batch = read(snapshot, session).await?;
-    let column = |column: &str| -> Result<ArrayRef> {
-        let array = batch.column_by_name(column).cloned();
-        let array =
-            array.ok_or_else(|| Error::storage(format!("read snapshot `{name}`"), format!("no column {column}")))?;
-        plain_instants(&array, snapshot.config.timezone)
-            .map_err(|e| Error::engine(format!("read `{column}` of snapshot `{name}`"), e.into()))
-    };
-    let (ours, legacy) = sides(snapshot, labels, &batch)?;
-    let default = config.diff.tolerance;
-    let pairs = snapshot
-        .columns
-        .iter()
-        .map(|mapped| {
-            let feature = &project.features[mapped.feature];
-            let tolerance = feature.tolerance.unwrap_or(default);
-            Ok(FeaturePair {
-                feature: feature.full_name(),
-                column: mapped.legacy.clone(),
-                replayed: Arc::clone(&features[mapped.feature]),
-                legacy: column(&mapped.legacy)?,
-                tolerance: Tolerance { abs: tolerance.abs, rel: tolerance.rel },
-                covered: covered.get(mapped.feature).filter(|c| c.false_count() > 0).cloned(),
+/// What both schemas of a comparison are, and which of their columns are one.
+pub(super) struct Schemas {
+    dataset: Schema,
+    snapshot: Arc<Schema>,
+    columns: Vec<ColumnPair>,
+}
+
+impl Schemas {
+    pub(super) fn of(project: &Project, snapshot: &SnapshotTable) -> Self {
+        Self {
+            dataset: natural_schema(&project.inputs.labels.schema(), &project.features),
+            snapshot: snapshot.table.schema(),
+            columns: column_pairs(project, snapshot),
+        }
+    }
+
+    fn pair(&self) -> SchemaPair<'_> {
+        SchemaPair { dataset: &self.dataset, snapshot: &self.snapshot, columns: &self.columns }
+    }
+}
+
+impl Sides<'_> {
+    /// Compares these rows with each other, for [`Totals`].
+    ///
+    /// # Errors
+    /// Keys that can't be compared after all.
+    pub(super) fn compare(&self, project: &Project) -> Result<diff::Part> {
+        self.with_input(project, |input| diff::compare(input))
+    }
+
+    /// Compares these rows with each other, as if there were no others.
+    ///
+    /// # Errors
+    /// Keys that can't be compared after all.
+    pub(super) fn diff(&self, project: &Project) -> Result<diff::Diff> {
+        self.with_input(project, |input| diff::diff(input))
+    }
+
+    fn with_input<T>(&self, project: &Project, f: impl Fn(&DiffInput<'_>) -> Result<T, DiffError>) -> Result<T> {
+        let Self { snapshot, labels, features, covered, legacy } = self;
+        let config = &project.inputs.config;
+        let (ours, theirs) = rows(snapshot, labels, legacy)?;
+        let default = config.diff.tolerance;
+        let pairs = snapshot
+            .columns
+            .iter()
+            .map(|mapped| {
+                let feature = &project.features[mapped.feature];
+                let tolerance = feature.tolerance.unwrap_or(default);
+                Ok(FeaturePair {
+                    feature: feature.full_name(),
+                    column: mapped.legacy.clone(),
+                    replayed: Arc::clone(&features[mapped.feature]),
+                    legacy: column(snapshot, legacy, &mapped.legacy)?,
+                    tolerance: Tolerance { abs: tolerance.abs, rel: tolerance.rel },
+                    covered: covered.get(mapped.feature).filter(|c| c.false_count() > 0).cloned(),
+                })
             })
-        })
-        .collect::<Result<Vec<_>>>()?;
-    let dataset = natural_schema(&project.inputs.labels.schema(), &project.features);
-    let columns = column_pairs(project, snapshot);
-    let legacy_schema = snapshot.table.schema();
-    let input = DiffInput {
-        snapshot: name,
-        key_names: &config.labels.keys,
-        labels: &ours,
-        legacy: &legacy,
-        features: pairs,
-        schemas: SchemaPair { dataset: &dataset, snapshot: &legacy_schema, columns: &columns },
-        agreement_gate: config.diff.agreement,
-    };
-    diff(input).map_err(|e| {
-        Error::input(
-            Finding::error(format!("failed to compare with snapshot `{name}`: {e}"))
-                .at(config.place(&format!("snapshots.{name}"))),
-        )
-    })
+            .collect::<Result<Vec<_>>>()?;
+        let schemas = Schemas::of(project, snapshot);
+        let input = DiffInput {
+            snapshot: &snapshot.config.name,
+            key_names: &config.labels.keys,
+            labels: &ours,
+            legacy: &theirs,
+            features: pairs,
+            schemas: schemas.pair(),
+            agreement_gate: config.diff.agreement,
+        };
+        f(&input).map_err(|e| failed(project, snapshot, &e))
+    }
+}
+
+fn failed(project: &Project, snapshot: &SnapshotTable, error: &DiffError) -> Error {
+    let name = &snapshot.config.name;
+    Error::input(
+        Finding::error(format!("failed to compare with snapshot `{name}`: {error}"))
+            .at(project.inputs.config.place(&format!("snapshots.{name}"))),
+    )
+}
+
+/// The comparison of all label rows, as the report tells it.
+pub(super) fn finished(project: &Project, snapshot: &SnapshotTable, totals: Totals) -> SnapshotDiff {
+    let gate = project.inputs.config.diff.agreement;
+    totals.finish(&snapshot.config.name, Schemas::of(project, snapshot).pair(), gate)
 }
 
 /// Keys and times of both sides.
-fn sides(snapshot: &SnapshotTable, labels: &Labels, batch: &RecordBatch) -> Result<(Rows, Rows)> {
-    let name = &snapshot.config.name;
-    let column = |column: &str| -> Result<ArrayRef> {
-        let array = batch.column_by_name(column).cloned();
-        let array =
-            array.ok_or_else(|| Error::storage(format!("read snapshot `{name}`"), format!("no column {column}")))?;
-        plain_instants(&array, snapshot.config.timezone)
-            .map_err(|e| Error::engine(format!("read `{column}` of snapshot `{name}`"), e.into()))
-    };
+fn rows(snapshot: &SnapshotTable, labels: &Labels, batch: &RecordBatch) -> Result<(Rows, Rows)> {
     let legacy = Rows {
-        keys: snapshot.config.keys.iter().map(|k| column(k)).collect::<Result<_>>()?,
-        time: column(&snapshot.config.time)?,
+        keys: snapshot.config.keys.iter().map(|k| column(snapshot, batch, k)).collect::<Result<_>>()?,
+        time: column(snapshot, batch, &snapshot.config.time)?,
     };
-    let times = datafusion::arrow::array::TimestampNanosecondArray::from(labels.times.values().to_vec());
+    let times = TimestampNanosecondArray::from(labels.times.values().to_vec());
     let ours = Rows { keys: labels.keys.clone(), time: Arc::new(times.with_timezone("UTC")) };
     Ok((ours, legacy))
 }
@@ -124,7 +136,7 @@ pub(super) fn matched_rows(
     batch: &RecordBatch,
 ) -> Result<Vec<(usize, usize)>> {
     let config = &project.inputs.config;
-    let (ours, legacy) = sides(snapshot, labels, batch)?;
+    let (ours, legacy) = rows(snapshot, labels, batch)?;
     let schema = snapshot.table.schema();
     let input = DiffInput {
         snapshot: &snapshot.config.name,
@@ -135,7 +147,7 @@ pub(super) fn matched_rows(
         schemas: SchemaPair { dataset: &schema, snapshot: &schema, columns: &[] },
         agreement_gate: config.diff.agreement,
     };
-    matched(&input).map_err(|e| Error::input(Finding::error(format!("failed to match a snapshot: {e}"))))
+    diff::matched(&input).map_err(|e| failed(project, snapshot, &e))
 }
 
 /// Snapshot columns and the dataset columns that they are.
@@ -145,11 +157,4 @@ fn column_pairs(project: &Project, snapshot: &SnapshotTable) -> Vec<ColumnPair> 
     let keys = snapshot.config.keys.iter().zip(&labels.keys).map(|(legacy, own)| pair(legacy, own));
     let features = snapshot.columns.iter().map(|c| pair(&c.legacy, &project.features[c.feature].name));
     keys.chain([pair(&snapshot.config.time, &labels.time)]).chain(features).collect()
-}
-
-pub(super) async fn read(snapshot: &SnapshotTable, session: &SessionContext) -> Result<RecordBatch> {
-    let failed = |e| Error::engine(format!("read snapshot `{}`", snapshot.config.name), e);
-    let frame = session.read_table(Arc::clone(&snapshot.table) as _).map_err(failed)?;
-    let batches = frame.collect().await.map_err(failed)?;
-    concat_batches(&snapshot.table.schema(), &batches).map_err(|e| failed(e.into()))
 }

@@ -7,10 +7,11 @@ use crate::error::{Error, Result};
 use crate::finding::Finding;
 use crate::lint::lint;
 use crate::lookback::lookbacks;
+use crate::pipeline::chunking::{ChunkPlan, chunk_plan};
 use crate::pipeline::cost::{self, ReadReport, ScanReport};
 use crate::pipeline::prepare::Opened;
 use crate::pipeline::reported::choice_report;
-use crate::pipeline::retained::source_reaches;
+use crate::pipeline::retained::{all_lookbacks, source_reaches};
 use crate::plan::shown;
 use crate::replay::Engine;
 use crate::report::ViewReport;
@@ -29,6 +30,8 @@ pub struct Explained {
     pub bindings: Vec<ReadReport>,
     /// How much of its sources the plan has to scan.
     pub scans: Vec<ScanReport>,
+    /// Where label rows are cut into chunks: how many, and what is read more than once.
+    pub chunks: Option<ChunkPlan>,
     /// Where it explodes; and what the lints say of it, see [`explain_lints`].
     pub findings: Vec<Finding>,
     /// The plan that answers for all label times at once; `None` for the reference engine.
@@ -90,6 +93,7 @@ fn explain_one(opened: &Opened, view: &View, engine: Engine) -> Result<Explained
         features,
         bindings: planned.reads,
         scans: planned.scans,
+        chunks: chunk_plan(project, &lookbacks, &all_lookbacks(project, &opened.session)),
         findings: planned.warnings,
         plan: planned.plan.as_ref().map(shown),
     })

@@ -4,23 +4,36 @@
 
 mod audit;
 mod causes;
+mod chunking;
+mod clock;
 mod compare;
 mod cost;
+mod events;
 mod explain;
+mod files;
 mod inventory;
 mod prepare;
 mod recover;
+mod replayed;
 mod reported;
 mod retained;
 mod run;
+mod sample;
+mod snapshots;
 mod sources;
+mod spine;
+mod standing;
 mod trace;
+mod verify;
 
 pub use audit::{AuditOptions, audit, day};
+pub use chunking::{ChunkPlan, Reread};
 pub use cost::{MANY, ReadReport, ScanReport};
 pub use explain::{Explained, ExplainedFeature, explain, explain_lints};
 pub use inventory::{Inventory, inventory};
 pub use prepare::{Opened, Prepared, check, open, prepare};
 pub use retained::Look;
-pub use run::{Outcome, Work, run};
+pub use run::{Outcome, Ran, RunOptions, Work, run};
+pub use standing::Standing;
 pub use trace::{Asked, trace};
+pub use verify::{VerifyOptions, verify};

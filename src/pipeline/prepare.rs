@@ -16,8 +16,9 @@ use crate::finding::Finding;
 use crate::lint::lint;
 use crate::monitor::Monitor;
 use crate::pipeline::cost;
+use crate::pipeline::spine::Spine;
 use crate::replay::reference;
-use crate::source::{Labels, Stores};
+use crate::source::{Labels, Stores, exact_unit};
 use crate::sql::{SessionOptions, new_runtime, new_session};
 
 /// A project whose SQL is planned; no row was read.
@@ -152,6 +153,20 @@ fn check_config(opened: &Opened) -> Vec<Finding> {
     findings
 }
 
+/// Reads the label rows, or their times where the rows take more than this many bytes, and plans the views for the unit that the times
+/// need.
+///
+/// # Errors
+/// What reading the labels meets.
+pub(super) async fn with_spine(opened: Opened, most_bytes: u64, monitor: &dyn Monitor) -> Result<(Opened, Spine)> {
+    let labels = &opened.project.inputs.labels;
+    monitor.begin("reading labels", Some(labels.table.rows()));
+    let read = Spine::read(labels, most_bytes, &opened.session).await;
+    monitor.end();
+    let spine = read?;
+    Ok((for_unit(opened, exact_unit(spine.times())).await?, spine))
+}
+
 /// Opens, reads the labels, and plans the views for the unit that the label times need.
 ///
 /// # Errors
@@ -163,14 +178,16 @@ pub async fn prepare(config: Config, monitor: &dyn Monitor) -> Result<Prepared> 
     let read = labels.read(&opened.session).await;
     monitor.end();
     let labels = read?;
-    let opened = match labels.now_unit() {
-        TimeUnit::Nanosecond => {
-            // NOW() has to be exact, so the views are planned anew with its finer type.
-            let options = SessionOptions { now_unit: TimeUnit::Nanosecond, ..opened.options };
-            let session = new_session(&options, Arc::clone(&opened.session.runtime_env()));
-            plan(opened.project.inputs, options, session).await?
-        }
-        _ => opened,
-    };
-    Ok(Prepared { opened, labels })
+    Ok(Prepared { opened: for_unit(opened, labels.now_unit()).await?, labels })
+}
+
+/// Views planned for the unit in which label times are exact.
+async fn for_unit(opened: Opened, unit: TimeUnit) -> Result<Opened> {
+    if unit != TimeUnit::Nanosecond {
+        return Ok(opened);
+    }
+    // NOW() has to be exact, so the views are planned anew with its finer type.
+    let options = SessionOptions { now_unit: TimeUnit::Nanosecond, ..opened.options };
+    let session = new_session(&options, Arc::clone(&opened.session.runtime_env()));
+    plan(opened.project.inputs, options, session).await
 }

@@ -8,14 +8,13 @@ use datafusion::arrow::array::{
 use datafusion::arrow::compute::{filter_record_batch, kernels::zip::zip, take};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::error::ArrowError;
-use datafusion::prelude::SessionContext;
 
 use crate::analysis::{Project, SnapshotTable};
 use crate::config::Unrecoverable;
 use crate::dataset::lossless;
 use crate::error::{Error, Result};
 use crate::finding::Finding;
-use crate::pipeline::compare::{matched_rows, read};
+use crate::pipeline::compare::matched_rows;
 use crate::replay::Replay;
 use crate::retention::Coverage;
 use crate::source::Labels;
@@ -76,28 +75,28 @@ impl Recovered {
     }
 }
 
-/// Reads from the snapshots what cells that are not covered could be taken from, first snapshot first.
-pub(super) async fn legacy(
+/// Finds in the snapshots what cells that are not covered could be taken from, first snapshot first. `batches`: by snapshot, the rows
+/// that may match these label rows.
+pub(super) fn legacy(
     project: &Project,
     labels: &Labels,
     cells: &[Vec<Coverage>],
-    session: &SessionContext,
+    batches: &[RecordBatch],
 ) -> Result<Legacy> {
     let mut legacy = Legacy { has: vec![None; cells.len()], values: vec![None; cells.len()] };
     let short: Vec<bool> = cells.iter().map(|own| own.iter().any(|c| !c.is_covered())).collect();
-    for snapshot in &project.snapshots {
+    for (snapshot, batch) in project.snapshots.iter().zip(batches) {
         let columns: Vec<_> = snapshot.columns.iter().filter(|c| short[c.feature]).collect();
         if columns.is_empty() {
             continue;
         }
-        let batch = read(snapshot, session).await?;
         let mut rows: Vec<Option<u64>> = vec![None; labels.rows()];
-        for (label, row) in matched_rows(project, snapshot, labels, &batch)? {
+        for (label, row) in matched_rows(project, snapshot, labels, batch)? {
             rows[label] = Some(row as u64);
         }
         for column in columns {
             let i = column.feature;
-            let taken = values(project, snapshot, &batch, &column.legacy, i, &rows, &cells[i])?;
+            let taken = values(project, snapshot, batch, &column.legacy, i, &rows, &cells[i])?;
             let here = BooleanArray::from(rows.iter().map(Option::is_some).collect::<Vec<_>>());
             let failed = |e| Error::engine("take values from a snapshot", e);
             let (has, own) = match (legacy.has[i].take(), legacy.values[i].take()) {

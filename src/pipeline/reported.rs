@@ -1,12 +1,11 @@
 //! The report's parts from a run's results.
 
 use crate::analysis::{Project, View};
-use crate::diff::Diff;
+use crate::diff::SnapshotDiff;
 use crate::lookback::{FeatureLookback, widest};
 use crate::plan::Lookback;
-use crate::replay::{EngineChoice, Replay, SelfCheck};
-use crate::report::{self, Gate, GateKind, LabelsReport, Report, ViewReport, ViewSource};
-use crate::source::Labels;
+use crate::replay::{Engine, EngineChoice, SelfCheck};
+use crate::report::{self, Gate, GateKind, LabelsReport, Note, Report, ViewReport, ViewSource};
 use crate::source::time::rfc3339;
 
 /// A report with what is known before any work.
@@ -19,10 +18,27 @@ pub(super) fn new_report(project: &Project) -> Report {
     report
 }
 
-pub(super) fn labels_report(labels: &Labels) -> LabelsReport {
-    let times = labels.times.values();
+/// What has been asked of object stores so far.
+pub(super) fn storage(project: &Project, report: &mut Report) {
+    let asked = project.inputs.stores.requests();
+    if asked.requests == 0 {
+        return;
+    }
+    report.storage = Some(asked);
+    if asked.retries > 0 {
+        report.notes.push(Note {
+            subject: "storage".to_string(),
+            note: format!(
+                "{} of {} requests to object stores were tried again: throttled, timed out or cut off",
+                asked.retries, asked.requests
+            ),
+        });
+    }
+}
+
+pub(super) fn labels_report(times: &[i64]) -> LabelsReport {
     LabelsReport {
-        rows: labels.rows() as u64,
+        rows: times.len() as u64,
         first: times.first().map(|t| rfc3339(*t)),
         last: times.last().map(|t| rfc3339(*t)),
     }
@@ -65,12 +81,16 @@ fn view_sources(project: &Project, view: &View, lookbacks: &[FeatureLookback], h
     .collect()
 }
 
-pub(super) fn view_reports(project: &Project, replay: &Replay, lookbacks: &[FeatureLookback]) -> Vec<ViewReport> {
-    let report = |r: &crate::replay::ViewReplay| {
-        let view = project.view(&r.view)?;
-        Some(view_report(project, view, r.engine.name(), &r.reason, lookbacks, &r.lookbacks))
+/// Of views by name with the engine that replayed them, and why that one.
+pub(super) fn view_reports(
+    project: &Project,
+    engines: &[(String, Engine, String)],
+    lookbacks: &[FeatureLookback],
+) -> Vec<ViewReport> {
+    let report = |(name, engine, reason): &(String, Engine, String)| {
+        Some(view_report(project, project.view(name)?, engine.name(), reason, lookbacks, &[]))
     };
-    replay.views.iter().filter_map(report).collect()
+    engines.iter().filter_map(report).collect()
 }
 
 pub(super) fn choice_report(
@@ -83,11 +103,10 @@ pub(super) fn choice_report(
 }
 
 /// The gates that the run's parts give.
-pub(super) fn gates(project: &Project, diffs: &[Diff], check: Option<&SelfCheck>) -> Vec<Gate> {
+pub(super) fn gates(project: &Project, snapshots: &[SnapshotDiff], check: Option<&SelfCheck>) -> Vec<Gate> {
     let mut gates = Vec::new();
-    if !diffs.is_empty() {
-        let snapshots: Vec<_> = diffs.iter().map(|d| d.snapshot.clone()).collect();
-        gates.push(Gate::agreement(&snapshots, project.inputs.config.diff.agreement));
+    if !snapshots.is_empty() {
+        gates.push(Gate::agreement(snapshots, project.inputs.config.diff.agreement));
     }
     if let Some(check) = check {
         let detail = match check.differences {

@@ -1,11 +1,13 @@
 //! What is retained and what that covers, for a project and its label times; and that as parts of the report.
 
+use std::ops::Range;
+
 use datafusion::arrow::array::BooleanArray;
 use datafusion::prelude::SessionContext;
 
 use crate::analysis::Project;
 use crate::config::{Config, Thin, Unrecoverable};
-use crate::diff::Diff;
+use crate::diff::SnapshotDiff;
 use crate::error::Result;
 use crate::lookback::{FeatureLookback, SourceRead, lookbacks, widest, widest_of};
 use crate::monitor::Monitor;
@@ -84,15 +86,31 @@ impl Retained {
         self.coverage.iter().map(|c| c.there.clone()).collect()
     }
 
-    /// By feature and label row: where the view has no row, what decides that is asked too.
-    pub(super) fn cells_of(&self, project: &Project, replay: &Replay) -> Vec<Vec<Coverage>> {
+    /// By feature and label row, for the label rows that were replayed: where the view has no row, what decides that is asked too.
+    pub(super) fn cells_of(&self, project: &Project, replay: &Replay, rows: &Range<usize>) -> Vec<Vec<Coverage>> {
         let of = |(feature, own): (&crate::analysis::Feature, &FeatureCoverage)| {
             let found = found(replay, &feature.view);
             let pick = |row: usize| match found {
-                Some(found) if !found.value(row) => own.missing[row],
-                _ => own.there[row],
+                Some(found) if !found.value(row) => own.missing[rows.start + row],
+                _ => own.there[rows.start + row],
             };
-            (0..own.there.len()).map(pick).collect()
+            (0..rows.len()).map(pick).collect()
+        };
+        project.features.iter().zip(&self.coverage).map(of).collect()
+    }
+
+    /// As [`Retained::cells_of`], of some label rows that alone were replayed.
+    pub(super) fn cells_at(&self, project: &Project, replay: &Replay, rows: &[u64]) -> Vec<Vec<Coverage>> {
+        let of = |(feature, own): (&crate::analysis::Feature, &FeatureCoverage)| {
+            let found = found(replay, &feature.view);
+            let pick = |(at, row): (usize, &u64)| {
+                let row = usize::try_from(*row).expect("a label row's number fits");
+                match found {
+                    Some(found) if !found.value(at) => own.missing[row],
+                    _ => own.there[row],
+                }
+            };
+            rows.iter().enumerate().map(pick).collect()
         };
         project.features.iter().zip(&self.coverage).map(of).collect()
     }
@@ -206,9 +224,9 @@ pub(super) fn model_inputs(project: &Project) -> Vec<ModelInput> {
 }
 
 /// How well each feature agrees with the snapshots it was compared with.
-pub(super) fn agreements(project: &Project, diffs: &[Diff]) -> Vec<Option<(bool, String)>> {
+pub(super) fn agreements(project: &Project, snapshots: &[SnapshotDiff]) -> Vec<Option<(bool, String)>> {
     let of = |name: String| {
-        let own = diffs.iter().flat_map(|d| d.snapshot.features.iter().map(move |f| (&d.snapshot.snapshot, f)));
+        let own = snapshots.iter().flat_map(|s| s.features.iter().map(move |f| (&s.snapshot, f)));
         let mut own: Vec<_> = own.filter(|(_, f)| f.feature == name && f.compared > 0).collect();
         own.sort_by_key(|(_, f)| f.passed);
         let (snapshot, worst) = own.first()?;

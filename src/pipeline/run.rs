@@ -1,28 +1,44 @@
 //! The commands that compute: `replay`, `diff`, `run`.
+//!
+//! The work goes over chunks of label time, so that memory holds one of them and not the whole: a chunk's views are replayed or found
+//! kept ([`Replayer`]), held against what is retained and against the snapshots, and its rows of the dataset are written. What has to be
+//! known of all rows is added up on the way. Causes are looked for on rows picked from all chunks, and the mismatches written after
+//! that, in a second pass over the kept values.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use datafusion::arrow::array::{BooleanArray, RecordBatch};
+use datafusion::arrow::array::{Array, BooleanArray, RecordBatch};
+use serde_json::json;
 
 use crate::analysis::Project;
-use crate::config::{Config, resolve_uri, without_secrets};
-use crate::dataset::{encode, encode_batches, natural};
-use crate::diff::Diff;
+use crate::checkpoint::Checkpoints;
+use crate::config::{Causes, Config, resolve_uri, without_secrets};
+use crate::diff::{Mismatches, Part, SnapshotDiff, Totals, Worst};
 use crate::error::{Error, Result};
 use crate::finding::Finding;
 use crate::monitor::Monitor;
-use crate::output::{FileEntry, InputEntry, Manifest, NewFile, OutputFolder, ViewEntry, sha256_hex};
-use crate::pipeline::causes::find_causes;
-use crate::pipeline::compare::compare;
-use crate::pipeline::prepare::{Prepared, prepare};
-use crate::pipeline::recover::{Mark, Provenance, Recovered, kept, legacy, recover};
+use crate::output::{ChunkEntry, FileEntry, InputEntry, Manifest, NewFile, OutputFolder, ViewEntry, sha256_hex};
+use crate::pipeline::causes::{Explained, find_causes};
+use crate::pipeline::chunking::{memory, weights};
+use crate::pipeline::clock::Clock;
+use crate::pipeline::compare::{Sides, finished};
+use crate::pipeline::events::Events;
+use crate::pipeline::files::{MismatchTable, Tables};
+use crate::pipeline::prepare::{Opened, with_spine};
+use crate::pipeline::recover::{Mark, Recovered, legacy, recover};
+use crate::pipeline::replayed::{Replayed, Replayer, bounds};
 use crate::pipeline::reported;
 use crate::pipeline::retained::{Look, Retained, agreements, decide, gate, today};
+use crate::pipeline::sample::{Picking, Sample};
+use crate::pipeline::snapshots::SnapshotRows;
 use crate::pipeline::sources::count_sources;
-use crate::replay::{Replay, ReplayOptions, ViewReplay, replay, self_check};
-use crate::report::{self, Note, OutputReport, Report, Timing};
-use crate::retention::Evidence;
-use crate::source::ParquetTable;
+use crate::pipeline::spine::Spine;
+use crate::pipeline::standing::{OWN_REPORT, REPORT, Standing, identity, standing};
+use crate::replay::{Chunk, Engine, Replay, ReplayOptions, SelfCheck, chunks, self_check};
+use crate::report::{self, ChunkReport, Note, OutputReport, Report};
+use crate::retention::{Coverage, Evidence};
+use crate::source::{Labels, ParquetTable};
 
 /// How far a command goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +69,15 @@ impl Work {
     }
 }
 
+/// How a command that computes is to go about it.
+#[derive(Debug, Clone, Copy)]
+pub struct RunOptions {
+    pub work: Work,
+    pub replay: ReplayOptions,
+    /// Whether nothing that earlier runs left is to be used.
+    pub fresh: bool,
+}
+
 /// What a command gave.
 #[derive(Debug)]
 pub struct Outcome {
@@ -60,194 +85,481 @@ pub struct Outcome {
     pub warnings: Vec<Finding>,
 }
 
-/// Label rows in one file of the dataset.
-const PART_ROWS: usize = 1_000_000;
-/// Mismatches rendered at once.
-const MISMATCH_ROWS: usize = 65_536;
+/// What a command that computes came to.
+#[derive(Debug)]
+pub enum Ran {
+    Done(Box<Outcome>),
+    /// The same run stands already.
+    Stands(Standing),
+}
+
+/// The share of the memory for label rows that are held from chunk to chunk, and as much for each snapshot.
+const HELD_SHARE: u64 = 8;
+/// Label rows that the self-check looks at in all chunks together.
+const CHECKED_ROWS: usize = 256;
+/// The share of the run's time that the self-check may take.
+const CHECK_SHARE: u32 = 10;
 
 /// Does the work and writes its outputs.
 ///
 /// # Errors
 /// Bad input, before anything is written; failures of storage or engine.
-pub async fn run(
-    config: Config,
-    config_text: &str,
-    work: Work,
-    options: ReplayOptions,
-    monitor: &dyn Monitor,
-) -> Result<Outcome> {
-    let mut clock = Clock::new();
-    if work == Work::Diff && config.snapshots.is_empty() {
+pub async fn run(config: Config, config_text: &str, options: RunOptions, monitor: &dyn Monitor) -> Result<Ran> {
+    let clock = Clock::new();
+    if options.work == Work::Diff && config.snapshots.is_empty() {
         return Err(Error::input(
             Finding::error("there is no snapshot to compare with")
                 .at(config.place(""))
                 .help("declare one: [snapshots.NAME]"),
         ));
     }
-    let prepared = prepare(config, monitor).await?;
-    let project = &prepared.opened.project;
-    let config = &project.inputs.config;
-    let out = project.inputs.stores.locate(&resolve_uri(&config.base, &config.output.uri))?;
+    let opened = crate::pipeline::open(config).await?;
+    let inputs = &opened.project.inputs;
+    let out = inputs.stores.locate(&resolve_uri(&inputs.config.base, &inputs.config.output.uri))?;
     let folder = OutputFolder::open(out).await?;
-    let warnings = crate::pipeline::check(&prepared.opened).await;
+    let identity = identity(&opened.project, options.work.name(), options.replay.engine, config_text);
+    if !options.fresh {
+        match standing(folder.location(), folder.standing(), &identity).await? {
+            Ok(standing) => return Ok(Ran::Stands(standing)),
+            Err(Some(file)) => {
+                monitor.note(&format!("`{file}` of the run that stands is gone or damaged: it is made again"))
+            }
+            Err(None) => {}
+        }
+    }
+    let mut events = Events::new(folder.location());
+    events.tell("start", json!({ "command": options.work.name(), "project": inputs.config.project.name })).await?;
+    let made = Box::pin(made(opened, config_text, (options, identity), folder, (&mut events, clock), monitor)).await;
+    match made {
+        Ok(outcome) => {
+            events.tell("done", json!({ "passed": outcome.report.passed() })).await?;
+            Ok(Ran::Done(Box::new(outcome)))
+        }
+        Err(e) => {
+            // What stopped the run is told first; that it could not be written down as well is no news.
+            let _ = events.tell("failed", json!({ "error": e.to_string() })).await;
+            Err(e)
+        }
+    }
+}
+
+async fn made(
+    opened: Opened,
+    config_text: &str,
+    (options, identity): (RunOptions, String),
+    folder: OutputFolder,
+    (events, mut clock): (&mut Events, Clock),
+    monitor: &dyn Monitor,
+) -> Result<Outcome> {
+    let memory = memory(&opened.project.inputs.config);
+    let (opened, spine) = with_spine(opened, memory / HELD_SHARE, monitor).await?;
+    let (project, session) = (&opened.project, &opened.session);
+    let config = &project.inputs.config;
+    let warnings = crate::pipeline::check(&opened).await;
     let mut report = reported::new_report(project);
-    report.labels = Some(reported::labels_report(&prepared.labels));
+    report.labels = Some(reported::labels_report(spine.times()));
     report.findings.clone_from(&warnings);
-    report.sources = count_sources(project, &prepared.opened.session).await?;
+    report.sources = count_sources(project, session).await?;
     clock.lap("open");
-    let replayed = replay(project, &prepared.labels, &prepared.opened.session, options, monitor).await?;
-    clock.lap("replay");
-    let times = prepared.labels.times.values();
-    let retained = Retained::open(project, times, &prepared.opened.session, Look::AsConfigured, monitor).await?;
-    report.views = reported::view_reports(project, &replayed, &retained.lookbacks);
-    let cells = retained.cells_of(project, &replayed);
+    let retained = Retained::open(project, spine.times(), session, Look::AsConfigured, monitor).await?;
     clock.lap("retention");
-    let mut diffs = if work.diffs() {
-        let covered: Vec<BooleanArray> =
-            cells.iter().map(|own| own.iter().map(|c| Some(c.is_covered())).collect()).collect();
-        compare(project, &prepared.labels, &replayed.features, &covered, &prepared.opened.session, monitor).await?
-    } else {
-        Vec::new()
+    let cut =
+        chunks(spine.times(), config.run.chunk, weights(project, &retained.lookbacks, spine.times().last().copied()));
+    let work = options.work;
+    let mut snapshots = Vec::new();
+    for snapshot in &project.snapshots {
+        let held = if work.diffs() { memory / HELD_SHARE } else { 0 };
+        snapshots.push(SnapshotRows::open(snapshot, held, session).await?);
+    }
+    let checkpoints = Checkpoints::new(folder.location().clone(), options.fresh);
+    let mut run = Run {
+        opened: &opened,
+        spine: &spine,
+        retained: &retained,
+        snapshots,
+        replayer: Replayer::new(project, session, options.replay, checkpoints, folder.standing()),
+        work,
+        one: None,
+        cut,
     };
-    clock.lap("diff");
-    report.notes = notes(&prepared);
-    find_causes(project, &prepared.labels, &mut diffs, &prepared.opened.session, &mut report, monitor).await?;
-    clock.lap("causes");
-    let session = &prepared.opened.session;
-    let check = self_check(project, &prepared.labels, &replayed, session, clock.total(), monitor).await?;
-    clock.lap("self-check");
-    report.snapshots = diffs.iter().map(|d| d.snapshot.clone()).collect();
-    report.gates = reported::gates(project, &diffs, Some(&check));
-    let legacy = legacy(project, &prepared.labels, &cells, session).await?;
-    let recovered = recover(project, &replayed, &cells, &legacy)?;
-    let mut retention = retained.report(project, times, &cells, today());
-    retention.dropped = recovered.dropped();
+    let mut sums = run.first_pass((events, &mut clock), &mut report, monitor).await?;
+    report.notes.extend(null_keys(project, &sums.null_keys));
+    let (files, diffs) = run.second_pass(&mut sums, &mut clock, &mut report, monitor).await?;
+    report.snapshots = diffs;
+    report.gates = reported::gates(project, &report.snapshots, Some(&sums.check));
+    report.views = reported::view_reports(project, &sums.engines, &retained.lookbacks);
+    let mut retention = retained.report(project, spine.times(), &sums.cells, today());
+    retention.dropped = sums.dropped;
     for (i, feature) in retention.features.iter_mut().enumerate() {
-        feature.legacy = recovered.legacy[i];
-        feature.missing = Some(recovered.marks[i].iter().filter(|m| **m == Mark::Missing).count() as u64);
+        feature.legacy = sums.legacy[i];
+        feature.missing = Some(sums.missing[i]);
     }
     let evidence = Evidence {
         lookbacks: &retained.lookbacks,
         facts: &retained.facts,
-        times,
-        cells: &cells,
-        legacy: &legacy.has,
-        agreement: &agreements(project, &diffs),
+        times: spine.times(),
+        cells: &sums.cells,
+        legacy: &sums.has,
+        agreement: &agreements(project, &report.snapshots),
     };
     (report.models, _) = decide(project, evidence, &mut retention);
     let uncovered = retention.features.iter().map(|f| f.truncated + f.gap).sum();
     report.gates.extend(gate(config, &report.models, uncovered));
     report.retention = Some(retention);
-    report.self_check = Some(reported::self_check_report(&check));
+    report.self_check = Some(reported::self_check_report(&sums.check));
+    clock.lap("retention");
     monitor.begin("writing", None);
-    let written = write(&prepared, &replayed, &recovered, diffs, work, &mut report, folder, clock, config_text).await;
+    let mut all = sums.tables.finish(sums.refused).await?;
+    all.extend(files);
+    clock.lap("encode");
+    report.timings = clock.laps();
+    report.outputs = outputs(folder.uri(), &all, work);
+    reported::storage(project, &mut report);
+    let json = report::json(&report).map_err(|e| Error::storage("write report.json", e))?;
+    if work.diffs() {
+        all.push(NewFile::memory(REPORT, None, json.into_bytes()));
+        all.push(NewFile::memory("report.html", None, report::html(&report).into_bytes()));
+    } else {
+        all.push(NewFile::memory(OWN_REPORT, None, json.into_bytes()));
+    }
+    let engines = std::mem::take(&mut sums.engines);
+    let kept = std::mem::take(&mut sums.kept);
+    let generated_at = report.generated_at.clone();
+    let manifest = |files| Manifest {
+        chunks: kept,
+        identity: Some(identity),
+        ..manifest(project, &engines, work.name(), files, config_text, &generated_at)
+    };
+    let written = folder.commit(all, manifest).await;
     monitor.end();
     written?;
+    run.replayer.checkpoints.clear_others().await?;
     Ok(Outcome { report, warnings })
 }
 
-#[expect(clippy::too_many_arguments, reason = "the parts of one run, each of which goes into the output")]
-async fn write(
-    prepared: &Prepared,
-    replayed: &Replay,
-    recovered: &Recovered,
-    diffs: Vec<Diff>,
+/// A run at work.
+struct Run<'a> {
+    opened: &'a Opened,
+    spine: &'a Spine,
+    retained: &'a Retained,
+    snapshots: Vec<SnapshotRows<'a>>,
+    replayer: Replayer<'a>,
     work: Work,
-    report: &mut Report,
-    folder: OutputFolder,
-    mut clock: Clock,
-    config_text: &str,
-) -> Result<()> {
-    let mut files = Vec::new();
-    if work.writes_dataset() {
-        // What is to fail for a cell that is not covered gives no dataset; provenance says which cells those are.
-        if !recovered.refused {
-            files.extend(dataset_files(prepared, recovered)?);
+    cut: Vec<Chunk>,
+    /// Where there is one chunk alone: what was computed of it.
+    one: Option<Computed>,
+}
+
+/// All that is known of one chunk.
+struct Computed {
+    labels: Labels,
+    replayed: Replayed,
+    cells: Vec<Vec<Coverage>>,
+    covered: Vec<BooleanArray>,
+    /// By snapshot: the rows that may match.
+    legacy: Vec<RecordBatch>,
+    /// By snapshot, where it is compared.
+    parts: Vec<Part>,
+}
+
+/// What is added up over all chunks.
+#[derive(Default)]
+struct Sums {
+    /// By view: name, engine, why.
+    engines: Vec<(String, Engine, String)>,
+    /// By feature and label row.
+    cells: Vec<Vec<Coverage>>,
+    /// By feature: label rows that a snapshot has.
+    has: Vec<Option<Vec<bool>>>,
+    /// By feature: cells taken from a snapshot, cells where the view has no row.
+    legacy: Vec<u64>,
+    missing: Vec<u64>,
+    dropped: u64,
+    refused: bool,
+    null_keys: Vec<usize>,
+    check: SelfCheck,
+    checking: Duration,
+    tables: Tables,
+    /// By snapshot.
+    totals: Vec<Totals>,
+    picking: Vec<Picking>,
+    kept: Vec<ChunkEntry>,
+}
+
+impl Run<'_> {
+    fn project(&self) -> &Project {
+        &self.opened.project
+    }
+
+    async fn computed(&mut self, number: usize, clock: &mut Clock, monitor: &dyn Monitor) -> Result<Computed> {
+        let (project, session) = (&self.opened.project, &self.opened.session);
+        let chunk = &self.cut[number];
+        let labels = self.spine.chunk(&project.inputs.labels, chunk, session).await?;
+        clock.lap("open");
+        let replayed = self.replayer.chunk(chunk, &labels, monitor).await?;
+        clock.lap("replay");
+        let cells = self.retained.cells_of(project, &replayed.replay, &chunk.rows);
+        let covered: Vec<BooleanArray> =
+            cells.iter().map(|own| own.iter().map(|c| Some(c.is_covered())).collect()).collect();
+        clock.lap("retention");
+        let short = covered.iter().any(|own| own.false_count() > 0);
+        let mut legacy = Vec::new();
+        if self.work.diffs() || short {
+            for snapshot in &self.snapshots {
+                legacy.push(snapshot.of(chunk, session).await?);
+            }
         }
-        files.extend(provenance_files(prepared, recovered)?);
-    }
-    for diff in &diffs {
-        files.extend(mismatch_file(diff)?);
-    }
-    clock.lap("encode");
-    report.timings = clock.laps;
-    report.outputs = outputs(folder.uri(), &files, work);
-    if work.diffs() {
-        let json = report::json(report).map_err(|e| Error::storage("write report.json", e))?;
-        files.push(NewFile::memory("report.json", None, json.into_bytes()));
-        files.push(NewFile::memory("report.html", None, report::html(report).into_bytes()));
-    }
-    let project = &prepared.opened.project;
-    let manifest =
-        |entries| manifest(project, &replayed.views, work.name(), entries, config_text, &report.generated_at);
-    folder.commit(files, manifest).await?;
-    Ok(())
-}
-
-fn dataset_files(prepared: &Prepared, recovered: &Recovered) -> Result<Vec<NewFile>> {
-    let failed = |e: datafusion::error::DataFusionError| Error::engine("write the dataset", e);
-    let project = &prepared.opened.project;
-    let batch = natural(&prepared.labels, &project.features, &recovered.features).map_err(failed)?;
-    let mut batch = kept(&batch, recovered).map_err(failed)?;
-    if let Some(conform) = &prepared.opened.conform {
-        batch = conform.apply(&batch).map_err(|e| {
-            Error::input(
-                Finding::error(e.to_string())
-                    .at(project.inputs.config.place("dataset.schema_of"))
-                    .help("cast the feature in its view, set its defaults, or drop `schema_of`"),
-            )
-        })?;
-    }
-    parts("dataset", &batch)
-}
-
-fn provenance_files(prepared: &Prepared, recovered: &Recovered) -> Result<Vec<NewFile>> {
-    let project = &prepared.opened.project;
-    let mut files = Vec::new();
-    for (folder, left_out) in [("provenance", false), ("dropped", true)] {
-        if left_out && recovered.dropped() == 0 {
-            continue;
+        let mut parts = Vec::new();
+        for (rows, legacy) in self.snapshots.iter().zip(&legacy).filter(|_| self.work.diffs()) {
+            let (snapshot, features) = (rows.snapshot, replayed.replay.features.as_slice());
+            monitor.begin(&format!("diffing {}", snapshot.config.name), Some(legacy.num_rows() as u64));
+            let sides = Sides { snapshot, labels: &labels, features, covered: &covered, legacy };
+            let part = sides.compare(project);
+            monitor.end();
+            parts.push(part?);
         }
-        let all = Provenance::new(project, &prepared.labels, recovered, left_out)?;
-        let parts: Vec<&[u32]> = if all.rows.is_empty() { vec![&[]] } else { all.rows.chunks(PART_ROWS).collect() };
-        for (number, part) in parts.into_iter().enumerate() {
-            let batches = part.chunks(MISMATCH_ROWS).map(|rows| all.batch(rows).map_err(Into::into));
-            let bytes =
-                encode_batches(&all.schema, batches).map_err(|e| Error::storage(format!("write {folder}/"), e))?;
-            let path = format!("{folder}/part-{number:05}-{{}}.parquet");
-            files.push(NewFile::memory(path, Some(part.len() as u64), bytes));
+        clock.lap("diff");
+        Ok(Computed { labels, replayed, cells, covered, legacy, parts })
+    }
+
+    /// Computes every chunk, adds up what has to be known of all, and writes the rows of the dataset.
+    async fn first_pass(
+        &mut self,
+        (events, clock): (&mut Events, &mut Clock),
+        report: &mut Report,
+        monitor: &dyn Monitor,
+    ) -> Result<Sums> {
+        let features = self.project().features.len();
+        let mut sums = Sums {
+            cells: vec![Vec::new(); features],
+            has: vec![None; features],
+            legacy: vec![0; features],
+            missing: vec![0; features],
+            ..Sums::default()
+        };
+        sums.totals.resize_with(self.snapshots.len(), Totals::default);
+        sums.picking.resize_with(self.snapshots.len(), Picking::default);
+        let count = self.cut.len();
+        for number in 0..count {
+            monitor.chunk(number, count);
+            let began = Instant::now();
+            let mut computed = self.computed(number, clock, monitor).await?;
+            self.add(number, &mut computed, &mut sums, clock, monitor).await?;
+            let (from, until) = bounds(&self.cut[number]);
+            let views = std::mem::take(&mut computed.replayed.views);
+            let told = ChunkReport { from, until, rows: computed.labels.rows() as u64, views };
+            let what = json!({ "chunk": number + 1, "of": count, "from": told.from, "until": told.until,
+                "rows": told.rows, "seconds": began.elapsed().as_secs_f64(), "views": told.views });
+            events.tell("chunk", what).await?;
+            report.chunks.push(told);
+            if count == 1 {
+                self.one = Some(computed);
+            }
+        }
+        Ok(sums)
+    }
+
+    async fn add(
+        &mut self,
+        number: usize,
+        computed: &mut Computed,
+        sums: &mut Sums,
+        clock: &mut Clock,
+        monitor: &dyn Monitor,
+    ) -> Result<()> {
+        let (project, session) = (&self.opened.project, &self.opened.session);
+        let first = self.cut[number].rows.start;
+        let Computed { labels, replayed, cells, legacy: batches, parts, .. } = computed;
+        let sample = project.inputs.config.diff.sample.max(1);
+        for (at, part) in parts.iter_mut().enumerate() {
+            sums.totals[at].add(part);
+            if project.inputs.config.diff.causes != Causes::None {
+                sums.picking[at].add(part, first, sample);
+            }
+        }
+        clock.lap("diff");
+        note_engines(&mut sums.engines, &replayed.replay);
+        sums.kept.append(&mut replayed.kept);
+        // The check goes with the chunks, so that late label rows are looked at, too.
+        let due = sums.check.rows * self.cut.len() <= CHECKED_ROWS * number;
+        let affordable = number == 0 || sums.checking * CHECK_SHARE <= clock.total();
+        if due && affordable && sums.check.rows < CHECKED_ROWS {
+            let began = Instant::now();
+            let spent = clock.total().saturating_sub(sums.checking * CHECK_SHARE);
+            let check = self_check(project, labels, &replayed.replay, session, spent, monitor).await?;
+            sums.checking += began.elapsed();
+            sums.check.add(check);
+        }
+        clock.lap("self-check");
+        let found = legacy(project, labels, cells, batches)?;
+        let recovered = recover(project, &replayed.replay, cells, &found)?;
+        note_recovered(sums, &recovered);
+        for (own, has) in sums.has.iter_mut().zip(found.has) {
+            if let Some(has) = has {
+                let own = own.get_or_insert_default();
+                own.resize(first, false);
+                own.extend(has);
+            }
+        }
+        for (own, cells) in sums.cells.iter_mut().zip(cells.iter()) {
+            own.extend_from_slice(cells);
+        }
+        sums.null_keys.resize(labels.keys.len(), 0);
+        sums.null_keys.iter_mut().zip(&labels.keys).for_each(|(count, key)| *count += key.null_count());
+        clock.lap("retention");
+        if self.work.writes_dataset() {
+            sums.tables.add(project, self.opened.conform.as_ref(), labels, &recovered).await?;
+        }
+        clock.lap("encode");
+        if number + 1 == self.cut.len() {
+            let rows = self.spine.times().len();
+            sums.has.iter_mut().flatten().for_each(|has| has.resize(rows, false));
+        }
+        Ok(())
+    }
+
+    /// Looks for causes, and writes the cells that differ with what explains them.
+    async fn second_pass(
+        &mut self,
+        sums: &mut Sums,
+        clock: &mut Clock,
+        report: &mut Report,
+        monitor: &dyn Monitor,
+    ) -> Result<(Vec<NewFile>, Vec<SnapshotDiff>)> {
+        if !self.work.diffs() {
+            return Ok((Vec::new(), Vec::new()));
+        }
+        let project = &self.opened.project;
+        let totals = std::mem::take(&mut sums.totals);
+        let mut diffs: Vec<SnapshotDiff> = project
+            .snapshots
+            .iter()
+            .zip(totals)
+            .map(|(snapshot, totals)| finished(project, snapshot, totals))
+            .collect();
+        let picked: Vec<BTreeSet<usize>> = std::mem::take(&mut sums.picking).into_iter().map(Picking::finish).collect();
+        let mut samples: Vec<Sample> = Vec::new();
+        samples.resize_with(picked.len(), Sample::default);
+        if picked.iter().any(|rows| !rows.is_empty()) {
+            for number in 0..self.cut.len() {
+                let computed = self.again(number, clock, monitor).await?;
+                let first = self.cut[number].rows.start;
+                for (at, part) in computed.parts.iter().enumerate() {
+                    let values = (computed.replayed.replay.features.as_slice(), computed.covered.as_slice());
+                    samples[at]
+                        .add(&picked[at], (part, first), &computed.labels, values, &computed.legacy[at])
+                        .map_err(|e| Error::engine("gather the rows that differ", e.into()))?;
+                }
+                self.done_with(computed);
+            }
+        }
+        clock.lap("diff");
+        let mut explained = Vec::new();
+        for (at, (diff, sample)) in diffs.iter_mut().zip(samples).enumerate() {
+            let sample = sample.gathered().map_err(|e| Error::engine("gather the rows that differ", e.into()))?;
+            let found = find_causes(&self.opened.project, at, diff, sample, &self.opened.session, report, monitor);
+            explained.push(Box::pin(found).await?);
+        }
+        clock.lap("causes");
+        let files = self.mismatches(&mut diffs, &explained, clock, monitor).await?;
+        Ok((files, diffs))
+    }
+
+    async fn mismatches(
+        &mut self,
+        diffs: &mut [SnapshotDiff],
+        explained: &[Explained],
+        clock: &mut Clock,
+        monitor: &dyn Monitor,
+    ) -> Result<Vec<NewFile>> {
+        if diffs.iter().all(|diff| diff.features.iter().all(|f| f.mismatched == 0)) {
+            return Ok(Vec::new());
+        }
+        let mut tables: Vec<MismatchTable> = diffs.iter().map(|diff| MismatchTable::new(&diff.snapshot)).collect();
+        let mut worst: Vec<Vec<Worst>> = diffs
+            .iter()
+            .map(|diff| std::iter::repeat_with(Worst::default).take(diff.features.len()).collect())
+            .collect();
+        for number in 0..self.cut.len() {
+            let mut computed = self.again(number, clock, monitor).await?;
+            let rows = self.cut[number].rows.clone();
+            for (at, part) in computed.parts.iter_mut().enumerate() {
+                let mismatches: &mut Mismatches = &mut part.mismatches;
+                explained[at].tell(mismatches, rows.start, rows.len());
+                for (feature, worst) in worst[at].iter_mut().enumerate() {
+                    worst
+                        .add(mismatches, feature, rows.start)
+                        .map_err(|e| Error::engine("show cells", datafusion::common::exec_datafusion_err!("{e}")))?;
+                }
+                tables[at].add(mismatches).await?;
+            }
+            self.done_with(computed);
+        }
+        for (diff, worst) in diffs.iter_mut().zip(worst) {
+            for (feature, worst) in diff.features.iter_mut().zip(worst) {
+                feature.worst = worst.finish();
+            }
+        }
+        let mut files = Vec::new();
+        for table in tables {
+            files.extend(table.finish().await?);
+        }
+        clock.lap("encode");
+        Ok(files)
+    }
+
+    /// A chunk that was computed before, from what was kept of it.
+    async fn again(&mut self, number: usize, clock: &mut Clock, monitor: &dyn Monitor) -> Result<Computed> {
+        match self.one.take() {
+            Some(computed) => Ok(computed),
+            None => {
+                self.replayer.checkpoints.trust();
+                self.computed(number, clock, monitor).await
+            }
         }
     }
-    Ok(files)
-}
 
-/// A table as files of a folder.
-fn parts(folder: &str, batch: &RecordBatch) -> Result<Vec<NewFile>> {
-    let failed = |e: datafusion::error::DataFusionError| Error::engine(format!("write {folder}/"), e);
-    let rows = batch.num_rows();
-    let starts: Vec<usize> = if rows == 0 { vec![0] } else { (0..rows).step_by(PART_ROWS).collect() };
-    starts
-        .into_iter()
-        .enumerate()
-        .map(|(number, start)| {
-            let part = batch.slice(start, PART_ROWS.min(rows - start));
-            let bytes = encode(&part).map_err(|e| failed(e.into()))?;
-            let path = format!("{folder}/part-{number:05}-{{}}.parquet");
-            Ok(NewFile::memory(path, Some(part.num_rows() as u64), bytes))
-        })
-        .collect()
-}
-
-fn mismatch_file(diff: &Diff) -> Result<Option<NewFile>> {
-    let mismatches = &diff.mismatches;
-    if mismatches.is_empty() {
-        return Ok(None);
+    fn done_with(&mut self, computed: Computed) {
+        if self.cut.len() == 1 {
+            self.one = Some(computed);
+        }
     }
-    let external = |e: crate::diff::DiffError| datafusion::parquet::errors::ParquetError::External(Box::new(e));
-    let batches = mismatches.batches(MISMATCH_ROWS).map(|b| b.map_err(external));
-    let bytes = encode_batches(mismatches.schema(), batches).map_err(|e| Error::storage("write the mismatches", e))?;
-    let path = format!("mismatches/{}/part-00000-{{}}.parquet", diff.snapshot.snapshot);
-    Ok(Some(NewFile::memory(path, Some(mismatches.rows() as u64), bytes)))
+}
+
+/// Where chunks were replayed by several engines, the slowest is told.
+fn note_engines(engines: &mut Vec<(String, Engine, String)>, replay: &Replay) {
+    let cost = |engine: Engine| match engine {
+        Engine::Auto | Engine::Sweep => 0,
+        Engine::Rewrite => 1,
+        Engine::Reference => 2,
+    };
+    for view in &replay.views {
+        let told = (view.view.clone(), view.engine, view.reason.clone());
+        match engines.iter_mut().find(|(name, ..)| *name == view.view) {
+            None => engines.push(told),
+            Some(known) if cost(known.1) < cost(view.engine) => *known = told,
+            Some(_) => {}
+        }
+    }
+}
+
+fn note_recovered(sums: &mut Sums, recovered: &Recovered) {
+    sums.dropped += recovered.dropped();
+    sums.refused |= recovered.refused;
+    sums.legacy.iter_mut().zip(&recovered.legacy).for_each(|(own, other)| *own += other);
+    for (own, marks) in sums.missing.iter_mut().zip(&recovered.marks) {
+        *own += marks.iter().filter(|m| **m == Mark::Missing).count() as u64;
+    }
+}
+
+/// Label keys that are NULL somewhere: what a reader of the report has to know about these inputs.
+fn null_keys(project: &Project, counts: &[usize]) -> Vec<Note> {
+    let keys = project.inputs.config.labels.keys.iter().zip(counts).filter(|(_, nulls)| **nulls > 0);
+    keys.map(|(key, nulls)| Note {
+        subject: format!("label key {key}"),
+        note: format!("NULL in {nulls} label rows: NULL matches nothing, so their features are missing"),
+    })
+    .collect()
 }
 
 fn outputs(uri: &str, files: &[NewFile], work: Work) -> Vec<OutputReport> {
@@ -268,36 +580,20 @@ fn outputs(uri: &str, files: &[NewFile], work: Work) -> Vec<OutputReport> {
     if let Some(rows) = rows("mismatches/") {
         outputs.push(OutputReport { output: "mismatches".to_string(), uri: at("mismatches/"), rows: Some(rows) });
     }
-    let fixed =
-        if work.diffs() { &["report.json", "report.html", "manifest.json"][..] } else { &["manifest.json"][..] };
+    let fixed = if work.diffs() { &[REPORT, "report.html", "manifest.json"][..] } else { &["manifest.json"][..] };
     outputs.extend(fixed.iter().map(|name| OutputReport { output: (*name).to_string(), uri: at(name), rows: None }));
     outputs
 }
 
-/// What a reader of the report has to know about this version and these inputs.
-fn notes(prepared: &Prepared) -> Vec<Note> {
-    let mut notes = Vec::new();
-    for (key, array) in prepared.opened.project.inputs.config.labels.keys.iter().zip(&prepared.labels.keys) {
-        let nulls = datafusion::arrow::array::Array::null_count(array);
-        if nulls > 0 {
-            notes.push(Note {
-                subject: format!("label key {key}"),
-                note: format!("NULL in {nulls} label rows: NULL matches nothing, so their features are missing"),
-            });
-        }
-    }
-    notes
-}
-
 pub(super) fn manifest(
     project: &Project,
-    replayed: &[ViewReplay],
+    engines: &[(String, Engine, String)],
     command: &str,
     files: Vec<FileEntry>,
     config_text: &str,
     generated_at: &str,
 ) -> Manifest {
-    let engine = |view: &str| replayed.iter().find(|v| v.view == view).map(|v| v.engine.name().to_string());
+    let engine = |view: &str| engines.iter().find(|(name, ..)| name == view).map(|(_, e, _)| e.name().to_string());
     let views = project.views.iter().map(|v| ViewEntry {
         view: v.name.clone(),
         engine: engine(&v.name),
@@ -320,6 +616,8 @@ pub(super) fn manifest(
         views: views.collect(),
         inputs,
         files,
+        chunks: Vec::new(),
+        identity: None,
     }
 }
 
@@ -332,28 +630,4 @@ fn input_entries(input: &str, table: &ParquetTable) -> Vec<InputEntry> {
         last_modified: file.meta.last_modified.to_rfc3339(),
     };
     table.files.files.iter().map(entry).collect()
-}
-
-/// How long each part took.
-struct Clock {
-    began: Instant,
-    last: Instant,
-    laps: Vec<Timing>,
-}
-
-impl Clock {
-    fn new() -> Self {
-        let now = Instant::now();
-        Self { began: now, last: now, laps: Vec::new() }
-    }
-
-    fn lap(&mut self, phase: &str) {
-        let now = Instant::now();
-        self.laps.push(Timing { phase: phase.to_string(), seconds: (now - self.last).as_secs_f64() });
-        self.last = now;
-    }
-
-    fn total(&self) -> Duration {
-        self.began.elapsed()
-    }
 }

@@ -37,11 +37,12 @@ const REREAD: i64 = 4;
 
 /// Cuts label times, which ascend. There is always a chunk, if an empty one.
 pub fn chunks(times: &[i64], length: Length, weights: Weights) -> Vec<Chunk> {
-    let length = match length {
-        Length::Every(length) => Some(length.max(1)),
-        Length::Auto => chosen(times, weights),
+    let largest = |length: i64| {
+        times.chunk_by(|a, b| a.div_euclid(length) == b.div_euclid(length)).map(<[i64]>::len).max().unwrap_or(0)
     };
-    let Some(length) = length else { return vec![Chunk { rows: 0..times.len(), from: i64::MIN, until: i64::MAX }] };
+    let Some(length) = in_effect(length, weights, times.len(), largest) else {
+        return vec![Chunk { rows: 0..times.len(), from: i64::MIN, until: i64::MAX }];
+    };
     let mut chunks: Vec<Chunk> = Vec::new();
     for cell in times.chunk_by(|a, b| a.div_euclid(length) == b.div_euclid(length)) {
         let from = cell[0].div_euclid(length).saturating_mul(length);
@@ -58,18 +59,22 @@ pub fn chunks(times: &[i64], length: Length, weights: Weights) -> Vec<Chunk> {
     chunks
 }
 
-/// The length that `auto` chooses; `None`: all at once.
-fn chosen(times: &[i64], weights: Weights) -> Option<i64> {
-    if times.len() <= GOOD_ROWS.min(weights.most_rows) {
+/// The length of chunks that hold so many rows in all, and at most `largest` each; `None`: all at once.
+pub fn in_effect(length: Length, weights: Weights, rows: usize, largest: impl Fn(i64) -> usize) -> Option<i64> {
+    match length {
+        Length::Every(length) => Some(length.max(1)),
+        Length::Auto => chosen(rows, largest, weights),
+    }
+}
+
+fn chosen(rows: usize, largest: impl Fn(i64) -> usize, weights: Weights) -> Option<i64> {
+    if rows <= GOOD_ROWS.min(weights.most_rows) {
         return None;
     }
-    let largest = |length: i64| {
-        times.chunk_by(|a, b| a.div_euclid(length) == b.div_euclid(length)).map(<[i64]>::len).max().unwrap_or(0)
-    };
     // As long as memory allows; no length does where too many label rows share an hour.
     let fitting: Vec<i64> = LENGTHS.into_iter().filter(|length| largest(*length) <= weights.most_rows).collect();
     let longest = fitting.last().copied().unwrap_or(HOUR);
-    let all_at_once = times.len() <= weights.most_rows;
+    let all_at_once = rows <= weights.most_rows;
     let Some(lookback) = weights.lookback else {
         return if all_at_once { None } else { Some(longest) };
     };

@@ -32,6 +32,11 @@ pub enum Engine {
 }
 
 impl Engine {
+    /// The engine of this name; `None` also for `auto`, which runs nothing.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Reference, Self::Rewrite, Self::Sweep].into_iter().find(|engine| engine.name() == name)
+    }
+
     pub fn name(self) -> &'static str {
         match self {
             Self::Auto => "auto",
@@ -167,8 +172,18 @@ pub async fn replay(
     for view in project.views.iter().filter(|v| !v.is_helper()) {
         views.push(replay_view(view, logs, labels, session, options, monitor).await?);
     }
-    let features = filled(project, &views)?;
-    Ok(Replay { views, features })
+    Replay::new(project, views)
+}
+
+impl Replay {
+    /// Of all views that have features, replayed for the same label rows; defaults are filled in.
+    ///
+    /// # Errors
+    /// Only where Arrow can't choose between two arrays of one type, which is a defect.
+    pub fn new(project: &Project, views: Vec<ViewReplay>) -> Result<Self> {
+        let features = filled(project, &views)?;
+        Ok(Self { views, features })
+    }
 }
 
 /// Replays one view, which reads of `logs` the sources that its plan names, for every label row.

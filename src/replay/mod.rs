@@ -15,7 +15,7 @@ mod self_check;
 mod set;
 mod values;
 
-pub use chunks::{Chunk, Weights, chunks};
+pub use chunks::{Chunk, Weights, chunks, in_effect};
 pub use engine::{Engine, EngineChoice, Replay, ReplayOptions, ViewReplay, choose, replay, replay_view};
 pub use observers::LabelObservers;
 pub use prepared::PreparedReplay;

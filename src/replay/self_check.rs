@@ -23,6 +23,8 @@ use crate::source::{Labels, orderable};
 const FEWEST_ROWS: usize = 8;
 /// At most this many.
 const MOST_ROWS: usize = 256;
+/// Cells that differ are shown up to this many.
+const MOST_EXAMPLES: usize = 10;
 /// The share of the run's time that the check may take.
 const SHARE: u32 = 10;
 /// Rows of sources that the reference reads and looks through in a second, about: less where it has to sort them by their values.
@@ -41,6 +43,17 @@ pub struct SelfCheck {
     /// The first cells that differ, for the report.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub examples: Vec<String>,
+}
+
+impl SelfCheck {
+    /// Adds what another part of the label rows gave.
+    pub fn add(&mut self, other: Self) {
+        self.rows += other.rows;
+        self.cells += other.cells;
+        self.differences += other.differences;
+        let room = MOST_EXAMPLES.saturating_sub(self.examples.len());
+        self.examples.extend(other.examples.into_iter().take(room));
+    }
 }
 
 /// Compares a sample of label rows with the reference engine; more of them while a tenth of `spent` lasts.
@@ -139,7 +152,7 @@ async fn compare(
             check.cells += rows.len();
             for row in differing(&got, expected).map_err(failed)? {
                 check.differences += 1;
-                if check.examples.len() < 10 {
+                if check.examples.len() < MOST_EXAMPLES {
                     let text = |a: &ArrayRef| {
                         datafusion::arrow::util::display::array_value_to_string(a, row).unwrap_or_default()
                     };

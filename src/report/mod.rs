@@ -27,8 +27,8 @@ pub use choices::{ChosenAlike, choices_text, chosen_alike};
 pub use html::html;
 pub use json::json;
 pub use model::{
-    FORMAT, Gate, GateKind, LabelsReport, Leak, ModelFeature, ModelReport, Note, OutputReport, Report, SelfCheck,
-    SourceCounts, Timing, Verdict, ViewReport, ViewSource,
+    ChunkReport, ChunkView, FORMAT, Gate, GateKind, LabelsReport, Leak, ModelFeature, ModelReport, Note, OutputReport,
+    Report, SelfCheck, SourceCounts, Timing, Verdict, ViewReport, ViewSource,
 };
 pub use sentence::cause_clause;
 pub use terminal::{Style, summary};

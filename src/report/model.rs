@@ -7,6 +7,7 @@ use crate::config::Choice;
 use crate::diff::{CauseName, SnapshotDiff};
 use crate::finding::Finding;
 use crate::retention::RetentionReport;
+use crate::source::StorageRequests;
 use serde::Serialize;
 
 /// The version of the format that [`Report`] serialises to.
@@ -36,12 +37,16 @@ pub struct Report {
     pub findings: Vec<Finding>,
     pub outputs: Vec<OutputReport>,
     pub timings: Vec<Timing>,
+    /// What was replayed, and what was found kept from an earlier run.
+    pub chunks: Vec<ChunkReport>,
     /// What the values depend on, and where each choice came from.
     pub choices: Vec<Choice>,
     /// The config file, as it was named.
     pub config: Option<String>,
     /// Version of the query engine.
     pub datafusion: Option<String>,
+    /// Requests to object stores, up to when the report was written; `null` where all inputs are on disk.
+    pub storage: Option<StorageRequests>,
 }
 
 impl Report {
@@ -69,9 +74,11 @@ impl Report {
             findings: Vec::new(),
             outputs: Vec::new(),
             timings: Vec::new(),
+            chunks: Vec::new(),
             choices: Vec::new(),
             config: None,
             datafusion: None,
+            storage: None,
         }
     }
 
@@ -79,6 +86,28 @@ impl Report {
     pub fn passed(&self) -> bool {
         self.gates.iter().all(|gate| gate.passed)
     }
+}
+
+/// Label rows of one stretch of label time.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ChunkReport {
+    /// `None`: from the first label row on.
+    pub from: Option<String>,
+    /// Not included; `None`: to the last label row.
+    pub until: Option<String>,
+    pub rows: u64,
+    pub views: Vec<ChunkView>,
+}
+
+/// One view in a chunk.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ChunkView {
+    pub view: String,
+    /// Whether its values were found kept from an earlier run.
+    pub reused: bool,
+    /// Why they were not, where there was an earlier run.
+    pub why: Option<String>,
+    pub seconds: f64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

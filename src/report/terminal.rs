@@ -13,6 +13,8 @@ use super::text::{agreement, cell, clean, counted, number, short_time, shorten, 
 use super::verdict::{verdict, worst_first};
 use crate::diff::{FeatureDiff, SchemaIssue, SnapshotDiff};
 
+/// Reasons for which values of an earlier run were not used that are told.
+const MOST_REASONS: usize = 4;
 const MOST_FEATURES: usize = 40;
 const MOST_ISSUES: usize = 8;
 const MOST_LEAKS: usize = 5;
@@ -251,8 +253,37 @@ fn views(report: &Report, style: Style, lines: &mut Vec<String>) {
     lines.extend(table.lines(|row, _, text| if row == 0 { style.dim(&text) } else { text }));
 }
 
+/// What was found kept from an earlier run, and why the rest was not.
+fn reused(report: &Report) -> Option<String> {
+    let views = || report.chunks.iter().flat_map(|chunk| &chunk.views);
+    let (all, reused) = (views().count(), views().filter(|v| v.reused).count());
+    if reused == 0 && views().all(|v| v.why.is_none()) {
+        return None;
+    }
+    let parts = |count: usize| counted(count as u64, "part", "parts");
+    let mut text = format!("kept from an earlier run: {} of {}", parts(reused), thousands(all as u64));
+    let mut reasons: Vec<(&str, &str, usize)> = Vec::new();
+    for view in views().filter(|v| !v.reused) {
+        let why = view.why.as_deref().unwrap_or("new");
+        match reasons.iter_mut().find(|(v, w, _)| (*v, *w) == (view.view.as_str(), why)) {
+            Some((_, _, count)) => *count += 1,
+            None => reasons.push((&view.view, why, 1)),
+        }
+    }
+    let told = reasons.iter().take(MOST_REASONS);
+    let told: Vec<String> =
+        told.map(|(view, why, count)| format!("{} of `{}` ({why})", parts(*count), clean(view))).collect();
+    if !told.is_empty() {
+        text.push_str(&format!("; replayed: {}", told.join(", ")));
+        if reasons.len() > MOST_REASONS {
+            text.push_str(&format!(" and {} more", reasons.len() - MOST_REASONS));
+        }
+    }
+    Some(text)
+}
+
 fn notes(report: &Report, style: Style, lines: &mut Vec<String>) {
-    let mut notes = Vec::new();
+    let mut notes: Vec<String> = reused(report).into_iter().collect();
     for source in &report.sources {
         let name = clean(&source.source);
         for (count, what) in

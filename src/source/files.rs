@@ -6,7 +6,7 @@ use glob::{MatchOptions, Pattern};
 
 use crate::error::{Error, Result};
 use crate::finding::Finding;
-use crate::source::store::{Location, Stores};
+use crate::source::store::{Location, Stores, store_error};
 
 /// A file of a table, with the Hive partition values (`dt=2025-03-01`) of its folders.
 #[derive(Debug, Clone)]
@@ -36,8 +36,10 @@ pub async fn list(stores: &Stores, uri: &str, base: &str) -> Result<Files> {
     let (fixed, pattern) = split_glob(uri);
     let location = stores.locate(fixed)?;
     let mut found: Vec<ObjectMeta> = match &pattern {
+        // A folder is known by its slash: it need not be asked for as a file.
+        None if uri.ends_with('/') => listed(&location).await?.into_iter().filter(|m| is_data(&location, m)).collect(),
         None => match location.store.head(&location.path).await {
-            Ok(meta) if !uri.ends_with('/') => vec![meta],
+            Ok(meta) => vec![meta],
             _ => listed(&location).await?.into_iter().filter(|m| is_data(&location, m)).collect(),
         },
         Some(pattern) => {
@@ -53,6 +55,7 @@ pub async fn list(stores: &Stores, uri: &str, base: &str) -> Result<Files> {
             .help("a folder is searched for `*.parquet`, except names that start with `.` or `_`");
         return Err(Error::input(finding));
     }
+    stores.pin(&location, &found)?;
     let first = shared_parts(base, &location);
     let files = found.into_iter().map(|meta| data_file(&location, meta, first)).collect();
     Ok(Files { location, files })
@@ -71,7 +74,7 @@ fn split_glob(uri: &str) -> (&str, Option<&str>) {
 
 async fn listed(location: &Location) -> Result<Vec<ObjectMeta>> {
     let prefix = (!location.path.as_ref().is_empty()).then_some(&location.path);
-    location.store.list(prefix).try_collect().await.map_err(|e| Error::storage(format!("list `{}`", location.uri), e))
+    location.store.list(prefix).try_collect().await.map_err(|e| store_error("list", &location.uri, e))
 }
 
 /// The path components of an object below its location.

@@ -56,6 +56,15 @@ impl ParquetTable {
         Ok(reach)
     }
 
+    /// The files of which these filters leave something, by number.
+    ///
+    /// # Errors
+    /// Filters over other columns than the table's.
+    pub fn files_reached(&self, filters: &[Expr]) -> DfResult<Vec<usize>> {
+        let kept = self.groups_kept(filters)?;
+        Ok((0..kept.len()).filter(|&file| kept[file].contains(&true)).collect())
+    }
+
     /// The least and the most of a timestamp column in nanoseconds since 1970 (naive: as if UTC), by the footers; `None` where they
     /// don't say.
     pub fn time_range(&self, name: &str) -> Option<(i64, i64)> {

@@ -16,13 +16,16 @@ use futures::{FutureExt, StreamExt, TryStreamExt};
 use crate::error::{Error, Result};
 use crate::finding::Finding;
 use crate::source::files::{DataFile, Files};
-use crate::source::store::Stores;
+use crate::source::store::{Stores, store_cause};
 use crate::source::widen::{finer, wider_decimal, wider_integer};
 
 /// Footers are small: this many bytes from a file's end hold nearly all of them, in one request.
 pub const FOOTER_BYTES: usize = 64 * 1024;
-/// Footers fetched at once.
-const FOOTERS_AT_ONCE: usize = 16;
+/// Footers fetched at once: each is one small request, most of whose time is spent waiting.
+const FOOTERS_AT_ONCE: usize = 64;
+
+/// Schemas that files may share: more are looked through for nothing.
+const MOST_SHARED: usize = 16;
 
 /// What the footers of a table's files say, file by file in the order of [`Files`].
 #[derive(Debug, Clone)]
@@ -43,7 +46,17 @@ pub async fn read_footers(stores: &Stores, files: &Files) -> Result<FileSchemas>
         .buffered(FOOTERS_AT_ONCE)
         .try_collect()
         .await?;
-    let schemas = footers.iter().zip(&files.files).map(|(f, file)| arrow_schema(f, file)).collect::<Result<_>>()?;
+    // Thousands of files have a handful of schemas.
+    let mut different: Vec<SchemaRef> = Vec::new();
+    let mut schemas: Vec<SchemaRef> = Vec::with_capacity(footers.len());
+    for (footer, file) in footers.iter().zip(&files.files) {
+        let own = arrow_schema(footer, file)?;
+        let known = different.iter().find(|known| **known == own).map(Arc::clone);
+        if known.is_none() && different.len() < MOST_SHARED {
+            different.push(Arc::clone(&own));
+        }
+        schemas.push(known.unwrap_or(own));
+    }
     let rows = footers.iter().map(|f| u64::try_from(f.file_metadata().num_rows()).unwrap_or(0)).collect();
     Ok(FileSchemas { schemas, rows, footers })
 }
@@ -55,7 +68,11 @@ async fn read_footer(stores: &Stores, store: &dyn ObjectStore, file: &DataFile) 
         .with_file_metadata_cache(Some(cache));
     // The reader of parquet 59 panics on a footer that says it is longer than its file.
     match std::panic::AssertUnwindSafe(footer.fetch_metadata()).catch_unwind().await {
-        Ok(read) => read.map_err(|e| unreadable(file, &e)),
+        Ok(read) => read.map_err(|e| match store_cause(&e) {
+            // The file may be as it should; it could not be had.
+            Some(cause) => Error::storage(format!("read `{}`", file.uri), cause),
+            None => unreadable(file, &e),
+        }),
         Err(_) => Err(unreadable(file, &"its footer is damaged")),
     }
 }

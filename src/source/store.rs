@@ -8,11 +8,13 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::object_store::local::LocalFileSystem;
 use datafusion::object_store::path::Path;
-use datafusion::object_store::{ObjectStore, parse_url_opts};
+use datafusion::object_store::{Error as StoreError, ObjectMeta, ObjectStore};
 use url::Url;
 
 use crate::error::{Error, Result};
 use crate::finding::Finding;
+use crate::source::guard::Guard;
+use crate::source::remote::{self, Requests, StorageRequests};
 
 /// Environment variables that object_store reads as options, by their prefixes.
 const ENVIRONMENT_PREFIXES: [&str; 3] = ["AWS_", "GOOGLE_", "AZURE_"];
@@ -45,7 +47,8 @@ impl Location {
 pub struct Stores {
     runtime: Arc<RuntimeEnv>,
     options: BTreeMap<String, String>,
-    open: Mutex<HashMap<ObjectStoreUrl, Arc<dyn ObjectStore>>>,
+    open: Mutex<HashMap<ObjectStoreUrl, Arc<Guard>>>,
+    requests: Arc<Requests>,
 }
 
 impl Stores {
@@ -60,7 +63,21 @@ impl Stores {
         if plain_http {
             options.entry("allow_http".to_string()).or_insert_with(|| "true".to_string());
         }
-        Self { runtime, options, open: Mutex::new(HashMap::new()) }
+        Self { runtime, options, open: Mutex::new(HashMap::new()), requests: Arc::default() }
+    }
+
+    /// What has been asked of stores behind HTTP so far.
+    pub fn requests(&self) -> StorageRequests {
+        self.requests.now()
+    }
+
+    /// These inputs have to stay what they are: a read of one that was replaced is an error.
+    ///
+    /// # Errors
+    /// An input that was listed before, and was another then.
+    pub fn pin(&self, location: &Location, objects: &[ObjectMeta]) -> Result<()> {
+        let guard = self.open.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(&location.url).cloned();
+        guard.map_or(Ok(()), |guard| guard.pin(objects)).map_err(|e| store_error("read", &location.uri, e))
     }
 
     pub fn runtime(&self) -> &RuntimeEnv {
@@ -83,8 +100,8 @@ impl Stores {
         let url = ObjectStoreUrl::parse(root).map_err(|e| bad_uri(uri, e))?;
         let store = self.opened(&url, || {
             let base = Url::parse(root).map_err(|e| bad_uri(uri, e))?;
-            let (store, _) = parse_url_opts(&base, self.options.iter()).map_err(|e| bad_uri(uri, e))?;
-            Ok(Arc::from(store))
+            let retry = remote::retry(&self.options)?;
+            remote::open(&base, &self.options, retry, &self.requests).map_err(|e| bad_uri(uri, e))
         })?;
         // Not Url::path(): object names may hold characters that a URL would have to escape.
         let path = Path::parse(uri[root.len()..].trim_matches('/')).map_err(|e| bad_uri(uri, e))?;
@@ -98,13 +115,74 @@ impl Stores {
     ) -> Result<Arc<dyn ObjectStore>> {
         let mut stores = self.open.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(store) = stores.get(url) {
-            return Ok(Arc::clone(store));
+            return Ok(Arc::clone(store) as _);
         }
-        let store = open()?;
-        self.runtime.register_object_store(url.as_ref(), Arc::clone(&store));
+        let store = Arc::new(Guard::new(open()?, url.as_str(), Arc::clone(&self.requests)));
+        self.runtime.register_object_store(url.as_ref(), Arc::clone(&store) as _);
         stores.insert(url.clone(), Arc::clone(&store));
         Ok(store)
     }
+}
+
+/// A store's error, as who must act should hear it: what is refused is bad input.
+pub fn store_error(action: &str, uri: &str, error: StoreError) -> Error {
+    let refused = |what: &str, help: &str| {
+        Error::input(Finding::error(format!("`{uri}` can't be {}: {what}", past(action))).help(help))
+    };
+    // Some requests tell the kind of their error only in its text.
+    let text = text(&error);
+    let denied = matches!(error, StoreError::PermissionDenied { .. } | StoreError::Unauthenticated { .. })
+        || ["403 Forbidden", "401 Unauthorized"].iter().any(|status| text.contains(status));
+    if text.contains("NoSuchBucket") {
+        return refused(
+            "there is no such bucket",
+            "check the bucket's name, and the endpoint: AWS_ENDPOINT_URL, or `[storage]` `aws_endpoint_url`",
+        );
+    }
+    if denied {
+        return refused(
+            &format!("the store refuses access: {}", code(&text)),
+            "check the credentials: AWS_ACCESS_KEY_ID and the like in the environment, or `[storage]`, and what they may do",
+        );
+    }
+    Error::storage(format!("{action} `{uri}`"), error)
+}
+
+fn past(action: &str) -> &str {
+    match action {
+        "list" => "listed",
+        "write" => "written",
+        _ => "read",
+    }
+}
+
+/// The error with all that caused it.
+pub(super) fn text(error: &StoreError) -> String {
+    let mut text = error.to_string();
+    let mut next = std::error::Error::source(error);
+    while let Some(cause) = next {
+        text.push_str(&format!(": {cause}"));
+        next = cause.source();
+    }
+    text
+}
+
+/// The code that the store gave, without its XML.
+fn code(text: &str) -> &str {
+    let code = text.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>")).map(|(code, _)| code);
+    code.unwrap_or("forbidden")
+}
+
+/// The store's error that another is made of, where one is.
+pub(super) fn store_cause<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a StoreError> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<StoreError>() {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
 }
 
 fn bad_uri(uri: &str, cause: impl ToString) -> Error {

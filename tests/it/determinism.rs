@@ -86,9 +86,9 @@ fn project() -> Project {
     with_views(Project::new(LABELS, &labels()).source("events", EVENTS, &events()))
 }
 
-/// The dataset's files, which are named by their bytes, and those bytes.
+/// The dataset's files, which are named by their bytes, and those bytes; nothing that an earlier run left is used.
 fn written(project: &Project, args: &[&str]) -> Vec<(String, Vec<u8>)> {
-    project.backcast(&[&["replay", "--quiet"], args].concat()).exits_with(0);
+    project.backcast(&[&["replay", "--quiet", "--fresh"], args].concat()).exits_with(0);
     let dataset = project.outputs().into_iter().filter(|p| p.starts_with("dataset/"));
     dataset.map(|p| (p.clone(), std::fs::read(project.path(&format!("out/{p}"))).unwrap())).collect()
 }
@@ -113,6 +113,16 @@ fn more_threads_give_the_same_bytes() {
 fn little_memory_gives_the_same_bytes() {
     let project = project();
     assert_same(&written(&project, &[]), &written(&project, &["--memory", "24MiB"]));
+}
+
+#[test]
+fn chunks_of_any_length_give_the_same_bytes() {
+    let project = project();
+    let whole = written(&project, &[]);
+    for length in ["1 hour", "1 day", "3 days", "1 second"] {
+        let set = format!("run.chunk={length}");
+        assert_same(&whole, &written(&project, &["--set", &set]));
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod causes;
+mod chunks;
 mod cli;
 mod determinism;
 mod diagnostics;
@@ -13,5 +14,7 @@ mod meaning;
 mod page;
 mod planted;
 mod retention;
+mod s3;
 mod support;
 mod trace;
+mod verify;

@@ -181,10 +181,11 @@ impl Project {
         backcast_in(self.dir.path(), args)
     }
 
-    /// The paths below the folder `out`, sorted.
+    /// The paths below the folder `out`, sorted; without Backcast's own in `.backcast/`.
     pub(crate) fn outputs(&self) -> Vec<String> {
         let mut found = Vec::new();
         files_below(&self.path("out"), "", &mut found);
+        found.retain(|path| !path.starts_with(".backcast/"));
         found.sort();
         found
     }

@@ -1,0 +1,100 @@
+//! Whether a run that would be made again already stands: same command, configuration, SQL, inputs and version.
+
+use datafusion::object_store::{Error as StoreError, ObjectStoreExt};
+use futures::TryStreamExt;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::analysis::Project;
+use crate::config::without_secrets;
+use crate::error::{Error, Result};
+use crate::output::{FileEntry, Manifest, sha256_hex};
+use crate::replay::Engine;
+use crate::source::{Location, ParquetTable};
+
+/// A run that stands and would not become another.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    pub uri: String,
+    pub generated_at: String,
+    /// The report as it was written.
+    pub report: Value,
+    pub passed: bool,
+}
+
+/// Where the report is kept: for people, or where a command writes none, beside the checkpoints.
+pub(super) const REPORT: &str = "report.json";
+pub(super) const OWN_REPORT: &str = ".backcast/report.json";
+
+/// A hash over all that a run is made of. `today` is part of it where a source's events expire: what is told of that changes by the day.
+pub(super) fn identity(project: &Project, command: &str, engine: Engine, config_text: &str) -> String {
+    let inputs = &project.inputs;
+    let expires = inputs.config.sources.iter().any(|s| s.retention.is_some());
+    let today = expires.then(|| chrono::Utc::now().date_naive().to_string());
+    let files = |table: &ParquetTable| -> Vec<Value> {
+        let files = table.files.files.iter();
+        files
+            .map(|f| json!([without_secrets(&f.uri), f.meta.size, f.meta.e_tag, f.meta.last_modified.to_rfc3339()]))
+            .collect()
+    };
+    let sources: Vec<_> = inputs.logs.iter().map(|log| (log.config.name.as_str(), files(&log.table))).collect();
+    let snapshots: Vec<_> = project.snapshots.iter().map(|s| (s.config.name.as_str(), files(&s.table))).collect();
+    let views: Vec<_> = project.views.iter().map(|v| (v.name.as_str(), v.sql.text.as_str())).collect();
+    let all = json!({
+        "command": command,
+        "engine": engine.name(),
+        "versions": [env!("CARGO_PKG_VERSION"), datafusion::DATAFUSION_VERSION],
+        "config": config_text,
+        "base": inputs.config.base.display().to_string(),
+        "views": views,
+        "labels": files(&inputs.labels.table),
+        "sources": sources,
+        "snapshots": snapshots,
+        "today": today,
+    });
+    sha256_hex(all.to_string().as_bytes())
+}
+
+/// The run that stands, where it has this identity and all its files are whole; else, where a file is not, which one.
+///
+/// # Errors
+/// A storage error.
+pub(super) async fn standing(
+    output: &Location,
+    manifest: Option<&Manifest>,
+    identity: &str,
+) -> Result<Result<Standing, Option<String>>> {
+    let Some(manifest) = manifest.filter(|m| m.identity.as_deref() == Some(identity)) else { return Ok(Err(None)) };
+    for file in &manifest.files {
+        if !is_whole(output, file).await? {
+            return Ok(Err(Some(file.path.clone())));
+        }
+    }
+    let own = manifest.files.iter().find(|f| f.path == REPORT || f.path == OWN_REPORT);
+    let Some(own) = own else { return Ok(Err(None)) };
+    let at = output.join(&own.path);
+    let failed = |e: StoreError| Error::storage(format!("read `{}`", at.uri), e);
+    let bytes = at.store.get(&at.path).await.map_err(failed)?.bytes().await.map_err(failed)?;
+    let Ok(report) = serde_json::from_slice::<Value>(&bytes) else { return Ok(Err(Some(own.path.clone()))) };
+    let gates = report.get("gates").and_then(Value::as_array);
+    let passed = gates.is_some_and(|gates| gates.iter().all(|g| g.get("passed") == Some(&Value::Bool(true))));
+    Ok(Ok(Standing { uri: output.uri.clone(), generated_at: manifest.generated_at.clone(), report, passed }))
+}
+
+/// Whether a file of the run is what was written.
+async fn is_whole(output: &Location, file: &FileEntry) -> Result<bool> {
+    let at = output.join(&file.path);
+    let failed = |e: StoreError| Error::storage(format!("read `{}`", at.uri), e);
+    let found = match at.store.get(&at.path).await {
+        Ok(found) if found.meta.size == file.bytes => found,
+        Ok(_) | Err(StoreError::NotFound { .. }) => return Ok(false),
+        Err(e) => return Err(failed(e)),
+    };
+    let mut hash = Sha256::new();
+    let mut stream = found.into_stream();
+    while let Some(bytes) = stream.try_next().await.map_err(failed)? {
+        hash.update(&bytes);
+    }
+    let hash: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(hash == file.sha256)
+}
