@@ -11,6 +11,8 @@ use crate::diff::{Cause, CauseName, FeatureDiff};
 /// A cause that leaves so little open, and breaks so little, is what the old system did: it is told by how far the feature then agrees.
 const WHOLE: f64 = 0.95;
 const CLEAN: f64 = 0.02;
+/// A cause that breaks so much did not hold for all rows.
+const SOME_ROWS: f64 = 0.1;
 
 /// One cause of a feature as a sentence: "12 of 30 differences vanish once the window's start is inclusive."
 pub(super) fn cause_sentence(cause: &Cause, feature: &FeatureDiff) -> String {
@@ -23,7 +25,11 @@ pub(super) fn cause_sentence(cause: &Cause, feature: &FeatureDiff) -> String {
     };
     let broken = match cause.breaks {
         none if none <= 0.0 => String::new(),
-        some => format!(", but {} of the values that agree would then differ", share(some)),
+        // A refresh that failed for some, say.
+        much if much >= SOME_ROWS => {
+            format!(". It holds for these rows alone: {} of those that agree would then differ", share(much))
+        }
+        some => format!(", but {} of those that agree would then differ", share(some)),
     };
     format!("{verb} once {}{broken}.", cause_clause(cause))
 }

@@ -99,7 +99,7 @@ fn a_sentence_says_what_a_cause_explains_and_breaks() {
     (found.explains, found.breaks) = (1.0, 0.031);
     assert_eq!(
         cause_sentence(&found, &feature),
-        "All 1,009 differences vanish once the window's start is inclusive, but 3.1 % of the values that agree would then differ."
+        "All 1,009 differences vanish once the window's start is inclusive, but 3.1 % of those that agree would then differ."
     );
 }
 
@@ -113,7 +113,7 @@ fn the_main_cause_tells_how_far_a_feature_then_agrees_where_that_is_nearly_all()
     (told.causes[0].explains, told.causes[0].breaks) = (1.0, 0.5);
     assert_eq!(
         main_cause(&told).unwrap(),
-        "All 100 differences vanish once the number is narrowed to 32 bits, but 50 % of the values that agree would then differ."
+        "All 100 differences vanish once the number is narrowed to 32 bits. It holds for these rows alone: 50 % of those that agree would then differ."
     );
     (told.causes[0].explains, told.causes[0].breaks, told.causes[0].mismatches) = (0.12, 0.0, 12);
     assert_eq!(main_cause(&told).unwrap(), "12 of 100 differences vanish once the number is narrowed to 32 bits.");
