@@ -23,6 +23,11 @@ flawed:
 fuzz SEEDS="0..":
     BACKCAST_FUZZ_SEEDS={{SEEDS}} cargo test --release --test it engines::fuzz -- --nocapture
 
+# runs against a real S3-compatible server, through a proxy that throttles and cuts; installs the server where it is absent
+s3 *ARGS:
+    .ci/s3
+    cargo test --test it s3:: -- {{ARGS}}
+
 # rewrite golden texts and the JSON Schema after a change that is meant
 golden:
     UPDATE_GOLDEN=1 cargo test --test it explain

@@ -43,6 +43,9 @@ pub(super) struct Common {
     /// Override a key of the config, such as labels.tie=exclude; may be given several times
     #[arg(long, global = true, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
+    /// How lines of the log on stderr look; RUST_LOG says which there are, such as backcast=info. Default: text, and none
+    #[arg(long, global = true, value_enum, value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
     /// Force an engine for all views
     #[arg(long, global = true, value_enum, default_value = "auto")]
     pub engine: EngineName,
@@ -51,6 +54,13 @@ pub(super) struct Common {
 /// As many threads as a machine may have.
 fn threads(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|n| (1..=1024).contains(n)).ok_or_else(|| "give a number from 1 to 1024".to_string())
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogFormat {
+    Text,
+    /// One JSON object a line
+    Json,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -80,6 +90,11 @@ impl From<EngineName> for Engine {
 
 #[derive(Debug, Clone, Subcommand)]
 pub(super) enum Command {
+    /// Write a small working project to start from: config, SQL, made-up events and labels, and a flawed training set
+    ///
+    /// Its run shows how the flaws are found. The data is the same each time.
+    #[command(after_help = "Example: backcast init first-steps && cd first-steps && backcast run")]
+    Init(InitArgs),
     /// Check config, SQL and schemas without reading data
     ///
     /// Tells every finding at once: unknown keys, missing files and columns, SQL that can't be planned, types that don't
@@ -147,6 +162,13 @@ pub(super) struct RunArgs {
     /// Use nothing that earlier runs left below the output: replay everything anew
     #[arg(long)]
     pub fresh: bool,
+}
+
+#[derive(Debug, Clone, ClapArgs)]
+pub(super) struct InitArgs {
+    /// The folder to write into: one that is not there yet, or is empty
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
 }
 
 #[derive(Debug, Clone, ClapArgs)]

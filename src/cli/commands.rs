@@ -23,6 +23,7 @@ use crate::replay::ReplayOptions;
 use crate::report::{self, Report, Style};
 use crate::trace::TraceOptions;
 
+mod init;
 mod verify;
 
 /// Worker threads walk deep plans too.
@@ -78,6 +79,7 @@ async fn interrupted() {
 async fn dispatch(args: &Args, progress: &Progress) -> Result<u8> {
     let common = &args.common;
     match &args.command {
+        Command::Init(at) => init::init(common, at),
         Command::Check(at) => check(common, at).await,
         Command::Explain(at) => explain(common, at).await,
         Command::Audit(at) => audit(common, at, progress).await,
@@ -310,7 +312,7 @@ async fn work(common: &Common, args: &RunArgs, work: Work, progress: &Progress) 
     let (config, warnings) = load(common, &args.at.config)?;
     let text = std::fs::read_to_string(&config.path).unwrap_or_default() + &common.set.join("\n");
     let options = RunOptions { work, replay: ReplayOptions { engine: common.engine.into() }, fresh: args.fresh };
-    let ran = Box::pin(pipeline::run(config, &text, options, progress)).await?;
+    let ran = Box::pin(pipeline::run_told(config, &text, options, progress)).await?;
     progress.clear();
     Ok(match ran {
         Ran::Done(outcome) => finished(common, &warnings, &outcome),
@@ -318,23 +320,18 @@ async fn work(common: &Common, args: &RunArgs, work: Work, progress: &Progress) 
     })
 }
 
-/// Tells of a run that would be made of the same as the one that stands; its exit code is that run's.
+/// Tells of a run that would be made of the same as the one that stands, as that run told of itself; its exit code is that run's.
 fn stands(common: &Common, standing: &Standing) -> u8 {
+    if !common.quiet {
+        anstream::eprintln!(
+            "nothing to do: the run of {} in {} is of the same inputs, configuration, SQL and version (--fresh makes it anew)\n",
+            standing.generated_at,
+            plain(&standing.uri)
+        );
+    }
     match common.format {
         Format::Json => print_json(&standing.report),
-        Format::Human => {
-            let mut text = format!(
-                "nothing to do: the run of {} in {} is of the same inputs, configuration, SQL and version (--fresh makes it anew)\n",
-                standing.generated_at, standing.uri
-            );
-            for gate in standing.report.get("gates").and_then(serde_json::Value::as_array).into_iter().flatten() {
-                let word = |key: &str| gate.get(key).and_then(serde_json::Value::as_str).unwrap_or_default();
-                let passed = gate.get("passed").and_then(serde_json::Value::as_bool).unwrap_or(false);
-                let mark = if passed { "passed" } else { "FAILED" };
-                text.push_str(&format!("  {:<10} {mark}  {}\n", word("gate").replace('_', "-"), word("detail")));
-            }
-            print(&plain(&text));
-        }
+        Format::Human => print(&plain(&standing.summary)),
     }
     if standing.passed { exit::DONE } else { exit::GATE }
 }

@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod log;
 mod progress;
 
 use std::process::ExitCode;
@@ -52,6 +53,13 @@ pub fn main() -> ExitCode {
     };
     tell_panics();
     let json = args.common.format == args::Format::Json;
+    if let Err(message) = log::start(args.common.log_format) {
+        anstream::eprintln!("error: {message}");
+        if json {
+            commands::print_error_json(&message, exit::BAD_INPUT);
+        }
+        return ExitCode::from(exit::BAD_INPUT);
+    }
     let worker = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(move || commands::execute(args));
     let code = match worker.map(std::thread::JoinHandle::join) {
         Ok(Ok(code)) => code,

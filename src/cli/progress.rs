@@ -77,6 +77,7 @@ impl Progress {
 
 impl Monitor for Progress {
     fn begin(&self, stage: &str, total: Option<u64>) {
+        tracing::info!(target: "backcast", stage, total, "begin");
         if !self.bars {
             return;
         }
@@ -117,6 +118,7 @@ impl Monitor for Progress {
     }
 
     fn note(&self, message: &str) {
+        tracing::info!(target: "backcast", message, "note");
         if !self.notes {
             return;
         }

@@ -20,6 +20,7 @@ pub(super) static ROOT: Table = Table {
         Key::new("dataset", Kind::Table(&DATASET), "", "The dataset that is written."),
         Key::new("output", Kind::Table(&OUTPUT), "", "Where results go."),
         Key::new("run", Kind::Table(&RUN), "", "Limits of a run."),
+        Key::new("lineage", Kind::Table(&LINEAGE), "", "Where OpenLineage run events go; none are sent without it."),
         Key::new(
             "storage",
             Kind::Map(&Kind::Setting),
@@ -336,6 +337,20 @@ static DATASET: Table = Table {
 static OUTPUT: Table = Table {
     doc: "Where results go.",
     keys: &[Key::new("uri", Kind::Uri, "\"out/\"", "A folder, local or in an object store.").default(Text("out/"))],
+};
+
+static LINEAGE: Table = Table {
+    doc: "OpenLineage run events: START, then COMPLETE or FAIL, with the datasets that are read and written.",
+    keys: &[
+        Key::new(
+            "uri",
+            Kind::Uri,
+            "\"https://lineage.example/api/v1/lineage\"",
+            "A file that a line is added to for each event, or an HTTP endpoint; its key is in OPENLINEAGE_API_KEY.",
+        )
+        .required(),
+        Key::new("namespace", Kind::Text, "\"training\"", "The namespace of the job.").default(Text("backcast")),
+    ],
 };
 
 static RUN: Table = Table {

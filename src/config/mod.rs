@@ -40,7 +40,7 @@ pub use places::Places;
 pub use profile::Missing;
 pub use schema::json_schema;
 pub use types::{
-    Causes, Chunk, Config, Dataset, Diff, FeatureConfig, FutureEvents, Labels, Literal, Model, Output, Project, Rhythm,
-    Run, Since, Snapshot, Source, SourceKind, Thin, Tie, Tolerance, Unrecoverable, View,
+    Causes, Chunk, Config, Dataset, Diff, FeatureConfig, FutureEvents, Labels, Lineage, Literal, Model, Output,
+    Project, Rhythm, Run, Since, Snapshot, Source, SourceKind, Thin, Tie, Tolerance, Unrecoverable, View,
 };
 pub use values::{resolve_uri, without_secrets};

@@ -14,8 +14,8 @@ use super::kind::{self, Kind, Table};
 use super::profile::{Applied, Missing};
 use super::tree::{Node, Value};
 use super::types::{
-    Causes, Chunk, Config, Dataset, Diff, FeatureConfig, FutureEvents, Labels, Literal, Model, Output, Project, Rhythm,
-    Run, Since, Snapshot, Source, SourceKind, Thin, Tie, Tolerance, Unrecoverable, View,
+    Causes, Chunk, Config, Dataset, Diff, FeatureConfig, FutureEvents, Labels, Lineage, Literal, Model, Output,
+    Project, Rhythm, Run, Since, Snapshot, Source, SourceKind, Thin, Tie, Tolerance, Unrecoverable, View,
 };
 use super::{Places, values};
 
@@ -36,6 +36,10 @@ pub(super) fn read(root: &Node, path: &Path, base: &Path, profile: Option<Applie
         dataset: dataset(reader.table("dataset")),
         output: Output { uri: reader.table("output").text_or_empty("uri") },
         run: run(reader.table("run")),
+        lineage: reader.node("lineage").map(|_| {
+            let table = reader.table("lineage");
+            Lineage { uri: table.text_or_empty("uri"), namespace: table.text_or_empty("namespace") }
+        }),
         storage: reader.node("storage").map(storage).unwrap_or_default(),
         choices: choices::choices(root, &places),
         places,

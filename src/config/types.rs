@@ -30,6 +30,8 @@ pub struct Config {
     pub dataset: Dataset,
     pub output: Output,
     pub run: Run,
+    /// Where lineage events go, where they do.
+    pub lineage: Option<Lineage>,
     /// Options of the object store, names in lower case. Values may be secret: `Debug` shows the names alone.
     pub storage: BTreeMap<String, String>,
     /// What values depend on, and where each came from; but for what is said of single features.
@@ -62,7 +64,9 @@ impl fmt::Debug for Config {
         let mut shown = self.clone();
         let sources = shown.sources.iter_mut().map(|s| &mut s.uri);
         let snapshots = shown.snapshots.iter_mut().map(|s| &mut s.uri);
-        for uri in [&mut shown.labels.uri, &mut shown.output.uri].into_iter().chain(sources).chain(snapshots) {
+        let lineage = shown.lineage.iter_mut().map(|l| &mut l.uri);
+        let own = [&mut shown.labels.uri, &mut shown.output.uri].into_iter();
+        for uri in own.chain(sources).chain(snapshots).chain(lineage) {
             *uri = without_secrets(uri);
         }
         shown.storage.values_mut().for_each(|value| *value = "(hidden)".to_string());
@@ -79,9 +83,18 @@ impl fmt::Debug for Config {
             .field("dataset", &shown.dataset)
             .field("output", &shown.output)
             .field("run", &shown.run)
+            .field("lineage", &shown.lineage)
             .field("storage", &shown.storage)
             .finish_non_exhaustive()
     }
+}
+
+/// Where lineage events go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lineage {
+    /// A path relative to the configuration, or an HTTP address.
+    pub uri: String,
+    pub namespace: String,
 }
 
 #[derive(Debug, Clone, PartialEq)]

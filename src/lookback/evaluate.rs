@@ -14,6 +14,7 @@ use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext
 use datafusion::physical_expr::create_physical_expr;
 
 use crate::lookback::reads::Lower;
+use crate::plan::with_fixed_shift;
 use crate::source::time::{instants_ns, unit_ns};
 use crate::sql::is_now;
 
@@ -63,6 +64,8 @@ fn evaluated(expr: &Expr, times: &[i64]) -> DfResult<Vec<i64>> {
             Ok(Transformed::yes(Expr::Column(now.clone())))
         })
         .data()?;
+    let own = Expr::Column(now.clone());
+    let bound = bound.transform_up(|e| with_fixed_shift(e, |e| (*e == own).then_some(unit))).data()?;
     let instant = DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into()));
     let nanoseconds: ArrayRef =
         Arc::new(datafusion::arrow::array::TimestampNanosecondArray::from(times.to_vec()).with_timezone("UTC"));

@@ -8,10 +8,10 @@ use crate::monitor::Monitor;
 use crate::output::{NewFile, OutputFolder};
 use crate::pipeline::prepare::{Opened, open};
 use crate::pipeline::reported;
-use crate::pipeline::retained::{Look, Retained, decide, gate, today};
+use crate::pipeline::retained::{Look, Retained, cells, decide, gate, today};
 use crate::pipeline::run::Outcome;
 use crate::report::{self, LabelsReport, Note};
-use crate::retention::{Coverage, Evidence};
+use crate::retention::{Coverage, PartOfRows};
 use crate::source::time::rfc3339;
 
 /// How an audit is made.
@@ -36,25 +36,19 @@ pub async fn audit(config: Config, config_text: &str, options: AuditOptions, mon
     let times = project.inputs.labels.read_times(&opened.session).await?;
     let today = options.today.unwrap_or_else(today);
     let retained = Retained::open(project, &times, &opened.session, options.look, monitor).await?;
-    let cells = retained.cells();
-    let mut retention = retained.report(project, &times, &cells, today);
+    let coverage = retained.coverage(&times);
+    let cells = cells(&coverage);
     let legacy = snapshots_by_time(&opened, &times, &cells);
-    let agreement = vec![None; cells.len()];
-    let evidence = Evidence {
-        lookbacks: &retained.lookbacks,
-        facts: &retained.facts,
-        times: &times,
-        cells: &cells,
-        legacy: &legacy,
-        agreement: &agreement,
-    };
+    let mut sums = retained.sums(project, times.last().copied(), today);
+    sums.add(PartOfRows { times: &times, coverage: &coverage, cells: &cells, legacy: &legacy });
+    let mut retention = retained.report(project, &sums, today);
     let mut report = reported::new_report(project);
     report.labels = Some(LabelsReport {
         rows: times.len() as u64,
         first: times.first().map(|t| rfc3339(*t)),
         last: times.last().map(|t| rfc3339(*t)),
     });
-    (report.models, _) = decide(project, evidence, &mut retention);
+    (report.models, _) = decide(project, &sums, &vec![None; cells.len()], &mut retention);
     let uncovered = retention.features.iter().map(|f| f.truncated + f.gap).sum();
     report.gates.extend(gate(config, &report.models, uncovered));
     report.findings.clone_from(&warnings);

@@ -46,14 +46,16 @@ pub(super) fn weights(project: &Project, lookbacks: &[FeatureLookback], last: Op
     let most_rows = memory(&project.inputs.config) / CHUNK_SHARE / row;
     let reads = || lookbacks.iter().flat_map(|l| l.reads.iter().chain(&l.presence));
     Weights {
-        lookback: last.and_then(|last| reach(reads(), last)),
+        lookback: last.and_then(|last| reach(project, reads(), last)),
         most_rows: usize::try_from(most_rows).unwrap_or(usize::MAX).max(1),
     }
 }
 
-/// How far back these readings go before a label time, in nanoseconds; `None` where one reads from the beginning.
-fn reach<'a>(mut reads: impl Iterator<Item = &'a SourceRead>, time: i64) -> Option<i64> {
+/// How far back these readings go before a label time, in nanoseconds; `None` where one reads from the beginning. So does every reading of
+/// a log with ids, whatever its window: any earlier row may be the one that a later one repeats.
+fn reach<'a>(project: &Project, mut reads: impl Iterator<Item = &'a SourceRead>, time: i64) -> Option<i64> {
     reads.try_fold(0, |most, read| match read.lower.start(time) {
+        _ if !project.inputs.logs[read.source].config.id.is_empty() => None,
         FROM_THE_BEGINNING => None,
         NOTHING => Some(most),
         start => Some(most.max(time.saturating_sub(start))),
@@ -76,7 +78,7 @@ pub(super) fn chunk_plan(project: &Project, own: &[FeatureLookback], all: &[Feat
     let rereads = logs.filter_map(|(source, log)| {
         let reads = || own.iter().flat_map(|l| l.reads.iter().chain(&l.presence)).filter(|r| r.source == source);
         reads().next()?;
-        let reach = reach(reads(), last);
+        let reach = reach(project, reads(), last);
         let times = match reach {
             // The first chunk reads what lies before all labels, the last nearly everything.
             None => (chunks as f64 + 1.0) / 2.0,

@@ -1,7 +1,5 @@
 //! What is retained and what that covers, for a project and its label times; and that as parts of the report.
 
-use std::ops::Range;
-
 use datafusion::arrow::array::BooleanArray;
 use datafusion::prelude::SessionContext;
 
@@ -14,8 +12,8 @@ use crate::monitor::Monitor;
 use crate::replay::Replay;
 use crate::report::{Gate, GateKind, ModelFeature, ModelReport, Verdict};
 use crate::retention::{
-    Coverage, Decision, Evidence, FeatureCoverage, FeatureRetention, ModelDecision, ModelInput, PresenceReport,
-    Reading, RetentionReport, SourceFacts, SourceReach, TimelineEntry, by_month, coverage, expires, facts, tally,
+    Coverage, Decision, FeatureCoverage, FeatureRetention, FeatureSums, ModelDecision, ModelInput, PresenceReport,
+    Reading, RetentionReport, RetentionSums, SourceFacts, SourceReach, TimelineEntry, coverage, expires, facts,
     timeline, verdicts,
 };
 use crate::source::time::rfc3339;
@@ -37,7 +35,6 @@ pub(super) struct Retained {
     pub facts: Vec<SourceFacts>,
     /// In the order of the project's features.
     pub lookbacks: Vec<FeatureLookback>,
-    pub coverage: Vec<FeatureCoverage>,
 }
 
 /// The lookbacks of all features, in their order.
@@ -77,53 +74,22 @@ impl Retained {
         }
         monitor.end();
         let lookbacks = all_lookbacks(project, session);
-        let coverage = coverage(&lookbacks, &all, times);
-        Ok(Self { facts: all, lookbacks, coverage })
+        Ok(Self { facts: all, lookbacks })
     }
 
-    /// By feature and label row, where nothing was replayed: as if the view had a row.
-    pub(super) fn cells(&self) -> Vec<Vec<Coverage>> {
-        self.coverage.iter().map(|c| c.there.clone()).collect()
+    /// What covers label rows with these times, which ascend, by feature.
+    pub(super) fn coverage(&self, times: &[i64]) -> Vec<FeatureCoverage> {
+        coverage(&self.lookbacks, &self.facts, times)
     }
 
-    /// By feature and label row, for the label rows that were replayed: where the view has no row, what decides that is asked too.
-    pub(super) fn cells_of(&self, project: &Project, replay: &Replay, rows: &Range<usize>) -> Vec<Vec<Coverage>> {
-        let of = |(feature, own): (&crate::analysis::Feature, &FeatureCoverage)| {
-            let found = found(replay, &feature.view);
-            let pick = |row: usize| match found {
-                Some(found) if !found.value(row) => own.missing[rows.start + row],
-                _ => own.there[rows.start + row],
-            };
-            (0..rows.len()).map(pick).collect()
-        };
-        project.features.iter().zip(&self.coverage).map(of).collect()
-    }
-
-    /// As [`Retained::cells_of`], of some label rows that alone were replayed.
-    pub(super) fn cells_at(&self, project: &Project, replay: &Replay, rows: &[u64]) -> Vec<Vec<Coverage>> {
-        let of = |(feature, own): (&crate::analysis::Feature, &FeatureCoverage)| {
-            let found = found(replay, &feature.view);
-            let pick = |(at, row): (usize, &u64)| {
-                let row = usize::try_from(*row).expect("a label row's number fits");
-                match found {
-                    Some(found) if !found.value(at) => own.missing[row],
-                    _ => own.there[row],
-                }
-            };
-            rows.iter().enumerate().map(pick).collect()
-        };
-        project.features.iter().zip(&self.coverage).map(of).collect()
+    /// Nothing added up yet. `last`: the last label time.
+    pub(super) fn sums(&self, project: &Project, last: Option<i64>, today: i64) -> RetentionSums<'_> {
+        RetentionSums::new(&self.lookbacks, &self.facts, model_inputs(project), last, today)
     }
 
     /// `retention` of the report but for what depends on models.
-    pub(super) fn report(
-        &self,
-        project: &Project,
-        times: &[i64],
-        cells: &[Vec<Coverage>],
-        today: i64,
-    ) -> RetentionReport {
-        let timeline = timeline(&self.lookbacks, &self.coverage, &self.facts, times, today);
+    pub(super) fn report(&self, project: &Project, sums: &RetentionSums<'_>, today: i64) -> RetentionReport {
+        let timeline = timeline(sums);
         let sources: Vec<_> = self
             .facts
             .iter()
@@ -133,7 +99,8 @@ impl Retained {
                 report
             })
             .collect();
-        let features = (0..self.lookbacks.len()).map(|i| self.feature_report(project, i, times, &cells[i])).collect();
+        let features = self.lookbacks.iter().zip(&sums.features);
+        let features = features.map(|(own, of)| feature_report(project, own, of, sums.labels)).collect();
         RetentionReport {
             bytes_read: sources.iter().map(|s| s.bytes_read).sum(),
             sources,
@@ -145,30 +112,42 @@ impl Retained {
             dropped: 0,
         }
     }
+}
 
-    fn feature_report(&self, project: &Project, i: usize, times: &[i64], cells: &[Coverage]) -> FeatureRetention {
-        let lookback = &self.lookbacks[i];
-        let [covered, truncated, gap] = tally(cells.iter().copied());
-        let last_bad = cells.iter().rposition(|c| !c.is_covered());
-        let since = match last_bad {
-            None => times.first(),
-            Some(row) => times.get(times.partition_point(|t| *t <= times[row])),
+/// By feature and label row, where nothing was replayed: as if the view had a row.
+pub(super) fn cells(coverage: &[FeatureCoverage]) -> Vec<Vec<Coverage>> {
+    coverage.iter().map(|c| c.there.to_vec()).collect()
+}
+
+/// By feature and label row, for the label rows that were replayed: where the view has no row, what decides that is asked too.
+pub(super) fn cells_of(project: &Project, replay: &Replay, coverage: &[FeatureCoverage]) -> Vec<Vec<Coverage>> {
+    let of = |(feature, own): (&crate::analysis::Feature, &FeatureCoverage)| {
+        let found = found(replay, &feature.view);
+        let pick = |row: usize| match found {
+            Some(found) if !found.value(row) => own.missing[row],
+            _ => own.there[row],
         };
-        FeatureRetention {
-            feature: lookback.feature.clone(),
-            lookback: widest_of(&lookback.reads).map_or_else(|| "PT0S".to_string(), |reach| reach.text),
-            labels: cells.len() as u64,
-            covered,
-            truncated,
-            gap,
-            covered_from: cells.iter().position(|c| c.is_covered()).map(|row| rfc3339(times[row])),
-            covered_since: since.map(|t| rfc3339(*t)),
-            sources: source_reaches(project, &lookback.reads),
-            presence: presence(lookback, &self.coverage[i]),
-            legacy: 0,
-            missing: None,
-            by_month: by_month(times, |row| cells[row]),
-        }
+        (0..own.there.len()).map(pick).collect()
+    };
+    project.features.iter().zip(coverage).map(of).collect()
+}
+
+fn feature_report(project: &Project, lookback: &FeatureLookback, sums: &FeatureSums, labels: u64) -> FeatureRetention {
+    let [covered, truncated, gap] = sums.counts;
+    FeatureRetention {
+        feature: lookback.feature.clone(),
+        lookback: widest_of(&lookback.reads).map_or_else(|| "PT0S".to_string(), |reach| reach.text),
+        labels,
+        covered,
+        truncated,
+        gap,
+        covered_from: sums.covered_from().map(rfc3339),
+        covered_since: sums.covered_since().map(rfc3339),
+        sources: source_reaches(project, &lookback.reads),
+        presence: presence(lookback, sums.uncertain),
+        legacy: 0,
+        missing: None,
+        by_month: sums.by_month().to_vec(),
     }
 }
 
@@ -191,13 +170,11 @@ pub(super) fn source_reaches(project: &Project, reads: &[SourceRead]) -> Vec<Sou
     .collect()
 }
 
-fn presence(lookback: &FeatureLookback, coverage: &FeatureCoverage) -> Option<PresenceReport> {
+fn presence(lookback: &FeatureLookback, uncertain: u64) -> Option<PresenceReport> {
     let reach = widest_of(&lookback.presence)?;
-    let rows = coverage.there.iter().zip(coverage.missing.iter());
-    let uncertain = rows.filter(|(there, missing)| there.is_covered() && !missing.is_covered()).count();
     Some(PresenceReport {
         lookback: reach.text,
-        uncertain: uncertain as u64,
+        uncertain,
         help: "a label without a row in the view is only certain where this much is retained; it makes no difference \
                where `when_missing` is what the view gives a row without events in its windows (0 for a count)"
             .to_string(),
@@ -239,10 +216,11 @@ pub(super) fn agreements(project: &Project, snapshots: &[SnapshotDiff]) -> Vec<O
 /// Verdicts, with what they say of months in the retention report and its timeline.
 pub(super) fn decide(
     project: &Project,
-    evidence: Evidence<'_>,
+    sums: &RetentionSums<'_>,
+    agreement: &[Option<(bool, String)>],
     retention: &mut RetentionReport,
 ) -> (Vec<ModelReport>, Vec<ModelDecision>) {
-    let decisions = verdicts(&model_inputs(project), evidence);
+    let decisions = verdicts(sums, agreement);
     let verdict = |decision: Decision| match decision {
         Decision::Retrain => Verdict::Retrain,
         Decision::Fallback => Verdict::Fallback,

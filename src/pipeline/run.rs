@@ -29,15 +29,15 @@ use crate::pipeline::prepare::{Opened, with_spine};
 use crate::pipeline::recover::{Mark, Recovered, legacy, recover};
 use crate::pipeline::replayed::{Replayed, Replayer, bounds};
 use crate::pipeline::reported;
-use crate::pipeline::retained::{Look, Retained, agreements, decide, gate, today};
+use crate::pipeline::retained::{Look, Retained, agreements, cells_of, decide, gate, today};
 use crate::pipeline::sample::{Picking, Sample};
 use crate::pipeline::snapshots::SnapshotRows;
 use crate::pipeline::sources::count_sources;
 use crate::pipeline::spine::Spine;
-use crate::pipeline::standing::{OWN_REPORT, REPORT, Standing, identity, standing};
+use crate::pipeline::standing::{Standing, identity, keep, standing};
 use crate::replay::{Chunk, Engine, Replay, ReplayOptions, SelfCheck, chunks, self_check};
-use crate::report::{self, ChunkReport, Note, OutputReport, Report};
-use crate::retention::{Coverage, Evidence};
+use crate::report::{self, ChunkReport, Note, OutputReport, Report, Style};
+use crate::retention::{Coverage, FeatureCoverage, PartOfRows, RetentionSums};
 use crate::source::{Labels, ParquetTable};
 
 /// How far a command goes.
@@ -52,7 +52,7 @@ pub enum Work {
 }
 
 impl Work {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Replay => "replay",
             Self::Diff => "diff",
@@ -95,6 +95,8 @@ pub enum Ran {
 
 /// The share of the memory for label rows that are held from chunk to chunk, and as much for each snapshot.
 const HELD_SHARE: u64 = 8;
+/// Columns of the summary that is kept.
+const SUMMARY_WIDTH: usize = 100;
 /// Label rows that the self-check looks at in all chunks together.
 const CHECKED_ROWS: usize = 256;
 /// The share of the run's time that the self-check may take.
@@ -182,27 +184,21 @@ async fn made(
         one: None,
         cut,
     };
-    let mut sums = run.first_pass((events, &mut clock), &mut report, monitor).await?;
+    let today = today();
+    let mut sums = run.first_pass(today, (events, &mut clock), &mut report, monitor).await?;
     report.notes.extend(null_keys(project, &sums.null_keys));
     let (files, diffs) = run.second_pass(&mut sums, &mut clock, &mut report, monitor).await?;
     report.snapshots = diffs;
     report.gates = reported::gates(project, &report.snapshots, Some(&sums.check));
     report.views = reported::view_reports(project, &sums.engines, &retained.lookbacks);
-    let mut retention = retained.report(project, spine.times(), &sums.cells, today());
+    let mut retention = retained.report(project, &sums.retention, today);
     retention.dropped = sums.dropped;
     for (i, feature) in retention.features.iter_mut().enumerate() {
         feature.legacy = sums.legacy[i];
         feature.missing = Some(sums.missing[i]);
     }
-    let evidence = Evidence {
-        lookbacks: &retained.lookbacks,
-        facts: &retained.facts,
-        times: spine.times(),
-        cells: &sums.cells,
-        legacy: &sums.has,
-        agreement: &agreements(project, &report.snapshots),
-    };
-    (report.models, _) = decide(project, evidence, &mut retention);
+    let agreement = agreements(project, &report.snapshots);
+    (report.models, _) = decide(project, &sums.retention, &agreement, &mut retention);
     let uncovered = retention.features.iter().map(|f| f.truncated + f.gap).sum();
     report.gates.extend(gate(config, &report.models, uncovered));
     report.retention = Some(retention);
@@ -217,22 +213,23 @@ async fn made(
     reported::storage(project, &mut report);
     let json = report::json(&report).map_err(|e| Error::storage("write report.json", e))?;
     if work.diffs() {
-        all.push(NewFile::memory(REPORT, None, json.into_bytes()));
+        all.push(NewFile::memory("report.json", None, json.clone().into_bytes()));
         all.push(NewFile::memory("report.html", None, report::html(&report).into_bytes()));
-    } else {
-        all.push(NewFile::memory(OWN_REPORT, None, json.into_bytes()));
     }
     let engines = std::mem::take(&mut sums.engines);
     let kept = std::mem::take(&mut sums.kept);
     let generated_at = report.generated_at.clone();
     let manifest = |files| Manifest {
         chunks: kept,
-        identity: Some(identity),
+        identity: Some(identity.clone()),
         ..manifest(project, &engines, work.name(), files, config_text, &generated_at)
     };
+    let output = folder.location().clone();
     let written = folder.commit(all, manifest).await;
     monitor.end();
     written?;
+    let summary = report::summary(&report, Style { color: false, width: SUMMARY_WIDTH });
+    keep(&output, &identity, &json, summary).await?;
     run.replayer.checkpoints.clear_others().await?;
     Ok(Outcome { report, warnings })
 }
@@ -254,6 +251,7 @@ struct Run<'a> {
 struct Computed {
     labels: Labels,
     replayed: Replayed,
+    coverage: Vec<FeatureCoverage>,
     cells: Vec<Vec<Coverage>>,
     covered: Vec<BooleanArray>,
     /// By snapshot: the rows that may match.
@@ -263,14 +261,10 @@ struct Computed {
 }
 
 /// What is added up over all chunks.
-#[derive(Default)]
-struct Sums {
+struct Sums<'a> {
     /// By view: name, engine, why.
     engines: Vec<(String, Engine, String)>,
-    /// By feature and label row.
-    cells: Vec<Vec<Coverage>>,
-    /// By feature: label rows that a snapshot has.
-    has: Vec<Option<Vec<bool>>>,
+    retention: RetentionSums<'a>,
     /// By feature: cells taken from a snapshot, cells where the view has no row.
     legacy: Vec<u64>,
     missing: Vec<u64>,
@@ -286,11 +280,7 @@ struct Sums {
     kept: Vec<ChunkEntry>,
 }
 
-impl Run<'_> {
-    fn project(&self) -> &Project {
-        &self.opened.project
-    }
-
+impl<'a> Run<'a> {
     async fn computed(&mut self, number: usize, clock: &mut Clock, monitor: &dyn Monitor) -> Result<Computed> {
         let (project, session) = (&self.opened.project, &self.opened.session);
         let chunk = &self.cut[number];
@@ -298,7 +288,8 @@ impl Run<'_> {
         clock.lap("open");
         let replayed = self.replayer.chunk(chunk, &labels, monitor).await?;
         clock.lap("replay");
-        let cells = self.retained.cells_of(project, &replayed.replay, &chunk.rows);
+        let coverage = self.retained.coverage(labels.times.values());
+        let cells = cells_of(project, &replayed.replay, &coverage);
         let covered: Vec<BooleanArray> =
             cells.iter().map(|own| own.iter().map(|c| Some(c.is_covered())).collect()).collect();
         clock.lap("retention");
@@ -319,26 +310,34 @@ impl Run<'_> {
             parts.push(part?);
         }
         clock.lap("diff");
-        Ok(Computed { labels, replayed, cells, covered, legacy, parts })
+        Ok(Computed { labels, replayed, coverage, cells, covered, legacy, parts })
     }
 
     /// Computes every chunk, adds up what has to be known of all, and writes the rows of the dataset.
     async fn first_pass(
         &mut self,
+        today: i64,
         (events, clock): (&mut Events, &mut Clock),
         report: &mut Report,
         monitor: &dyn Monitor,
-    ) -> Result<Sums> {
-        let features = self.project().features.len();
+    ) -> Result<Sums<'a>> {
+        let project = &self.opened.project;
+        let (features, snapshots) = (project.features.len(), self.snapshots.len());
         let mut sums = Sums {
-            cells: vec![Vec::new(); features],
-            has: vec![None; features],
+            engines: Vec::new(),
+            retention: self.retained.sums(project, self.spine.times().last().copied(), today),
             legacy: vec![0; features],
             missing: vec![0; features],
-            ..Sums::default()
+            dropped: 0,
+            refused: false,
+            null_keys: vec![0; project.inputs.config.labels.keys.len()],
+            check: SelfCheck::default(),
+            checking: Duration::ZERO,
+            tables: Tables::default(),
+            totals: std::iter::repeat_with(Totals::default).take(snapshots).collect(),
+            picking: std::iter::repeat_with(Picking::default).take(snapshots).collect(),
+            kept: Vec::new(),
         };
-        sums.totals.resize_with(self.snapshots.len(), Totals::default);
-        sums.picking.resize_with(self.snapshots.len(), Picking::default);
         let count = self.cut.len();
         for number in 0..count {
             monitor.chunk(number, count);
@@ -363,13 +362,13 @@ impl Run<'_> {
         &mut self,
         number: usize,
         computed: &mut Computed,
-        sums: &mut Sums,
+        sums: &mut Sums<'a>,
         clock: &mut Clock,
         monitor: &dyn Monitor,
     ) -> Result<()> {
         let (project, session) = (&self.opened.project, &self.opened.session);
         let first = self.cut[number].rows.start;
-        let Computed { labels, replayed, cells, legacy: batches, parts, .. } = computed;
+        let Computed { labels, replayed, coverage, cells, legacy: batches, parts, .. } = computed;
         let sample = project.inputs.config.diff.sample.max(1);
         for (at, part) in parts.iter_mut().enumerate() {
             sums.totals[at].add(part);
@@ -394,34 +393,21 @@ impl Run<'_> {
         let found = legacy(project, labels, cells, batches)?;
         let recovered = recover(project, &replayed.replay, cells, &found)?;
         note_recovered(sums, &recovered);
-        for (own, has) in sums.has.iter_mut().zip(found.has) {
-            if let Some(has) = has {
-                let own = own.get_or_insert_default();
-                own.resize(first, false);
-                own.extend(has);
-            }
-        }
-        for (own, cells) in sums.cells.iter_mut().zip(cells.iter()) {
-            own.extend_from_slice(cells);
-        }
-        sums.null_keys.resize(labels.keys.len(), 0);
+        let times = labels.times.values();
+        sums.retention.add(PartOfRows { times, coverage, cells, legacy: &found.has });
         sums.null_keys.iter_mut().zip(&labels.keys).for_each(|(count, key)| *count += key.null_count());
         clock.lap("retention");
         if self.work.writes_dataset() {
             sums.tables.add(project, self.opened.conform.as_ref(), labels, &recovered).await?;
         }
         clock.lap("encode");
-        if number + 1 == self.cut.len() {
-            let rows = self.spine.times().len();
-            sums.has.iter_mut().flatten().for_each(|has| has.resize(rows, false));
-        }
         Ok(())
     }
 
     /// Looks for causes, and writes the cells that differ with what explains them.
     async fn second_pass(
         &mut self,
-        sums: &mut Sums,
+        sums: &mut Sums<'a>,
         clock: &mut Clock,
         report: &mut Report,
         monitor: &dyn Monitor,
@@ -543,7 +529,7 @@ fn note_engines(engines: &mut Vec<(String, Engine, String)>, replay: &Replay) {
     }
 }
 
-fn note_recovered(sums: &mut Sums, recovered: &Recovered) {
+fn note_recovered(sums: &mut Sums<'_>, recovered: &Recovered) {
     sums.dropped += recovered.dropped();
     sums.refused |= recovered.refused;
     sums.legacy.iter_mut().zip(&recovered.legacy).for_each(|(own, other)| *own += other);
@@ -580,7 +566,8 @@ fn outputs(uri: &str, files: &[NewFile], work: Work) -> Vec<OutputReport> {
     if let Some(rows) = rows("mismatches/") {
         outputs.push(OutputReport { output: "mismatches".to_string(), uri: at("mismatches/"), rows: Some(rows) });
     }
-    let fixed = if work.diffs() { &[REPORT, "report.html", "manifest.json"][..] } else { &["manifest.json"][..] };
+    let fixed =
+        if work.diffs() { &["report.json", "report.html", "manifest.json"][..] } else { &["manifest.json"][..] };
     outputs.extend(fixed.iter().map(|name| OutputReport { output: (*name).to_string(), uri: at(name), rows: None }));
     outputs
 }

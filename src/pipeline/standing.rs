@@ -1,7 +1,8 @@
 //! Whether a run that would be made again already stands: same command, configuration, SQL, inputs and version.
 
-use datafusion::object_store::{Error as StoreError, ObjectStoreExt};
+use datafusion::object_store::{Error as StoreError, ObjectStoreExt, PutPayload};
 use futures::TryStreamExt;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -19,12 +20,20 @@ pub struct Standing {
     pub generated_at: String,
     /// The report as it was written.
     pub report: Value,
+    /// And as it was told to people.
+    pub summary: String,
     pub passed: bool,
 }
 
-/// Where the report is kept: for people, or where a command writes none, beside the checkpoints.
-pub(super) const REPORT: &str = "report.json";
-pub(super) const OWN_REPORT: &str = ".backcast/report.json";
+/// What the last run told, for the next one to tell again.
+const LAST: &str = ".backcast/last.json";
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Told {
+    identity: String,
+    report: Value,
+    summary: String,
+}
 
 /// A hash over all that a run is made of. `today` is part of it where a source's events expire: what is told of that changes by the day.
 pub(super) fn identity(project: &Project, command: &str, engine: Engine, config_text: &str) -> String {
@@ -70,15 +79,38 @@ pub(super) async fn standing(
             return Ok(Err(Some(file.path.clone())));
         }
     }
-    let own = manifest.files.iter().find(|f| f.path == REPORT || f.path == OWN_REPORT);
-    let Some(own) = own else { return Ok(Err(None)) };
-    let at = output.join(&own.path);
-    let failed = |e: StoreError| Error::storage(format!("read `{}`", at.uri), e);
-    let bytes = at.store.get(&at.path).await.map_err(failed)?.bytes().await.map_err(failed)?;
-    let Ok(report) = serde_json::from_slice::<Value>(&bytes) else { return Ok(Err(Some(own.path.clone()))) };
+    let told = match read(output, LAST).await? {
+        Some(bytes) => serde_json::from_slice::<Told>(&bytes).ok().filter(|told| told.identity == identity),
+        None => None,
+    };
+    let Some(Told { report, summary, .. }) = told else { return Ok(Err(None)) };
     let gates = report.get("gates").and_then(Value::as_array);
     let passed = gates.is_some_and(|gates| gates.iter().all(|g| g.get("passed") == Some(&Value::Bool(true))));
-    Ok(Ok(Standing { uri: output.uri.clone(), generated_at: manifest.generated_at.clone(), report, passed }))
+    Ok(Ok(Standing { uri: output.uri.clone(), generated_at: manifest.generated_at.clone(), report, summary, passed }))
+}
+
+async fn read(output: &Location, path: &str) -> Result<Option<Vec<u8>>> {
+    let at = output.join(path);
+    let failed = |e: StoreError| Error::storage(format!("read `{}`", at.uri), e);
+    match at.store.get(&at.path).await {
+        Ok(found) => Ok(Some(found.bytes().await.map_err(failed)?.to_vec())),
+        Err(StoreError::NotFound { .. }) => Ok(None),
+        Err(e) => Err(failed(e)),
+    }
+}
+
+/// Keeps what a committed run told.
+///
+/// # Errors
+/// A storage error.
+pub(super) async fn keep(output: &Location, identity: &str, report: &str, summary: String) -> Result<()> {
+    let failed = |e: &dyn std::fmt::Display| Error::storage(format!("write `{}`", output.join(LAST).uri), e);
+    let report = serde_json::from_str(report).map_err(|e| failed(&e))?;
+    let told = Told { identity: identity.to_string(), report, summary };
+    let bytes = serde_json::to_vec(&told).map_err(|e| failed(&e))?;
+    let at = output.join(LAST);
+    at.store.put(&at.path, PutPayload::from(bytes)).await.map_err(|e| failed(&e))?;
+    Ok(())
 }
 
 /// Whether a file of the run is what was written.

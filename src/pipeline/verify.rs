@@ -11,7 +11,7 @@ use crate::monitor::Monitor;
 use crate::output::{Manifest, read_manifest, sha256_hex};
 use crate::pipeline::prepare::{Prepared, prepare, session_options};
 use crate::pipeline::recover::{Provenance, Recovered, kept, legacy, recover};
-use crate::pipeline::retained::{Look, Retained};
+use crate::pipeline::retained::{Look, Retained, cells_of};
 use crate::pipeline::snapshots::SnapshotRows;
 use crate::replay::{Chunk, Engine, ReplayOptions, replay};
 use crate::retention::Coverage;
@@ -172,7 +172,7 @@ async fn sample(
     let retained = Retained::open(project, times, session, Look::AsConfigured, monitor).await?;
     let options = ReplayOptions { engine: Engine::Reference };
     let replayed = replay(project, &labels, session, options, monitor).await?;
-    let cells: Vec<Vec<Coverage>> = retained.cells_at(project, &replayed, &rows);
+    let cells: Vec<Vec<Coverage>> = cells_of(project, &replayed, &retained.coverage(labels.times.values()));
     let whole = Chunk { from: i64::MIN, until: i64::MAX, rows: 0..prepared.labels.rows() };
     let mut batches = Vec::new();
     if cells.iter().flatten().any(|c| !c.is_covered()) {

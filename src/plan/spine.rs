@@ -142,6 +142,13 @@ impl Spine {
     }
 }
 
+/// The unit of [`Spine::now_of`] something, if that is what an expression is.
+pub(super) fn unit_of_label_time(expr: &Expr) -> Option<TimeUnit> {
+    let Expr::ScalarFunction(call) = expr else { return None };
+    let function: &dyn std::any::Any = call.func.inner().as_ref();
+    function.downcast_ref::<OfObserver>().filter(|f| f.answer == Answer::Now).map(|f| f.observers.now_unit)
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Answer {
     Now,

@@ -221,13 +221,19 @@ pub async fn replay_view(
         }
         monitor.end();
     }
-    // A sweep's cells do not spill; joins and aggregates do.
-    if options.engine == Engine::Auto && matches!(&done, Some(Err(Error::Memory { .. }))) {
-        let spilling = choose(view, logs, spines, times, session, Engine::Rewrite, Redelivery::ByAllColumns)?;
-        if let Some(plan) = &spilling.plan {
+    // Redelivered rows that wait for each other do not spill, a sort of them does. What a sweep holds of one key for first values and
+    // calls does not spill, joins and aggregates do.
+    let redelivers = logs.iter().any(|log| !log.config.id.is_empty() && view.reads.contains(&log.config.name));
+    let spilling = [(Engine::Auto, "redelivered rows do"), (Engine::Rewrite, "a sweep does")];
+    for (engine, what) in spilling.into_iter().filter(|(engine, _)| *engine == Engine::Rewrite || redelivers) {
+        if options.engine != Engine::Auto || !matches!(&done, Some(Err(Error::Memory { .. }))) {
+            break;
+        }
+        choice = choose(view, logs, spines, times, session, engine, Redelivery::ByAllColumns)?;
+        choice.reason = format!("{what} not fit the memory limit; {}", choice.reason);
+        if let Some(plan) = &choice.plan {
             done = Some(set::run(view, plan.clone(), &observers, labels, session, monitor).await);
             monitor.end();
-            choice = EngineChoice { reason: "a sweep does not fit the memory limit".to_string(), ..spilling };
         }
     }
     // An expression that fails on a row which no label sees fails in no query of the law.

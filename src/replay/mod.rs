@@ -8,6 +8,7 @@
 
 mod chunks;
 mod engine;
+mod narrow;
 mod observers;
 mod prepared;
 pub mod reference;

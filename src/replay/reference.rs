@@ -36,6 +36,7 @@ use crate::analysis::{View, marked_source};
 use crate::config::{SourceKind, Tie};
 use crate::error::{Error, Result};
 use crate::monitor::Monitor;
+use crate::replay::narrow::Narrowed;
 use crate::replay::values::{ViewValues, ambiguous, has_value};
 use crate::source::time::ticks_until;
 use crate::source::{Labels, Log, orderable, timestamp};
@@ -58,6 +59,19 @@ pub async fn run(
     session: &SessionContext,
     monitor: &dyn Monitor,
 ) -> Result<ViewValues> {
+    run_narrowed(view, logs, labels, rows, session, monitor, &Narrowed::default()).await
+}
+
+/// As [`run`], over no more of the sources than this.
+pub(super) async fn run_narrowed(
+    view: &View,
+    logs: &[Log],
+    labels: &Labels,
+    rows: &[usize],
+    session: &SessionContext,
+    monitor: &dyn Monitor,
+    narrowed: &Narrowed,
+) -> Result<ViewValues> {
     let failed = |e| Error::engine(format!("replay view `{}`", view.name), e);
     let latest = rows.iter().map(|&r| labels.times.value(r)).max().unwrap_or(i64::MIN);
     let mut state = session.state();
@@ -67,7 +81,7 @@ pub async fn run(
     // DataFusion optimises the query with `NOW()` still open. With a literal it would narrow `ts >= NOW()` to the unit of
     // a coarser `ts`, and cut off digits of the literal: 55 does not look whether the comparison still means the same.
     let plan = state.optimize(&view.plan).map_err(failed)?;
-    let tables = load(&plan, logs, latest, session).await.map_err(failed)?;
+    let tables = load(&plan, logs, latest, narrowed, session).await.map_err(failed)?;
     let unit = now_unit(session);
     let mut instants: Vec<(i64, Vec<usize>)> = Vec::new();
     for (at, &row) in rows.iter().enumerate() {
@@ -364,6 +378,7 @@ async fn load(
     plan: &LogicalPlan,
     logs: &[Log],
     latest: i64,
+    narrowed: &Narrowed,
     session: &SessionContext,
 ) -> DfResult<HashMap<usize, Arc<RawTable>>> {
     let mut needed: HashMap<usize, Vec<usize>> = HashMap::new();
@@ -378,19 +393,37 @@ async fn load(
     })?;
     let mut tables = HashMap::new();
     for (source, columns) in needed {
-        tables.insert(source, Arc::new(load_one(&logs[source], columns, latest, session).await?));
+        tables.insert(
+            source,
+            Arc::new(
+                load_one(
+                    &logs[source],
+                    columns,
+                    (narrowed.earliest.get(&source).copied(), latest),
+                    narrowed.keep.get(&source),
+                    session,
+                )
+                .await?,
+            ),
+        );
     }
     Ok(tables)
 }
 
-async fn load_one(log: &Log, mut columns: Vec<usize>, latest: i64, session: &SessionContext) -> DfResult<RawTable> {
+async fn load_one(
+    log: &Log,
+    mut columns: Vec<usize>,
+    (earliest, latest): (Option<i64>, i64),
+    keep: Option<&Expr>,
+    session: &SessionContext,
+) -> DfResult<RawTable> {
     let width = log.schema.fields().len();
     if !log.config.id.is_empty() || log.has_deleted() {
         columns = (0..width).collect();
     }
     columns.sort_unstable();
     columns.dedup();
-    let plan = log.raw_rows(&columns, Some(latest))?;
+    let plan = log.raw_rows_of(&columns, Some(latest), earliest, keep)?;
     let frame = session.execute_logical_plan(plan).await?;
     let schema: SchemaRef = Arc::new(frame.schema().as_arrow().clone());
     let batches = frame.collect().await?;

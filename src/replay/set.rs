@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, UInt32Array, new_empty_array};
-use datafusion::arrow::compute::concat;
+use datafusion::arrow::array::{ArrayRef, AsArray};
 use datafusion::arrow::datatypes::Int64Type;
 use datafusion::datasource::physical_plan::ParquetSource;
 use datafusion::datasource::source::DataSourceExec;
@@ -21,6 +20,7 @@ use futures::TryStreamExt;
 use crate::analysis::View;
 use crate::error::{Error, Result};
 use crate::monitor::Monitor;
+use crate::plan::with_fixed_shifts;
 use crate::replay::observers::LabelObservers;
 use crate::replay::values::{ViewValues, ambiguous};
 use crate::source::Labels;
@@ -74,8 +74,8 @@ impl Scans {
     }
 }
 
-/// No row was found for the observer.
-const NONE: u32 = u32::MAX;
+/// No row was found for the observer: part and row of what is NULL.
+const NONE: (u32, u32) = (0, 0);
 
 /// A rewritten plan as it is run.
 ///
@@ -113,7 +113,7 @@ pub(super) async fn physical(
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let failed = |e| Error::engine(format!("replay view `{}`", view.name), e);
     let state = session.state();
-    let optimized = optimized(plan, &state).map_err(failed)?;
+    let optimized = with_fixed_shifts(optimized(plan, &state).map_err(failed)?).map_err(failed)?;
     state.query_planner().create_physical_plan(&optimized, &state).await.map_err(failed)
 }
 
@@ -133,53 +133,39 @@ pub(super) async fn answer(
     let scans = Scans::of(&physical);
     monitor.begin(&format!("scanning for {}", view.name), scans.rows());
     let mut stream = execute_stream(physical, session.task_ctx()).map_err(failed)?;
-    let mut row_of: Vec<u32> = vec![NONE; observers.first_label.len()];
-    let mut twice: BTreeMap<usize, usize> = BTreeMap::new();
-    let mut batches: Vec<Vec<ArrayRef>> = vec![Vec::new(); view.features.len()];
-    let mut rows: usize = 0;
     let mut ticks = tokio::time::interval(PROGRESS_EVERY);
-    loop {
-        let batch = tokio::select! {
-            biased;
-            next = stream.try_next() => next.map_err(failed)?,
-            _ = ticks.tick() => {
-                scans.tell(view, monitor);
-                continue;
+    let mut row_of: Vec<(u32, u32)> = vec![NONE; observers.first_label.len()];
+    let mut twice: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut parts: Vec<Vec<ArrayRef>> = vec![Vec::new(); view.features.len()];
+    // The first part of all is no part of the rows: see `NONE`.
+    for part in 1_u32.. {
+        let batch = loop {
+            tokio::select! {
+                biased;
+                next = stream.try_next() => break next.map_err(failed)?,
+                _ = ticks.tick() => scans.tell(view, monitor),
             }
         };
         let Some(batch) = batch else { break };
-        for (i, number) in batch.column(0).as_primitive::<Int64Type>().iter().enumerate() {
+        for (row, number) in (0..).zip(batch.column(0).as_primitive::<Int64Type>()) {
             let Some(observer) = number.and_then(|n| usize::try_from(n).ok()).filter(|n| *n < row_of.len()) else {
                 continue;
             };
             if row_of[observer] == NONE {
-                row_of[observer] = u32::try_from(rows + i).unwrap_or(NONE);
+                row_of[observer] = (part, row);
             } else {
                 *twice.entry(observer).or_insert(1) += 1;
             }
         }
-        for (column, parts) in batch.columns()[1..].iter().zip(&mut batches) {
+        for (column, parts) in batch.columns()[1..].iter().zip(&mut parts) {
             parts.push(Arc::clone(column));
         }
-        rows += batch.num_rows();
     }
     monitor.end();
     if let Some((&observer, &count)) = twice.first_key_value() {
         return Err(ambiguous(view, labels, observers.first_label[observer] as usize, count));
     }
-    let columns = batches
-        .iter()
-        .zip(&view.features)
-        .map(|(parts, feature)| match parts.as_slice() {
-            [] => Ok(new_empty_array(&feature.data_type)),
-            parts => concat(&parts.iter().map(AsRef::as_ref).collect::<Vec<&dyn Array>>()),
-        })
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|e| failed(e.into()))?;
-    let picks: UInt32Array = observers
-        .of_label
-        .iter()
-        .map(|observer| observer.map(|o| row_of[o as usize]).filter(|row| *row != NONE))
-        .collect();
-    ViewValues::gather(&columns, &picks, &view.features).map_err(failed)
+    let found = |observer: &Option<u32>| observer.map_or(NONE, |o| row_of[o as usize]);
+    let rows: Vec<(u32, u32)> = observers.of_label.iter().map(found).collect();
+    ViewValues::interleave(parts, &rows, &view.features).map_err(failed)
 }

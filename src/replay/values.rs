@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, UInt32Array};
-use datafusion::arrow::compute::{cast, is_null, kernels::zip::zip, take};
+use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, UInt32Array, new_null_array};
+use datafusion::arrow::compute::{cast, interleave, is_null, kernels::zip::zip, take};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::util::display::array_value_to_string;
 use datafusion::common::internal_err;
@@ -35,19 +35,26 @@ impl ViewValues {
         let columns = columns
             .iter()
             .zip(features)
-            .map(|(column, feature)| {
-                if plain_type(column.data_type()) != feature.data_type {
-                    return internal_err!(
-                        "`{}` is {}, planned as {}",
-                        feature.name,
-                        column.data_type(),
-                        feature.data_type
-                    );
-                }
-                Ok(cast(&take(column, rows, None)?, &feature.data_type)?)
-            })
+            .map(|(column, feature)| planned(&take(column, rows, None)?, feature))
             .collect::<DfResult<_>>()?;
         Ok(Self { columns, found })
+    }
+
+    /// From parts of columns: `rows[i]` is the part and the row in it of label row i, the parts counted from 1; (0, 0) where there is
+    /// none. A column's parts are let go of when it is done.
+    ///
+    /// # Errors
+    /// As [`ViewValues::gather`].
+    pub fn interleave(parts: Vec<Vec<ArrayRef>>, rows: &[(u32, u32)], features: &[Feature]) -> DfResult<Self> {
+        let found: BooleanArray = rows.iter().map(|(part, _)| Some(*part > 0)).collect();
+        let rows: Vec<(usize, usize)> = rows.iter().map(|(part, row)| (*part as usize, *row as usize)).collect();
+        let columns = parts.into_iter().zip(features).map(|(parts, feature)| {
+            let Some(part) = parts.first() else { return Ok(new_null_array(&feature.data_type, rows.len())) };
+            let none = new_null_array(part.data_type(), 1);
+            let parts: Vec<&dyn Array> = std::iter::once(&none).chain(&parts).map(AsRef::as_ref).collect();
+            planned(&interleave(&parts, &rows)?, feature)
+        });
+        Ok(Self { columns: columns.collect::<DfResult<_>>()?, found })
     }
 
     /// The dataset's values: `when_missing` where there is no row, `when_null` where the row's value is NULL.
@@ -68,6 +75,14 @@ impl ViewValues {
         };
         self.columns.iter().zip(features).map(fill).collect()
     }
+}
+
+/// In the plain form of the type that was planned.
+fn planned(column: &ArrayRef, feature: &Feature) -> DfResult<ArrayRef> {
+    if plain_type(column.data_type()) != feature.data_type {
+        return internal_err!("`{}` is {}, planned as {}", feature.name, column.data_type(), feature.data_type);
+    }
+    Ok(cast(column, &feature.data_type)?)
 }
 
 /// Whether the row is not NULL. (A column of type Null says of itself that it has no NULLs.)

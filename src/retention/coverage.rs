@@ -36,7 +36,7 @@ impl Coverage {
 #[derive(Debug, Clone)]
 pub struct FeatureCoverage {
     /// Where the view has a row for the label.
-    pub there: Vec<Coverage>,
+    pub there: Arc<Vec<Coverage>>,
     /// Where it has none: what decides whether there is one is asked too.
     pub missing: Arc<Vec<Coverage>>,
 }
@@ -44,15 +44,26 @@ pub struct FeatureCoverage {
 /// Coverage of every feature, in their order; `times` are the label times, nanoseconds.
 pub fn coverage(features: &[FeatureLookback], facts: &[SourceFacts], times: &[i64]) -> Vec<FeatureCoverage> {
     let mut known = Known { facts, times, starts: Vec::new(), cells: Vec::new() };
+    // Features of a view mostly read the same: they share their rows.
+    let mut shared: Vec<(&FeatureLookback, FeatureCoverage)> = Vec::new();
     features
         .iter()
         .map(|feature| {
-            let there = known.worst(&feature.reads);
-            let mut missing = there.clone();
-            for (own, other) in missing.iter_mut().zip(known.worst(&feature.presence)) {
-                *own = (*own).max(other);
+            let alike =
+                |other: &&FeatureLookback| (&other.reads, &other.presence) == (&feature.reads, &feature.presence);
+            if let Some((_, coverage)) = shared.iter().find(|(other, _)| alike(other)) {
+                return coverage.clone();
             }
-            FeatureCoverage { there, missing: Arc::new(missing) }
+            let there = Arc::new(known.worst(&feature.reads));
+            let missing = if feature.presence.is_empty() {
+                Arc::clone(&there)
+            } else {
+                let worst = known.worst(&feature.presence);
+                Arc::new(there.iter().zip(worst).map(|(own, other)| (*own).max(other)).collect())
+            };
+            let coverage = FeatureCoverage { there, missing };
+            shared.push((feature, coverage.clone()));
+            coverage
         })
         .collect()
 }

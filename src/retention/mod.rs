@@ -14,6 +14,7 @@ mod facts;
 mod model;
 mod models;
 mod rhythm;
+mod sums;
 mod timeline;
 
 pub use activity::{Activity, DAY_NS, HOUR_NS, Span};
@@ -23,6 +24,7 @@ pub use model::{
     DayReport, FeatureRetention, Gap, GapKind, Judgement, ModelMonths, MonthCount, PresenceReport, RetentionReport,
     SchemaChange, SourceReach, SourceRetention, TimelineEntry,
 };
-pub use models::{Decision, Evidence, FeatureDecision, ModelDecision, ModelInput, verdicts};
+pub use models::{Decision, FeatureDecision, ModelDecision, ModelInput, verdicts};
 pub use rhythm::{Judged, judge};
+pub use sums::{FeatureSums, PartOfRows, RetentionSums};
 pub use timeline::{Timeline, expires, timeline};

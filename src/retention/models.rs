@@ -11,9 +11,9 @@
 
 use crate::lookback::FeatureLookback;
 use crate::retention::activity::DAY_NS;
-use crate::retention::coverage::{Coverage, by_month};
 use crate::retention::facts::SourceFacts;
 use crate::retention::model::ModelMonths;
+use crate::retention::sums::{ModelSums, RetentionSums, TrainingSums};
 use crate::retention::timeline::{complete_from, iso_days, reach_at};
 use crate::source::time::rfc3339;
 
@@ -55,40 +55,21 @@ pub struct ModelDecision {
     pub trainable_from: Option<i64>,
 }
 
-/// What is known of the label rows.
-#[derive(Debug, Clone, Copy)]
-pub struct Evidence<'a> {
-    pub lookbacks: &'a [FeatureLookback],
-    pub facts: &'a [SourceFacts],
-    /// Label times, ascending, nanoseconds.
-    pub times: &'a [i64],
-    /// By feature and label row.
-    pub cells: &'a [Vec<Coverage>],
-    /// By feature: the label rows whose value a snapshot has; `None` where no snapshot has the feature.
-    pub legacy: &'a [Option<Vec<bool>>],
-    /// By feature: whether it agrees with the snapshots, and how well; `None` where it was not compared.
-    pub agreement: &'a [Option<(bool, String)>],
+/// A decision per model. `agreement`, by feature: whether it agrees with the snapshots, and how well; `None` where it was not compared.
+pub fn verdicts(sums: &RetentionSums<'_>, agreement: &[Option<(bool, String)>]) -> Vec<ModelDecision> {
+    sums.models.iter().map(|model| decide(model, sums, agreement)).collect()
 }
 
-/// A decision per model.
-pub fn verdicts(models: &[ModelInput], evidence: Evidence<'_>) -> Vec<ModelDecision> {
-    models.iter().map(|model| decide(model, evidence)).collect()
-}
-
-fn decide(model: &ModelInput, evidence: Evidence<'_>) -> ModelDecision {
-    let Evidence { times, cells, facts, lookbacks, .. } = evidence;
-    let begin = match (times.last(), model.training_history) {
-        (Some(last), Some(history)) => {
-            let from = last.saturating_sub(history);
-            // The last 90 days before a label, not with the day before them.
-            times.partition_point(|t| *t <= from)
-        }
-        _ => 0,
-    };
-    let features: Vec<FeatureDecision> =
-        model.features.iter().map(|f| of_feature(*f, begin, model, evidence)).collect();
+fn decide(model: &ModelSums, sums: &RetentionSums<'_>, agreement: &[Option<(bool, String)>]) -> ModelDecision {
+    let (input, facts, lookbacks) = (&model.input, sums.facts, sums.lookbacks);
+    let features: Vec<FeatureDecision> = input
+        .features
+        .iter()
+        .zip(&model.features)
+        .map(|(feature, rows)| of_feature(*feature, rows, input, sums, &agreement[*feature]))
+        .collect();
     let decision = features.iter().map(|f| f.decision).max().unwrap_or(Decision::Retrain);
-    let history = model.training_history.unwrap_or_else(|| match (times.first(), times.last()) {
+    let history = input.training_history.unwrap_or_else(|| match (sums.first, sums.last) {
         (Some(first), Some(last)) => last - first,
         _ => 0,
     });
@@ -98,24 +79,17 @@ fn decide(model: &ModelInput, evidence: Evidence<'_>) -> ModelDecision {
     };
     let frozen = features.iter().filter(|f| f.decision == Decision::Freeze).map(|f| f.feature).collect::<Vec<_>>();
     let until = if decision == Decision::Freeze { latest(&mut frozen.into_iter()) } else { None };
-    let trainable = latest(&mut model.features.iter().copied());
-    let trainable = trainable.map(|t| if t == i64::MIN { times.first().copied().unwrap_or(0) } else { t });
-    let worst = |row: usize| model.features.iter().map(|f| cells[*f][row]).max().unwrap_or(Coverage::Exact);
-    let last_bad = (0..times.len()).rev().find(|row| !worst(*row).is_covered());
-    let covered_from = match last_bad {
-        None => times.first(),
-        Some(row) => times.get(times.partition_point(|t| *t <= times[row])),
-    };
-    let covered_from = covered_from.map(|t| rfc3339(*t));
+    let trainable = latest(&mut input.features.iter().copied());
+    let trainable = trainable.map(|t| if t == i64::MIN { sums.first.unwrap_or(0) } else { t });
     ModelDecision {
-        model: model.model.clone(),
+        model: input.model.clone(),
         decision,
         until: until.filter(|t| *t != i64::MIN).map(|t| rfc3339(day_after(t))),
         months: ModelMonths {
-            model: model.model.clone(),
-            covered_from,
+            model: input.model.clone(),
+            covered_from: model.rows.covered_since.map(rfc3339),
             trainable_from: trainable.map(|t| rfc3339(day_after(t))),
-            by_month: by_month(times, worst),
+            by_month: model.rows.months.clone(),
         },
         features,
         trainable_from: trainable.map(day_after),
@@ -144,36 +118,35 @@ fn enough_from(lookback: &FeatureLookback, facts: &[SourceFacts], history: i64) 
     Some(from.saturating_add(history))
 }
 
-fn of_feature(feature: usize, begin: usize, model: &ModelInput, evidence: Evidence<'_>) -> FeatureDecision {
-    let Evidence { lookbacks, facts, cells, legacy, agreement, .. } = evidence;
-    let rows = &cells[feature][begin..];
-    let bad: Vec<usize> = (begin..cells[feature].len()).filter(|row| !cells[feature][*row].is_covered()).collect();
+fn of_feature(
+    feature: usize,
+    sums: &TrainingSums,
+    model: &ModelInput,
+    all: &RetentionSums<'_>,
+    agreement: &Option<(bool, String)>,
+) -> FeatureDecision {
+    let TrainingSums { rows, bad, truncated, had } = sums;
     let history = model.training_history.map_or_else(String::new, |h| format!(" of the last {}", days(h)));
-    let of = |count: usize| format!("{} of {} label rows{history}", count, rows.len());
-    let had = legacy[feature].as_ref().map(|has| bad.iter().filter(|row| has[**row]).count());
-    let (decision, reason) = match (bad.len(), &agreement[feature]) {
-        (0, Some((true, how))) => {
-            (Decision::Retrain, format!("all {} label rows{history} are covered; {how}", rows.len()))
-        }
+    let (decision, reason) = match (*bad, agreement) {
+        (0, Some((true, how))) => (Decision::Retrain, format!("all {rows} label rows{history} are covered; {how}")),
         (0, Some((false, how))) => {
-            (Decision::Fallback, format!("all {} label rows{history} are covered, but {how}", rows.len()))
+            (Decision::Fallback, format!("all {rows} label rows{history} are covered, but {how}"))
         }
-        (0, None) if rows.is_empty() => (Decision::Retrain, "there is no label row".to_string()),
-        (0, None) => (
-            Decision::Retrain,
-            format!("all {} label rows{history} are covered; not compared with a snapshot", rows.len()),
-        ),
+        (0, None) if *rows == 0 => (Decision::Retrain, "there is no label row".to_string()),
+        (0, None) => {
+            let covered = format!("all {rows} label rows{history} are covered; not compared with a snapshot");
+            (Decision::Retrain, covered)
+        }
         (count, _) => {
-            let truncated = bad.iter().filter(|row| cells[feature][**row] == Coverage::Truncated).count();
-            let kinds = match (truncated, count - truncated) {
+            let kinds = match (*truncated, count - truncated) {
                 (_, 0) => "truncated".to_string(),
                 (0, _) => "gap".to_string(),
                 (t, g) => format!("{t} truncated, {g} gap"),
             };
-            let why = why(&lookbacks[feature], facts);
-            let text = format!("{} are not covered ({kinds}){why}", of(count));
+            let why = why(&all.lookbacks[feature], all.facts);
+            let text = format!("{count} of {rows} label rows{history} are not covered ({kinds}){why}");
             match had {
-                Some(had) if had == count => (Decision::Fallback, format!("{text}; a snapshot has them")),
+                Some(had) if *had == count => (Decision::Fallback, format!("{text}; a snapshot has them")),
                 Some(had) => (Decision::Freeze, format!("{text}; a snapshot has {had} of them")),
                 None => (Decision::Freeze, format!("{text}; no snapshot has the feature")),
             }

@@ -3,14 +3,15 @@
 //! A file is deleted once its newest event is older than the source's `retention`. From then on the log is only known to be complete
 //! after that event, so windows that start before it are truncated.
 
-use crate::lookback::{FROM_THE_BEGINNING, FeatureLookback, NOTHING, SourceRead};
+use crate::lookback::{FROM_THE_BEGINNING, NOTHING, SourceRead};
 use crate::retention::activity::DAY_NS;
-use crate::retention::coverage::{Coverage, FeatureCoverage, Missing};
+use crate::retention::coverage::Missing;
 use crate::retention::facts::SourceFacts;
 use crate::retention::model::TimelineEntry;
+use crate::retention::sums::RetentionSums;
 use crate::source::time::rfc3339;
 
-const WEEK_NS: i64 = 7 * DAY_NS;
+pub(super) const WEEK_NS: i64 = 7 * DAY_NS;
 /// Weeks of delay that are told, at most.
 const MOST_WEEKS: usize = 520;
 
@@ -41,40 +42,17 @@ fn lost_at(facts: &SourceFacts, needed: i64) -> Option<i64> {
 }
 
 /// From when on the source is complete at `date`, where it is not now.
-fn complete_at(facts: &SourceFacts, date: i64) -> Option<i64> {
+pub(super) fn complete_at(facts: &SourceFacts, date: i64) -> Option<i64> {
     let retention = facts.retention_ns?;
     let gone = facts.files.iter().filter(|f| f.last.saturating_add(retention) <= date).map(|f| f.last).max();
     gone.map(|last| last.saturating_add(1))
 }
 
-/// The timeline for these label rows; `today` and label times in nanoseconds since 1970.
-pub fn timeline(
-    features: &[FeatureLookback],
-    coverage: &[FeatureCoverage],
-    facts: &[SourceFacts],
-    times: &[i64],
-    today: i64,
-) -> Timeline {
-    let covered: Vec<bool> =
-        (0..times.len()).map(|row| coverage.iter().all(|c| c.there[row] == Coverage::Exact)).collect();
-    // The first event that each row needs, by source.
-    let mut needed: Vec<Vec<i64>> = vec![vec![NOTHING; times.len()]; facts.len()];
-    for (feature, own) in features.iter().zip(coverage) {
-        for SourceRead { source, lower, .. } in &feature.reads {
-            if facts[*source].retention_ns.is_none() {
-                continue;
-            }
-            let starts = lower.starts(times);
-            for (row, start) in starts.into_iter().enumerate().filter(|(row, _)| own.there[*row].is_covered()) {
-                needed[*source][row] = needed[*source][row].min(start);
-            }
-        }
-    }
-    let deadline = facts
-        .iter()
-        .zip(&needed)
-        .filter_map(|(facts, needed)| lost_at(facts, needed.iter().copied().min().filter(|n| *n != NOTHING)?))
-        .min();
+/// The timeline for the label rows that were added up.
+pub fn timeline(sums: &RetentionSums<'_>) -> Timeline {
+    let (facts, today) = (sums.facts, sums.today);
+    let needed = facts.iter().zip(&sums.expiry.needed);
+    let deadline = needed.filter_map(|(facts, needed)| lost_at(facts, Some(*needed).filter(|n| *n != NOTHING)?)).min();
     let mut entries = vec![entry(today, "today", "the day that this is counted from".to_string())];
     for facts in facts {
         if let Some(at) = expires(facts) {
@@ -90,35 +68,29 @@ pub fn timeline(
         let detail = "the first event that a covered label row needs is deleted: run the replay before".to_string();
         entries.push(entry(at, "deadline", detail));
     }
-    entries.extend(weeks(facts, &needed, &covered, today));
+    entries.extend(weeks(sums));
     entries.sort_by(|a, b| (&a.at, &a.what, &a.source).cmp(&(&b.at, &b.what, &b.source)));
     Timeline { deadline, entries }
 }
 
+/// How many weeks from today on something may still be lost in, today's among them.
+pub(super) fn weeks_ahead(facts: &[SourceFacts], today: i64) -> usize {
+    let last = facts.iter().filter_map(|f| Some((f.files.iter().map(|t| t.last).max()?, f.retention_ns?)));
+    let Some(last) = last.map(|(last, retention)| last.saturating_add(retention)).max() else { return 1 };
+    let more = |week: usize| last > today.saturating_add(i64::try_from(week).unwrap_or(0).saturating_mul(WEEK_NS));
+    (0..MOST_WEEKS).position(|week| !more(week)).map_or(MOST_WEEKS, |week| week + 1)
+}
+
 /// What each week of delay costs, from now until nothing more is lost.
-fn weeks(facts: &[SourceFacts], needed: &[Vec<i64>], covered: &[bool], today: i64) -> Vec<TimelineEntry> {
-    let all = covered.iter().filter(|c| **c).count() as u64;
-    let kept_at = |date: i64| {
-        let since: Vec<Option<i64>> = facts.iter().map(|f| complete_at(f, date)).collect();
-        let kept = |row: &usize| since.iter().zip(needed).all(|(since, n)| since.is_none_or(|since| n[*row] >= since));
-        (0..covered.len()).filter(|row| covered[*row]).filter(kept).count() as u64
-    };
+fn weeks(sums: &RetentionSums<'_>) -> Vec<TimelineEntry> {
+    let all = sums.expiry.covered;
     let mut entries = Vec::new();
-    let mut before = all;
-    for week in 0..MOST_WEEKS {
-        let at = today.saturating_add(i64::try_from(week).unwrap_or(0).saturating_mul(WEEK_NS));
-        let kept = if before == 0 { 0 } else { kept_at(at) };
-        if kept < before {
-            let lost = all - kept;
-            let detail = format!("{kept} of {all} label rows are still covered by a replay on this day");
-            entries.push(TimelineEntry { labels: Some(kept), lost: Some(lost), ..entry(at, "week", detail) });
-        }
-        before = kept;
-        let more =
-            facts.iter().any(|f| f.retention_ns.is_some_and(|r| f.files.iter().any(|t| t.last.saturating_add(r) > at)));
-        if kept == 0 || !more {
-            break;
-        }
+    let mut kept = all;
+    for (week, lost) in sums.expiry.lost.iter().enumerate().filter(|(_, lost)| **lost > 0) {
+        let at = sums.today.saturating_add(i64::try_from(week).unwrap_or(0).saturating_mul(WEEK_NS));
+        kept -= lost;
+        let detail = format!("{kept} of {all} label rows are still covered by a replay on this day");
+        entries.push(TimelineEntry { labels: Some(kept), lost: Some(all - kept), ..entry(at, "week", detail) });
     }
     entries
 }

@@ -37,8 +37,8 @@ const SMALL_BYTES: u64 = 256 << 10;
 /// So much of small objects and footers is kept.
 const KEPT_BYTES: usize = 64 << 20;
 
-/// How often a listing that was cut off is begun anew, and how soon at first.
-const LISTINGS: usize = 5;
+/// How often an answer that was cut off is asked for, and how soon anew at first.
+const TRIES: usize = 6;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 /// An object is not what it was when the run began.
@@ -126,7 +126,8 @@ impl Guard {
             None => options,
         };
         self.requests.ranges_wanted.fetch_add(1, Relaxed);
-        let found = self.inner.get_opts(path, options).await.map_err(|e| self.told(e, pin))?;
+        let found = again(&self.requests, || self.inner.get_opts(path, options.clone())).await;
+        let found = found.map_err(|e| self.told(e, pin))?;
         if let Some(pin) = pin {
             self.same(pin, &found.meta)?;
         }
@@ -148,6 +149,9 @@ impl Guard {
 
     /// A stretch of an object, in pieces where it is large.
     async fn stretch(&self, path: &Path, pin: Option<&ObjectMeta>, range: Range<u64>) -> StoreResult<Bytes> {
+        if range.is_empty() {
+            return Ok(Bytes::new());
+        }
         if range.end - range.start <= PIECE_BYTES {
             return self.part(path, pin, range).await;
         }
@@ -219,10 +223,15 @@ async fn whole_list(
     prefix: Option<Path>,
     requests: Arc<Requests>,
 ) -> StoreResult<Vec<ObjectMeta>> {
+    again(&requests, || store.list(prefix.as_ref()).try_collect()).await
+}
+
+/// Does anew what was cut off in the middle of an answer that the store does not resume: a listing, an error's text. Other failures
+/// have been tried again by the store.
+async fn again<T, F: Future<Output = StoreResult<T>>>(requests: &Requests, attempt: impl Fn() -> F) -> StoreResult<T> {
     let mut pause = FIRST_PAUSE;
-    for _ in 0..LISTINGS {
-        match store.list(prefix.as_ref()).try_collect().await {
-            // Other failures have been tried again by the store.
+    for _ in 1..TRIES {
+        match attempt().await {
             Err(e) if text(&e).contains("response body") => {
                 requests.failed.fetch_add(1, Relaxed);
                 tokio::time::sleep(pause).await;
@@ -231,7 +240,7 @@ async fn whole_list(
             done => return done,
         }
     }
-    store.list(prefix.as_ref()).try_collect().await
+    attempt().await
 }
 
 fn pieces(range: &Range<u64>) -> Vec<Range<u64>> {
@@ -304,9 +313,10 @@ impl ObjectStore for Guard {
             self.requests.ranges_wanted.fetch_add(1, Relaxed);
         }
         let Some(pin) = self.pin_of(path).filter(|_| !options.head) else {
-            return self.inner.get_opts(path, options).await;
+            return again(&self.requests, || self.inner.get_opts(path, options.clone())).await;
         };
-        let found = self.inner.get_opts(path, self.on_condition(&pin, options)).await;
+        let options = self.on_condition(&pin, options);
+        let found = again(&self.requests, || self.inner.get_opts(path, options.clone())).await;
         let found = found.map_err(|e| self.told(e, Some(&pin)))?;
         self.same(&pin, &found.meta)?;
         Ok(found)

@@ -20,6 +20,7 @@ use chrono_tz::Tz;
 use datafusion::arrow::array::{Array, AsArray};
 use datafusion::arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit};
 use datafusion::catalog::TableProvider;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{Column, ScalarValue, TableReference};
 use datafusion::datasource::provider_as_source;
 use datafusion::error::Result as DfResult;
@@ -303,6 +304,31 @@ impl Log {
         known.and(available.lt_eq(lit(timestamp(*unit, bound, zone.clone()))))
     }
 
+    /// Whether each row counts or not whatever the others are, and is read from the files.
+    pub fn is_plain(&self) -> bool {
+        self.config.kind == SourceKind::Log
+            && self.config.id.is_empty()
+            && self.deleted.is_none()
+            && self.rows.is_none()
+    }
+
+    /// Events from an instant on; perhaps some before it.
+    fn since(&self, raw: &Schema, earliest_ns: i64) -> Option<Expr> {
+        let DataType::Timestamp(unit, zone) = raw.field_with_name(&self.config.time).ok()?.data_type() else {
+            return None;
+        };
+        let bound = ticks_until(earliest_ns.saturating_sub(WIDEST_OFFSET_NS), *unit);
+        Some(raw_column(&self.config.time).gt_eq(lit(timestamp(*unit, bound, zone.clone()))))
+    }
+
+    /// For each row group: the least and the most event time in it, and its rows; `None` where footers don't say.
+    pub fn event_spans(&self) -> Option<Vec<(i64, i64, u64)>> {
+        let spans = self.table.spans(&self.config.time)?;
+        let margin = if self.config.timezone == Tz::UTC { 0 } else { WIDEST_OFFSET_NS };
+        let wide = |(low, high, rows): (i64, i64, u64)| (low.saturating_sub(margin), high.saturating_add(margin), rows);
+        Some(spans.into_iter().map(wide).collect())
+    }
+
     /// The first instant at which a row is visible.
     fn from(&self) -> Expr {
         let tie = i64::from(self.exclusive);
@@ -378,14 +404,32 @@ impl Log {
     /// # Errors
     /// Only where a plan can't be built, which is a defect.
     pub fn raw_rows(&self, columns: &[usize], latest_ns: Option<i64>) -> DfResult<LogicalPlan> {
+        self.raw_rows_of(columns, latest_ns, None, None)
+    }
+
+    /// As [`Log::raw_rows`], perhaps without events before `earliest_ns`, and rows for which `keep` does not hold: a condition over
+    /// the columns of [`Log::schema`].
+    ///
+    /// # Errors
+    /// Only where a plan can't be built, which is a defect.
+    pub fn raw_rows_of(
+        &self,
+        columns: &[usize],
+        latest_ns: Option<i64>,
+        earliest_ns: Option<i64>,
+        keep: Option<&Expr>,
+    ) -> DfResult<LogicalPlan> {
         let raw_schema = self.raw();
         let source = self.raw_source();
         let shift = if self.config.available_at.is_some() { 0 } else { self.config.delay_ns };
         let mut exprs: Vec<Expr> = columns.iter().map(|&i| self.canonical(i)).collect();
         exprs.push(instant_ns(self.instant(&self.config.time), 0).alias("__backcast_event"));
         exprs.push(instant_ns(self.instant(self.available_at()), shift).alias("__backcast_available"));
+        let since = earliest_ns.and_then(|earliest| self.since(&raw_schema, earliest));
+        let keep = keep.and_then(|keep| raw_condition(keep, &raw_schema, &self.schema));
+        let wanted = [since, keep].into_iter().flatten();
         let rows = LogicalPlanBuilder::scan(RAW, source, None)?
-            .filter(self.reachable(&raw_schema, latest_ns))?
+            .filter(wanted.fold(self.reachable(&raw_schema, latest_ns), Expr::and))?
             .project(exprs)?;
         match &self.deleted {
             Some(deleted) => {
@@ -555,6 +599,24 @@ pub struct LogCounts {
 
 fn raw_column(name: &str) -> Expr {
     Expr::Column(Column::new(Some(RAW), name))
+}
+
+/// A condition over columns of a log as one over the files'; `None` where these have other types.
+fn raw_condition(condition: &Expr, raw: &Schema, canonical: &Schema) -> Option<Expr> {
+    let same = |name: &str| {
+        let data_type = |schema: &Schema| schema.field_with_name(name).ok().map(|f| f.data_type().clone());
+        data_type(raw).is_some_and(|t| Some(t) == data_type(canonical))
+    };
+    if !condition.column_refs().iter().all(|column| same(&column.name)) {
+        return None;
+    }
+    let named = condition.clone().transform_up(|e| {
+        Ok(match e {
+            Expr::Column(column) => Transformed::yes(raw_column(&column.name)),
+            other => Transformed::no(other),
+        })
+    });
+    named.data().ok()
 }
 
 fn canonical_field(field: &Field) -> Field {

@@ -11,6 +11,7 @@ mod functions;
 mod guard;
 mod labels;
 mod log;
+pub(crate) mod operator;
 mod prune;
 mod remote;
 mod schema;

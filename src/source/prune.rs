@@ -83,6 +83,23 @@ impl ParquetTable {
         range
     }
 
+    /// For each row group that has rows: the least and the most value of a timestamp column in nanoseconds since 1970 (naive: as if
+    /// UTC), and its rows; `None` where footers don't say.
+    pub fn spans(&self, name: &str) -> Option<Vec<(i64, i64, u64)>> {
+        let schema = datafusion::catalog::TableProvider::schema(self);
+        let column = Column::new_unqualified(name);
+        let mut spans = Vec::new();
+        for file in (0..self.files.files.len()).filter(|i| self.footers.rows[*i] > 0) {
+            let groups = RowGroups { table: self, schema: &schema, file };
+            let ends = [groups.min_values(&column)?, groups.max_values(&column)?];
+            let [least, most] = ends.map(|values| instants_ns(&values, 0).ok().filter(|v| v.null_count() == 0));
+            let rows = self.footers.footers[file].row_groups().iter().map(|g| u64::try_from(g.num_rows()).unwrap_or(0));
+            let both = least?.values().iter().copied().zip(most?.values().iter().copied()).collect::<Vec<_>>();
+            spans.extend(both.into_iter().zip(rows).map(|((low, high), rows)| (low, high, rows)));
+        }
+        Some(spans)
+    }
+
     /// For each row group that has rows: the least value of a timestamp column in nanoseconds since 1970 (naive: as if UTC), and its
     /// rows; `None` where footers don't say.
     pub fn starts(&self, name: &str) -> Option<Vec<(i64, u64)>> {

@@ -25,6 +25,9 @@ use crate::source::files::{Files, list};
 use crate::source::schema::{FileSchemas, merge, read_footers};
 use crate::source::store::Stores;
 
+/// Files of a store that one scan reads at once, at least.
+const FILES_AT_ONCE: usize = 16;
+
 /// Parquet files that are one table. Reads only the columns and row groups that a plan needs.
 pub struct ParquetTable {
     pub files: Files,
@@ -174,7 +177,10 @@ impl TableProvider for ParquetTable {
         // A scan has at least one file; its row groups are skipped when it is opened.
         let kept = if kept.is_empty() { vec![0] } else { kept };
         let files: Vec<PartitionedFile> = kept.iter().map(|&i| self.partitioned_file(i)).collect();
-        let groups = FileGroup::new(files).split_files(state.config().target_partitions());
+        // Behind a network a scan mostly waits: more files than threads are read at once.
+        let threads = state.config().target_partitions();
+        let at_once = if self.files.location.is_local() { threads } else { threads.max(FILES_AT_ONCE) };
+        let groups = FileGroup::new(files).split_files(at_once);
         let rows = usize::try_from(kept.iter().map(|&i| self.footers.rows[i]).sum::<u64>());
         let rows = rows.map_or(Precision::Absent, Precision::Exact);
         let rows = if kept.len() == self.files.files.len() { rows } else { rows.to_inexact() };

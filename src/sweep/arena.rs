@@ -22,6 +22,12 @@ pub(super) struct RowRef {
 impl RowRef {
     pub(super) const NONE: Self = Self { batch: u32::MAX, row: u32::MAX };
 
+    /// From the word that an event has of it.
+    pub(super) fn of(word: u64) -> Self {
+        let part = |n: u64| u32::try_from(n & u64::from(u32::MAX)).unwrap_or(0);
+        Self { batch: part(word >> 32), row: part(word) }
+    }
+
     pub(super) fn is_none(self) -> bool {
         self == Self::NONE
     }
@@ -72,11 +78,13 @@ pub(super) struct Arena {
     bytes: Arc<AtomicUsize>,
     /// Once so many bytes are held, what is of no use any more should go.
     limit: AtomicUsize,
+    /// What `limit` never falls below: less is not worth compacting.
+    least: AtomicUsize,
 }
 
 /// Rows of one batch after compaction: offsets of strings stay far below 2^31.
 const COMPACTED_ROWS: usize = 64 * 1024;
-/// An arena smaller than this is not worth compacting.
+/// An arena smaller than this is not worth compacting, unless memory is short.
 const SMALLEST_LIMIT: usize = if cfg!(test) { 4 << 10 } else { 96 << 20 };
 
 impl Arena {
@@ -87,7 +95,20 @@ impl Arena {
             batches: RwLock::default(),
             bytes: Arc::default(),
             limit: AtomicUsize::new(SMALLEST_LIMIT),
+            least: AtomicUsize::new(SMALLEST_LIMIT),
         }
+    }
+
+    /// Wants compaction once so many bytes are held.
+    pub(super) fn compact_from(&self, bytes: usize) {
+        self.limit.store(bytes, Ordering::Relaxed);
+        self.least.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Lets go of all batches.
+    pub(super) fn clear(&self) {
+        self.batches.write().unwrap_or_else(PoisonError::into_inner).clear();
+        self.bytes.store(0, Ordering::Relaxed);
     }
 
     /// Where the arena holds a column of the events.
@@ -105,11 +126,16 @@ impl Arena {
             Some(rows) => Ok(take(batch.column(c), rows, None)?),
             None => Ok(Arc::clone(batch.column(c))),
         });
-        let held = Held::new(columns.collect::<DfResult<Vec<_>>>()?, self.orders, &self.bytes);
+        Ok(self.put_columns(columns.collect::<DfResult<Vec<_>>>()?))
+    }
+
+    /// Holds a batch of the arena's own columns, and gives its number.
+    pub(super) fn put_columns(&self, columns: Vec<ArrayRef>) -> u32 {
+        let held = Held::new(columns, self.orders, &self.bytes);
         self.bytes.fetch_add(held.bytes, Ordering::Relaxed);
         let mut batches = self.batches.write().unwrap_or_else(PoisonError::into_inner);
         batches.push(Arc::new(held));
-        Ok(u32::try_from(batches.len() - 1).unwrap_or(u32::MAX))
+        u32::try_from(batches.len() - 1).unwrap_or(u32::MAX)
     }
 
     pub(super) fn get(&self, batch: u32) -> Arc<Held> {
@@ -156,7 +182,7 @@ impl Arena {
         let bytes = kept.iter().map(|b| b.bytes).sum();
         *self.batches.write().unwrap_or_else(PoisonError::into_inner) = kept;
         self.bytes.store(bytes, Ordering::Relaxed);
-        self.limit.store((3 * bytes).max(SMALLEST_LIMIT), Ordering::Relaxed);
+        self.limit.store((3 * bytes).max(self.least.load(Ordering::Relaxed)), Ordering::Relaxed);
         Ok(())
     }
 }

@@ -65,24 +65,14 @@ impl BoundColumn {
 
     /// The positions `from..to` of one key at which `event op bound` holds. Only for regular bounds.
     pub(super) fn narrow(&self, op: Comparison, event: i64, (from, to): (u32, u32)) -> (u32, u32) {
-        if from >= to {
-            return (from, to);
-        }
         let values = &self.values[from as usize..to as usize];
-        // No overflow: below, every sum is what a bound is.
-        let cut = |before: &dyn Fn(i64) -> bool| {
-            from + u32::try_from(values.partition_point(|v| before(v + self.shift))).unwrap_or(0)
-        };
-        let (first, last) = (values[0] + self.shift, values[values.len() - 1] + self.shift);
+        // No overflow: every sum is what a bound is.
+        let cut = |at: usize| from + u32::try_from(at).unwrap_or(0);
         match op {
-            Comparison::Less if event < first => (from, to),
-            Comparison::LessOrEqual if event <= first => (from, to),
-            Comparison::Greater if event > last => (from, to),
-            Comparison::GreaterOrEqual if event >= last => (from, to),
-            Comparison::Less => (cut(&|v| v <= event), to),
-            Comparison::LessOrEqual => (cut(&|v| v < event), to),
-            Comparison::Greater => (from, cut(&|v| v < event)),
-            Comparison::GreaterOrEqual => (from, cut(&|v| v <= event)),
+            Comparison::Less => (cut(before(values, |v| v + self.shift <= event)), to),
+            Comparison::LessOrEqual => (cut(before(values, |v| v + self.shift < event)), to),
+            Comparison::Greater => (from, cut(before(values, |v| v + self.shift < event))),
+            Comparison::GreaterOrEqual => (from, cut(before(values, |v| v + self.shift <= event))),
         }
     }
 
@@ -95,6 +85,20 @@ impl BoundColumn {
     pub(super) fn size(&self) -> usize {
         let own = if self.shift == 0 { self.values.capacity() * 8 } else { 0 };
         own + self.nulls.as_ref().map_or(0, Vec::capacity)
+    }
+}
+
+/// Keys with no more positions are searched from one end to the other.
+const FEW: usize = 8;
+
+/// How many of sorted values come before a cut. Most keys have few positions; of one with many, most events are at an end.
+fn before(values: &[i64], is: impl Fn(i64) -> bool) -> usize {
+    match values {
+        [] => 0,
+        few if few.len() <= FEW => few.iter().map(|v| usize::from(is(*v))).sum(),
+        [first, ..] if !is(*first) => 0,
+        [.., last] if is(*last) => values.len(),
+        many => many.partition_point(|v| is(*v)),
     }
 }
 

@@ -1,5 +1,5 @@
 //! The operator that runs a [`Sweeper`]: collects the spine, feeds it all partitions of the events at once, gives out one
-//! batch per shard.
+//! batch per shard. Where memory is short, what the sweep can't hold goes to a [`DiskShelf`].
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,22 +8,24 @@ use datafusion::arrow::array::{AsArray, RecordBatch};
 use datafusion::arrow::compute::{concat_batches, sort_to_indices, take_record_batch};
 use datafusion::arrow::datatypes::{Int64Type, SchemaRef};
 use datafusion::common::runtime::SpawnedTask;
-use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{exec_datafusion_err, internal_err};
 use datafusion::error::{DataFusionError, Result as DfResult};
-use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryReservation};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
-use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet, Time};
+use datafusion::physical_expr::EquivalenceProperties;
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, reset_plan_states};
+use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder, SpillMetrics, Time};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, ExecutionPlanProperties, Partitioning, PlanProperties,
     collect,
 };
 use futures::{StreamExt, TryStreamExt};
+use tokio::sync::RwLock;
 use tokio::task::JoinSet;
 
+use crate::source::operator::two_inputs;
+use crate::sweep::disk::DiskShelf;
 use crate::sweep::members::Functions;
 use crate::sweep::spec::SweepSpec;
 use crate::sweep::sweeper::Sweeper;
@@ -73,13 +75,9 @@ impl DisplayAs for SweepExec {
 }
 
 impl ExecutionPlan for SweepExec {
-    fn name(&self) -> &'static str {
-        "SweepExec"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
-    }
+    two_inputs!("SweepExec", spine, events, |this, spine, events| {
+        Self::new(spine, events, Arc::clone(&this.spec), this.schema(), Arc::clone(&this.functions))
+    });
 
     fn required_input_distribution(&self) -> Vec<Distribution> {
         vec![Distribution::SinglePartition, Distribution::UnspecifiedDistribution]
@@ -89,39 +87,10 @@ impl ExecutionPlan for SweepExec {
         vec![false, true]
     }
 
-    fn maintains_input_order(&self) -> Vec<bool> {
-        vec![false, false]
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.spine, &self.events]
-    }
-
-    fn apply_expressions(
-        &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> DfResult<TreeNodeRecursion>,
-    ) -> DfResult<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> DfResult<Arc<dyn ExecutionPlan>> {
-        match <[Arc<dyn ExecutionPlan>; 2]>::try_from(children) {
-            Ok([spine, events]) => Ok(Arc::new(Self::new(
-                spine,
-                events,
-                Arc::clone(&self.spec),
-                self.schema(),
-                Arc::clone(&self.functions),
-            ))),
-            Err(_) => internal_err!("a sweep has a spine and events"),
-        }
-    }
-
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> DfResult<SendableRecordBatchStream> {
         if partition != 0 {
             return internal_err!("a sweep has one partition, not {partition}");
         }
-        let reservation = MemoryConsumer::new("SweepExec").register(context.memory_pool());
         let run = Run {
             spine: Arc::clone(&self.spine),
             events: Arc::clone(&self.events),
@@ -130,14 +99,9 @@ impl ExecutionPlan for SweepExec {
             schema: self.schema(),
             metrics: SweepMetrics::new(&self.metrics),
             context,
-            reservation,
         };
         let batches = futures::stream::once(run.sweep()).try_flatten();
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), batches)))
-    }
-
-    fn metrics(&self) -> Option<MetricsSet> {
-        Some(self.metrics.clone_inner())
     }
 }
 
@@ -150,6 +114,8 @@ struct SweepMetrics {
     output_rows: Count,
     apply_time: Time,
     finish_time: Time,
+    /// What went to a shelf.
+    spill: SpillMetrics,
 }
 
 impl SweepMetrics {
@@ -163,6 +129,7 @@ impl SweepMetrics {
             output_rows: MetricBuilder::new(set).output_rows(0),
             apply_time: time("apply_time"),
             finish_time: time("finish_time"),
+            spill: SpillMetrics::new(set, 0),
         }
     }
 }
@@ -176,27 +143,83 @@ struct Run {
     schema: SchemaRef,
     metrics: SweepMetrics,
     context: Arc<TaskContext>,
-    reservation: MemoryReservation,
 }
+
+/// A sweep that has seen all events.
+struct Swept {
+    sweeper: Arc<Sweeper>,
+    /// Held until the last shard is given out.
+    reservation: Arc<Mutex<MemoryReservation>>,
+}
+
+/// The part of what is left of the memory limit that a sweep takes without a shelf, and the part that it fills with a shelf: what
+/// stands below it needs memory, too.
+const SHARE: usize = 2;
+const SHELF_SHARE: usize = 4;
+/// The part of the memory limit that events may take while they wait.
+const WAITING_SHARE: usize = 16;
 
 impl Run {
     async fn sweep(self) -> DfResult<impl futures::Stream<Item = DfResult<RecordBatch>> + Send> {
-        let spine = collect(Arc::clone(&self.spine), Arc::clone(&self.context)).await?;
-        let spine = by_observer(&concat_batches(&self.spine.schema(), &spine)?, &self.spec.observer)?;
-        self.metrics.spine_rows.add(spine.num_rows());
-        self.reservation.try_grow(spine.get_array_memory_size())?;
-        let (spec, output) = (self.spec.as_ref().clone(), Arc::clone(&self.schema));
-        let mut sweeper = Sweeper::new(spec, spine, &self.events.schema(), output, &self.functions)?;
-        if let MemoryLimit::Finite(bytes) = self.context.memory_pool().memory_limit() {
-            sweeper = sweeper.with_waiting(bytes / WAITING_SHARE);
+        let pool = Arc::clone(self.context.memory_pool());
+        let swept = match self.all_events(Arc::clone(&self.spine), Arc::clone(&self.events), false).await {
+            // What grew while events came in did not fit: from the beginning, with as little as can be.
+            Err(e) if is_exhausted(&e) => {
+                let (spine, events) = (Arc::clone(&self.spine), Arc::clone(&self.events));
+                self.all_events(reset_plan_states(spine)?, reset_plan_states(events)?, true).await?
+            }
+            swept => swept?,
+        };
+        let threads = self.context.session_config().target_partitions().max(1);
+        let metrics = self.metrics;
+        let alone = Arc::new(RwLock::new(()));
+        let shards = futures::stream::iter(0..swept.sweeper.shards()).map(move |shard| {
+            let (sweeper, held) = (Arc::clone(&swept.sweeper), Arc::clone(&swept.reservation));
+            let (metrics, pool, alone) = (metrics.clone(), Arc::clone(&pool), Arc::clone(&alone));
+            async move {
+                let beside = alone.read().await;
+                let tried = finished(&sweeper, &held, shard, &metrics, &pool).await;
+                drop(beside);
+                match tried {
+                    // Perhaps there is room once no other shard is being made.
+                    Err(e) if is_exhausted(&e) => {
+                        let _alone = alone.write().await;
+                        finished(&sweeper, &held, shard, &metrics, &pool).await
+                    }
+                    tried => tried,
+                }
+            }
+        });
+        Ok(shards.buffered(threads))
+    }
+
+    /// Reads the spine, then all events. `frugal`: with next to no cells in memory.
+    async fn all_events(
+        &self,
+        spine: Arc<dyn ExecutionPlan>,
+        events: Arc<dyn ExecutionPlan>,
+        frugal: bool,
+    ) -> DfResult<Swept> {
+        let reservation = MemoryConsumer::new("SweepExec").register(self.context.memory_pool());
+        let mut sweeper = self.sweeper(spine, &reservation).await?;
+        if let MemoryLimit::Finite(limit) = self.context.memory_pool().memory_limit() {
+            let left = limit.saturating_sub(self.context.memory_pool().reserved());
+            sweeper = match frugal || sweeper.size() > left / SHARE {
+                true => {
+                    let shelf = DiskShelf::new(&self.context.runtime_env(), self.metrics.spill.clone())?;
+                    let room = if frugal { left / WAITING_SHARE } else { left / SHELF_SHARE };
+                    sweeper.with_shelf(Arc::new(shelf), room)
+                }
+                false => sweeper.with_waiting(limit / WAITING_SHARE),
+            };
         }
         let sweeper = Arc::new(sweeper);
         let size = sweeper.size();
-        self.reservation.try_resize(size)?;
-        let reservation = Arc::new(Mutex::new(self.reservation));
+        reservation.try_resize(size)?;
+        let reservation = Arc::new(Mutex::new(reservation));
         let mut tasks: JoinSet<DfResult<()>> = JoinSet::new();
-        for partition in 0..self.events.output_partitioning().partition_count() {
-            let mut events = self.events.execute(partition, Arc::clone(&self.context))?;
+        for partition in 0..events.output_partitioning().partition_count() {
+            let mut events = events.execute(partition, Arc::clone(&self.context))?;
             let (sweeper, metrics, reservation) =
                 (Arc::clone(&sweeper), self.metrics.clone(), Arc::clone(&reservation));
             tasks.spawn(async move {
@@ -211,40 +234,65 @@ impl Run {
             });
         }
         while let Some(done) = tasks.join_next().await {
-            done.map_err(|e| exec_datafusion_err!("a sweep's task ended: {e}"))??;
+            done.map_err(ended)??;
         }
-        let metrics = self.metrics;
-        let threads = self.context.session_config().target_partitions().max(1);
-        let shards = futures::stream::iter(0..sweeper.shards()).map(move |shard| {
-            let (sweeper, metrics) = (Arc::clone(&sweeper), metrics.clone());
-            // Held until the last shard is given out.
-            let reservation = Arc::clone(&reservation);
-            let finished = SpawnedTask::spawn_blocking(move || {
-                let _timer = metrics.finish_time.timer();
-                let batch = sweeper.finish(shard)?;
-                metrics.output_rows.add(batch.num_rows());
-                if shard + 1 == sweeper.shards() {
-                    metrics.counted_rows.add(sweeper.counted());
-                }
-                drop(reservation);
-                Ok::<_, DataFusionError>(batch)
-            });
-            async move { finished.join().await.map_err(|e| exec_datafusion_err!("a sweep's task ended: {e}"))? }
-        });
-        Ok(shards.buffered(threads))
+        let sealed = Arc::clone(&sweeper);
+        SpawnedTask::spawn_blocking(move || sealed.seal()).join().await.map_err(ended)??;
+        reservation.lock().unwrap_or_else(PoisonError::into_inner).try_resize(size + sweeper.extra_size())?;
+        Ok(Swept { sweeper, reservation })
+    }
+
+    async fn sweeper(&self, spine: Arc<dyn ExecutionPlan>, reservation: &MemoryReservation) -> DfResult<Sweeper> {
+        let schema = spine.schema();
+        let batches = collect(spine, Arc::clone(&self.context)).await?;
+        let spine = concat_batches(&schema, &batches)?;
+        drop(batches);
+        let spine = by_observer(spine, &self.spec.observer)?;
+        self.metrics.spine_rows.add(spine.num_rows());
+        reservation.try_grow(spine.get_array_memory_size())?;
+        let (spec, output) = (self.spec.as_ref().clone(), Arc::clone(&self.schema));
+        Sweeper::new(spec, &spine, &self.events.schema(), output, &self.functions)
     }
 }
 
-/// The part of the memory limit that events may take while they wait.
-const WAITING_SHARE: usize = 16;
+/// A shard's rows, made on a thread of its own.
+async fn finished(
+    sweeper: &Arc<Sweeper>,
+    held: &Arc<Mutex<MemoryReservation>>,
+    shard: usize,
+    metrics: &SweepMetrics,
+    pool: &Arc<dyn MemoryPool>,
+) -> DfResult<RecordBatch> {
+    let (sweeper, held, metrics) = (Arc::clone(sweeper), Arc::clone(held), metrics.clone());
+    let reservation = MemoryConsumer::new("SweepExec[shard]").register(pool);
+    let finished = SpawnedTask::spawn_blocking(move || {
+        let _timer = metrics.finish_time.timer();
+        let batch = sweeper.finish(shard, &mut |bytes| reservation.try_resize(bytes))?;
+        metrics.output_rows.add(batch.num_rows());
+        if shard + 1 == sweeper.shards() {
+            metrics.counted_rows.add(sweeper.counted());
+        }
+        drop((sweeper, held));
+        Ok::<_, DataFusionError>(batch)
+    });
+    finished.join().await.map_err(ended)?
+}
+
+fn is_exhausted(error: &DataFusionError) -> bool {
+    matches!(error.find_root(), DataFusionError::ResourcesExhausted(_))
+}
+
+fn ended(error: impl fmt::Display) -> DataFusionError {
+    exec_datafusion_err!("a sweep's task ended: {error}")
+}
 
 /// Observers are numbered in the order of label times, but partitions come in any order.
-fn by_observer(spine: &RecordBatch, observer: &str) -> DfResult<RecordBatch> {
+fn by_observer(spine: RecordBatch, observer: &str) -> DfResult<RecordBatch> {
     let numbers = spine.column_by_name(observer);
     let numbers = numbers.ok_or_else(|| exec_datafusion_err!("the spine has no column `{observer}`"))?;
     let sorted = numbers.as_primitive_opt::<Int64Type>().is_some_and(|n| n.values().is_sorted());
     if sorted {
-        return Ok(spine.clone());
+        return Ok(spine);
     }
-    Ok(take_record_batch(spine, &sort_to_indices(numbers, None, None)?)?)
+    Ok(take_record_batch(&spine, &sort_to_indices(numbers, None, None)?)?)
 }

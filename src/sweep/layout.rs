@@ -131,6 +131,17 @@ impl Layout {
         self.members.unwrap_or_default()
     }
 
+    /// The rows that a word of each event refers to. From then on it says which of these is the event's.
+    pub(super) fn take_rows(&self, words: &mut [u64], word: usize) -> Vec<RowRef> {
+        let events = words.chunks_exact_mut(self.words).enumerate();
+        events.map(|(event, words)| RowRef::of(std::mem::replace(&mut words[word], event as u64))).collect()
+    }
+
+    /// Undoes [`Layout::take_rows`], for rows that are now a batch of this number.
+    pub(super) fn number_rows(&self, words: &mut [u64], word: usize, batch: u32) {
+        words.chunks_exact_mut(self.words).for_each(|event| event[word] |= u64::from(batch) << 32);
+    }
+
     /// The events at `rows` of the batch, in that order, as words. `groups`, `prefixes` (by order) and the numbers of kept rows are by
     /// row of the batch.
     pub(super) fn write(
@@ -250,6 +261,12 @@ impl<'a> Events<'a> {
         Self { words: &self.words[start * self.width..end * self.width], width: self.width }
     }
 
+    /// An event's own.
+    pub(super) fn words(self, event: u32) -> &'a [u64] {
+        let start = event as usize * self.width;
+        &self.words[start..start + self.width]
+    }
+
     pub(super) fn word(self, event: u32, word: usize) -> u64 {
         self.words[event as usize * self.width + word]
     }
@@ -275,8 +292,6 @@ impl<'a> Events<'a> {
     }
 
     pub(super) fn row(self, event: u32, word: usize) -> RowRef {
-        let word = self.word(event, word);
-        let part = |n: u64| u32::try_from(n & u64::from(u32::MAX)).unwrap_or(0);
-        RowRef { batch: part(word >> 32), row: part(word) }
+        RowRef::of(self.word(event, word))
     }
 }

@@ -12,40 +12,55 @@
 //! * **Order.** None is asked of the events; the spine is sorted by observer if it is not. Results do not depend on batches,
 //!   partitions or threads: every cell is an exact sum, an extreme in a total order, or a set of rows that is sorted.
 //! * **Shards.** The keys are dealt out to shards of some thousand positions. Events wait for theirs, as a few words each
-//!   (`layout.rs`), until there are so many that its cells are worth loading into a core's cache.
+//!   (`layout.rs`), until there are so many that its cells are worth loading into a core's cache. A key with more positions than
+//!   two shards is cut into pieces, each a shard (`sweeper.rs`): unless rows are held of it, for first values or calls.
 //! * **Cost.** A table lookup and a binary search per event and window, O(log n) cells for extremes, whatever the window's length.
 //!   Bounds that differ by a constant share their values. Aggregates without an algorithm of their own (`members.rs`) run
 //!   DataFusion's accumulator and cost what their pairs cost.
 //! * **Ties.** A first value reads the SQL's own sort keys and what is asked for, no more. Where the keys do not decide and the
 //!   values differ, the sweep fails with [`TiedFirsts`], and is planned again with all columns.
 //! * **Memory.** 8 to 16 bytes per observer and quantity, twice that for extremes, 48 MB of waiting events (a sixteenth of the
-//!   limit, where there is one), and the rows that are held for first values and calls; all reserved in the session's pool.
-//!   Nothing spills: where the pool refuses, the engine's choice falls back to the rewrite.
-//! * **Degenerate cases.** A hot key has one shard: its events are looked up in parallel and added one thread at a time. A bound that does not
-//!   grow with T (a local clock in autumn) or is NULL is tried position by position (`bounds.rs`). NULL keys are nowhere.
+//!   limit, where there is one), and the rows that are held for first values and calls; all reserved in the session's pool. Where that
+//!   is more than half of what the pool has left, or grows beyond it, events go to a temporary file by shard (`shelf.rs`, `disk.rs`),
+//!   once each, and one shard after another is made of them: then it is the cells of a shard per thread. What remains is 20 to
+//!   40 bytes per observer for the spine itself. The plan's metrics tell what was spilled.
+//! * **Degenerate cases.** A hot key is swept by all threads: its pieces are added to side by side, and an event touches two of them at the
+//!   most per window. With first values or calls it has one shard: its events are looked up in parallel and added one thread at
+//!   a time, and a call holds all of its events that count. A bound that does not grow with T (a local clock in autumn) or is NULL is
+//!   tried position by position (`bounds.rs`). NULL keys are nowhere.
 //!
 //! [`SweepSpec`] is plain data; [`Sweeper`] is the algorithm, arrays in and arrays out; [`Sweep`] and [`SweepExec`] are DataFusion's operators.
 
+mod add;
 mod arena;
 mod best;
 mod bounds;
+mod disk;
 mod exec;
+mod finish;
 mod layout;
 mod members;
 mod node;
 mod order;
 mod planner;
 mod positions;
+mod quantities;
+mod rows;
+mod shelf;
 mod spec;
 mod sweeper;
 mod totals;
 mod track;
+mod windows;
 
 pub use bounds::is_ordered_integer;
 pub use exec::SweepExec;
+pub use finish::Reserve;
 pub use members::{Functions, literal};
 pub use node::{Sweep, without_unread};
 pub use order::is_sortable;
 pub use planner::SweepPlanner;
+pub use rows::TiedFirsts;
+pub use shelf::Shelf;
 pub use spec::{Argument, Bound, Call, Comparison, Function, KeyPair, OrderKey, SweepAggregate, SweepSpec, Window};
-pub use sweeper::{Sweeper, TiedFirsts};
+pub use sweeper::Sweeper;

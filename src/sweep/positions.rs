@@ -6,6 +6,10 @@
 //! ```
 //!
 //! Spine rows come in the order of label times. Were they not, bounds would only be irregular (see [`super::bounds`]).
+//!
+//! A *shard* is some thousand positions of one key or more. A key with more than that is [`Cut`] into pieces, each a shard.
+
+use std::ops::RangeInclusive;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::compute::{cast, max, min};
@@ -14,12 +18,45 @@ use datafusion::arrow::row::{RowConverter, SortField};
 use datafusion::common::HashMap;
 use datafusion::error::Result as DfResult;
 
-/// A key's positions, and the shard that they are in.
+/// A key's positions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Range {
     pub start: u32,
     pub end: u32,
-    pub shard: u32,
+}
+
+/// A key whose positions are in several shards: its pieces, all but the last of one size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Cut {
+    pub range: Range,
+    first_shard: u32,
+    piece: u32,
+}
+
+impl Cut {
+    pub(super) fn pieces(self) -> u32 {
+        (self.range.end - self.range.start).div_ceil(self.piece)
+    }
+
+    /// The shards of the pieces.
+    pub(super) fn shards(self) -> std::ops::Range<u32> {
+        self.first_shard..self.first_shard + self.pieces()
+    }
+
+    /// The pieces that lie in these positions as a whole: from the first on, before the second.
+    pub(super) fn covered(self, from: u32, to: u32) -> (u32, u32) {
+        let first = (from - self.range.start).div_ceil(self.piece);
+        let end = if to == self.range.end { self.pieces() } else { (to - self.range.start) / self.piece };
+        (first, end)
+    }
+
+    /// The shards of the pieces of which these positions are a part: two at the most.
+    pub(super) fn touched(self, from: u32, to: u32) -> impl Iterator<Item = u32> {
+        let (from, to, last) = (from - self.range.start, to - self.range.start, to == self.range.end);
+        let first = (!from.is_multiple_of(self.piece)).then_some(from / self.piece);
+        let end = (!last && !to.is_multiple_of(self.piece)).then_some(to / self.piece);
+        first.into_iter().chain(end.filter(|e| first != Some(*e))).map(move |piece| self.first_shard + piece)
+    }
 }
 
 /// Where each key's observers are.
@@ -31,8 +68,9 @@ pub(super) struct Positions {
     pub ranges: Vec<Range>,
     /// The first position of each shard, and the end of the last.
     pub shards: Vec<u32>,
-    /// By key, its shard.
+    /// By key, its shard. A cut key has, after all shards, a number of its own.
     pub shard_of: Vec<u16>,
+    pub cuts: Vec<Cut>,
     keys: Keys,
 }
 
@@ -50,7 +88,8 @@ enum Keys {
 }
 
 /// Shards are so small that the cells of one stay in a core's cache; but not too many.
-const SHARD_POSITIONS: usize = if cfg!(test) { 16 } else { 4 * 1024 };
+const SHARD_BYTES: usize = if cfg!(test) { 4 * 1024 } else { 512 << 10 };
+const SHARD_POSITIONS: RangeInclusive<usize> = if cfg!(test) { 16..=16 } else { 2 * 1024..=16 * 1024 };
 const MOST_SHARDS: usize = 512;
 /// Integers that a table of keys may span for each key.
 const SPAN_PER_KEY: usize = 16;
@@ -58,8 +97,9 @@ const SPAN_PER_KEY: usize = 16;
 pub(super) const NO_GROUP: u32 = u32::MAX;
 
 impl Positions {
-    /// Sorts a spine of `rows` rows with these key columns. Rows with a NULL key are nowhere.
-    pub(super) fn new(keys: &[ArrayRef], rows: usize) -> DfResult<Self> {
+    /// Sorts a spine of `rows` rows with these key columns. Rows with a NULL key are nowhere. `cell_bytes`: of one position;
+    /// `cutting`: whether a key may be cut.
+    pub(super) fn new(keys: &[ArrayRef], rows: usize, cell_bytes: usize, cutting: bool) -> DfResult<Self> {
         let mut groups: Vec<Option<u32>> = Vec::with_capacity(rows);
         let keys = match keys {
             [] => {
@@ -105,28 +145,47 @@ impl Positions {
                 Keys::Row(Box::new(converter), known)
             }
         };
-        Ok(Self::sorted(keys, &groups))
+        let few = (SHARD_BYTES / cell_bytes.max(1)).clamp(*SHARD_POSITIONS.start(), *SHARD_POSITIONS.end());
+        Ok(Self::sorted(keys, &groups, few.max(rows / MOST_SHARDS), cutting))
     }
 
-    fn sorted(keys: Keys, groups: &[Option<u32>]) -> Self {
+    fn sorted(keys: Keys, groups: &[Option<u32>], shard_positions: usize, cutting: bool) -> Self {
         let count = groups.iter().flatten().max().map_or(0, |g| *g as usize + 1);
         let mut sizes = vec![0_u32; count];
         groups.iter().flatten().for_each(|g| sizes[*g as usize] += 1);
         let mut ranges = Vec::with_capacity(count);
-        let mut shards = vec![0];
-        let (mut start, mut shard_start) = (0, 0);
-        let shard_positions = number(SHARD_POSITIONS.max(groups.len() / MOST_SHARDS));
-        for size in sizes {
-            if start - shard_start >= shard_positions {
-                shards.push(start);
-                shard_start = start;
+        let (mut shards, mut shard_of, mut cuts) = (vec![0], Vec::with_capacity(count), Vec::new());
+        let mut start = 0;
+        let most = number(shard_positions);
+        let open = |shards: &mut Vec<u32>, at: u32| {
+            if shards.last() != Some(&at) {
+                shards.push(at);
             }
-            let shard = number(shards.len() - 1);
-            ranges.push(Range { start, end: start + size, shard });
-            start += size;
+        };
+        for size in sizes {
+            let range = Range { start, end: start + size };
+            start = range.end;
+            if cutting && size > 2 * most {
+                open(&mut shards, range.start);
+                let cut = Cut { range, first_shard: number(shards.len() - 1), piece: most };
+                shards.extend((1..cut.pieces()).map(|piece| range.start + piece * most));
+                shards.push(range.end);
+                shard_of.push(Err(cuts.len()));
+                cuts.push(cut);
+            } else {
+                if range.start - shards.last().copied().unwrap_or(0) >= most {
+                    open(&mut shards, range.start);
+                }
+                shard_of.push(Ok(shards.len() - 1));
+            }
+            ranges.push(range);
         }
-        shards.push(start);
-        let shard_of = ranges.iter().map(|r: &Range| u16::try_from(r.shard).expect("there are few shards")).collect();
+        if shards.len() == 1 || shards.last() != Some(&start) {
+            shards.push(start);
+        }
+        let numbered = |shard: Result<usize, usize>| shard.unwrap_or_else(|cut| shards.len() - 1 + cut);
+        let few = |shard| u16::try_from(numbered(shard)).expect("there are few shards");
+        let shard_of = shard_of.into_iter().map(few).collect();
         let mut rows = vec![0_u32; start as usize];
         let mut next: Vec<u32> = ranges.iter().map(|r| r.start).collect();
         for (row, group) in groups.iter().enumerate() {
@@ -136,31 +195,22 @@ impl Positions {
                 *at += 1;
             }
         }
-        Self { rows, ranges, shards, shard_of, keys }
+        Self { rows, ranges, shards, shard_of, cuts, keys }
     }
 
     /// The numbers of the keys of a batch of events, in [`Positions::ranges`]; [`NO_GROUP`] where no observer has the key.
     pub(super) fn of_events(&self, keys: &[ArrayRef], events: usize) -> DfResult<Vec<u32>> {
-        let number = |group: Option<&u32>| group.copied().unwrap_or(NO_GROUP);
-        let integers = |group: &dyn Fn(i64) -> u32| -> DfResult<Vec<u32>> {
-            let key = cast(&keys[0], &DataType::Int64)?;
-            let key = key.as_primitive::<Int64Type>();
-            if key.null_count() == 0 {
-                return Ok(key.values().iter().map(|v| group(*v)).collect());
-            }
-            Ok(key.iter().map(|v| v.map_or(NO_GROUP, group)).collect())
-        };
         Ok(match &self.keys {
             Keys::All if self.ranges.is_empty() => vec![NO_GROUP; events],
             Keys::All => vec![0; events],
-            Keys::Dense { first, groups } => integers(&|v| {
-                let at = v.checked_sub(*first).and_then(|at| usize::try_from(at).ok());
-                number(at.and_then(|at| groups.get(at)))
+            Keys::Dense { first, groups } => integers(&keys[0], |v| {
+                let at = usize::try_from(v.wrapping_sub(*first).cast_unsigned()).unwrap_or(usize::MAX);
+                groups.get(at).copied().unwrap_or(NO_GROUP)
             })?,
-            Keys::Integer(known) => integers(&|v| number(known.get(&v)))?,
+            Keys::Integer(known) => integers(&keys[0], |v| known.get(&v).copied().unwrap_or(NO_GROUP))?,
             Keys::Row(converter, known) => {
                 let rows = converter.convert_columns(keys)?;
-                rows.iter().map(|row| number(known.get(row.data()))).collect()
+                rows.iter().map(|row| known.get(row.data()).copied().unwrap_or(NO_GROUP)).collect()
             }
         })
     }
@@ -175,6 +225,16 @@ impl Positions {
         };
         keys + self.rows.capacity() * 4 + self.ranges.capacity() * size_of::<Range>()
     }
+}
+
+/// The group of each integer; of NULL, none.
+fn integers(key: &ArrayRef, group: impl Fn(i64) -> u32) -> DfResult<Vec<u32>> {
+    let key = cast(key, &DataType::Int64)?;
+    let key = key.as_primitive::<Int64Type>();
+    if key.null_count() == 0 {
+        return Ok(key.values().iter().map(|v| group(*v)).collect());
+    }
+    Ok(key.iter().map(|v| v.map_or(NO_GROUP, &group)).collect())
 }
 
 /// The least of integer keys and how many integers there are from it to the most, where they are near to each other.

@@ -1,7 +1,7 @@
 //! The algorithm against plain loops: ties, NULLs, NaN, -0.0, values that cancel, irregular bounds, a hot key; whatever the
 //! batches and threads.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray};
 use datafusion::arrow::compute::concat_batches;
@@ -13,6 +13,7 @@ use crate::exact::order_of_float;
 use crate::exact::{Cell, FloatCell, Total};
 use crate::sql::{SessionOptions, new_runtime, new_session};
 use crate::sweep::members::{Functions, functions_of};
+use crate::sweep::shelf::Shelf;
 use crate::sweep::spec::{
     Argument, Bound, Call, Comparison, Function, KeyPair, OrderKey, SweepAggregate, SweepSpec, Window,
 };
@@ -144,12 +145,21 @@ fn functions() -> Vec<(Function, Option<&'static str>, DataType)> {
 
 const WINDOWS: usize = 3;
 
+/// Functions that hold no rows: keys may be cut.
+const NUMBERS: std::ops::Range<usize> = 0..7;
+
 fn spec() -> (SweepSpec, SchemaRef) {
+    spec_of(0..functions().len())
+}
+
+fn spec_of(picked: std::ops::Range<usize>) -> (SweepSpec, SchemaRef) {
     let bound = |event: &str, op, spine: &str| Bound { event: event.to_string(), op, spine: spine.to_string() };
     let mut fields = vec![Field::new("o", DataType::Int64, false)];
     let mut aggregates = Vec::new();
     for window in 0..WINDOWS {
-        for (i, (function, argument, data_type)) in functions().into_iter().enumerate() {
+        for (i, (function, argument, data_type)) in
+            functions().into_iter().enumerate().filter(|(i, _)| picked.contains(i))
+        {
             let name = format!("a{window}_{i}");
             fields.push(Field::new(&name, data_type, true));
             aggregates.push(SweepAggregate { function, argument: argument.map(str::to_string), window, name });
@@ -238,7 +248,8 @@ fn known_functions(spec: &SweepSpec) -> Functions {
 }
 
 fn swept(sweeper: &Sweeper) -> Vec<(i64, Vec<String>)> {
-    let batches: Vec<RecordBatch> = (0..sweeper.shards()).map(|s| sweeper.finish(s).unwrap()).collect();
+    sweeper.seal().unwrap();
+    let batches = (0..sweeper.shards()).map(|s| sweeper.finish(s, &mut |_| Ok(())).unwrap()).collect::<Vec<_>>();
     let all = concat_batches(&batches[0].schema(), &batches).unwrap();
     let observers = all.column(0).as_primitive::<Int64Type>();
     let row = |row: usize| (observers.value(row), all.columns()[1..].iter().map(|c| shown(c, row)).collect());
@@ -247,48 +258,114 @@ fn swept(sweeper: &Sweeper) -> Vec<(i64, Vec<String>)> {
     rows
 }
 
-#[test]
-fn a_sweep_gives_what_plain_loops_give_for_any_batches_and_threads() {
-    let (spec, output) = spec();
-    let functions = known_functions(&spec);
-    for seed in 0..4_u64 {
-        let mut rng = Rng(seed * 7919 + 1);
-        let all: Vec<Event> = (0..600).map(|_| event(&mut rng)).collect();
-        let observers: Vec<Observer> = {
-            let mut times: Vec<i64> = (0..120).map(|_| rng.int(110)).collect();
-            times.sort_unstable();
-            let odd = |rng: &mut Rng| (rng.below(6) > 0).then(|| rng.int(30));
-            times.into_iter().map(|t| (rng.key(), t, t / 3 - 20, odd(&mut rng))).collect()
-        };
-        let wanted: Vec<(i64, Vec<String>)> = observers
-            .iter()
-            .enumerate()
-            .filter(|(_, o)| all.iter().any(|e| counts(0, e, o)))
-            .map(|(i, o)| (i64::try_from(i).unwrap(), (0..WINDOWS).flat_map(|w| plain(&all, w, o)).collect()))
-            .collect();
-        assert!(wanted.len() > 50);
-        for (batch_rows, threads) in [(1, 1), (2, 2), (7, 3), (7, 8), (8192, 1), (100, 4)] {
-            let schema = events(&[]).schema();
-            let sweeper =
-                Sweeper::new(spec.clone(), spine(&observers), &schema, Arc::clone(&output), &functions).unwrap();
-            let batches: Vec<RecordBatch> = all.chunks(batch_rows).map(events).collect();
-            std::thread::scope(|scope| {
-                for thread in 0..threads {
-                    let (sweeper, batches) = (&sweeper, &batches);
-                    scope.spawn(move || {
-                        for batch in batches.iter().skip(thread).step_by(threads) {
-                            sweeper.apply(batch).unwrap();
-                        }
-                    });
+/// A shelf in memory, which knows what it was given.
+#[derive(Debug, Default)]
+struct Drawer(Mutex<(Vec<u8>, usize)>);
+
+impl Shelf for Drawer {
+    fn put(&self, bytes: &[u8], events: usize) -> datafusion::error::Result<u64> {
+        let mut drawer = self.0.lock().unwrap();
+        let at = drawer.0.len();
+        drawer.0.extend_from_slice(bytes);
+        drawer.1 += events;
+        Ok(u64::try_from(at).unwrap())
+    }
+
+    fn get(&self, at: u64, bytes: &mut [u8]) -> datafusion::error::Result<()> {
+        let at = usize::try_from(at).unwrap();
+        bytes.copy_from_slice(&self.0.lock().unwrap().0[at..at + bytes.len()]);
+        Ok(())
+    }
+}
+
+fn world(seed: u64) -> (Vec<Event>, Vec<Observer>) {
+    let mut rng = Rng(seed * 7919 + 1);
+    let all: Vec<Event> = (0..600).map(|_| event(&mut rng)).collect();
+    let mut times: Vec<i64> = (0..120).map(|_| rng.int(110)).collect();
+    times.sort_unstable();
+    let odd = |rng: &mut Rng| (rng.below(6) > 0).then(|| rng.int(30));
+    (all, times.into_iter().map(|t| (rng.key(), t, t / 3 - 20, odd(&mut rng))).collect())
+}
+
+/// What plain loops find of these functions.
+fn wanted(all: &[Event], observers: &[Observer], picked: &std::ops::Range<usize>) -> Vec<(i64, Vec<String>)> {
+    let seeing = observers.iter().enumerate().filter(|(_, o)| all.iter().any(|e| counts(0, e, o)));
+    let values = |o: &Observer| (0..WINDOWS).flat_map(|w| plain(all, w, o)[picked.clone()].to_vec()).collect();
+    seeing.map(|(i, o)| (i64::try_from(i).unwrap(), values(o))).collect()
+}
+
+fn apply_all(sweeper: &Sweeper, all: &[Event], batch_rows: usize, threads: usize) {
+    let batches: Vec<RecordBatch> = all.chunks(batch_rows).map(events).collect();
+    std::thread::scope(|scope| {
+        for thread in 0..threads {
+            let batches = &batches;
+            scope.spawn(move || {
+                for batch in batches.iter().skip(thread).step_by(threads) {
+                    sweeper.apply(batch).unwrap();
                 }
             });
-            let found = swept(&sweeper);
-            for (found, wanted) in found.iter().zip(&wanted) {
-                assert_eq!(found, wanted, "seed {seed}, {batch_rows} rows, {threads} threads");
+        }
+    });
+}
+
+const RUNS: [(usize, usize); 6] = [(1, 1), (2, 2), (7, 3), (7, 8), (8192, 1), (100, 4)];
+
+#[test]
+fn a_sweep_gives_what_plain_loops_give_for_any_batches_and_threads() {
+    let schema = events(&[]).schema();
+    for picked in [0..functions().len(), NUMBERS] {
+        let (spec, output) = spec_of(picked.clone());
+        let functions = known_functions(&spec);
+        for seed in 0..4_u64 {
+            let (all, observers) = world(seed);
+            let wanted = wanted(&all, &observers, &picked);
+            assert!(wanted.len() > 50);
+            for (batch_rows, threads) in RUNS {
+                let sweeper =
+                    Sweeper::new(spec.clone(), &spine(&observers), &schema, Arc::clone(&output), &functions).unwrap();
+                assert_eq!(sweeper.positions.cuts.is_empty(), picked != NUMBERS, "the hot key is cut where it can be");
+                apply_all(&sweeper, &all, batch_rows, threads);
+                assert_eq!(swept(&sweeper), wanted, "seed {seed}, {batch_rows} rows, {threads} threads, {picked:?}");
             }
-            assert_eq!(found.len(), wanted.len());
         }
     }
+}
+
+#[test]
+fn a_sweep_over_a_shelf_gives_the_same() {
+    let schema = events(&[]).schema();
+    for picked in [0..functions().len(), NUMBERS] {
+        let (spec, output) = spec_of(picked.clone());
+        let functions = known_functions(&spec);
+        let (all, observers) = world(5);
+        let wanted = wanted(&all, &observers, &picked);
+        for (batch_rows, threads) in RUNS {
+            let whole =
+                Sweeper::new(spec.clone(), &spine(&observers), &schema, Arc::clone(&output), &functions).unwrap();
+            for bytes in [0, 4_000, 30_000, 1 << 20] {
+                let shelf = Arc::new(Drawer::default());
+                let sweeper =
+                    Sweeper::new(spec.clone(), &spine(&observers), &schema, Arc::clone(&output), &functions).unwrap();
+                let sweeper = sweeper.with_shelf(Arc::clone(&shelf) as _, bytes);
+                assert!(sweeper.size() <= whole.size());
+                apply_all(&sweeper, &all, batch_rows, threads);
+                let case = format!("{bytes} bytes, {batch_rows} rows, {threads} threads, {picked:?}");
+                assert_eq!(swept(&sweeper), wanted, "{case}");
+                // What is refused for lack of memory can be asked for again.
+                assert_eq!(swept_again(&sweeper), picked != NUMBERS || bytes < 1 << 20, "{case}");
+                assert_eq!(shelf.0.lock().unwrap().1 > 0, picked != NUMBERS || bytes < 1 << 20, "{case}");
+            }
+        }
+    }
+}
+
+/// Whether a shard that has events on the shelf can be finished after it was refused.
+fn swept_again(sweeper: &Sweeper) -> bool {
+    let finished = (0..sweeper.shards()).filter(|&shard| {
+        let refused = sweeper.finish(shard, &mut |_| datafusion::common::resources_err!("no memory")).is_err();
+        refused && sweeper.finish(shard, &mut |_| Ok(())).unwrap().num_rows() > 0
+    });
+    finished.count() > 0
 }
 
 #[test]
@@ -300,7 +377,7 @@ fn what_was_a_large_value_in_a_window_leaves_no_trace() {
     // The second sees what came after 10 only.
     let observers = vec![(Some(1), 5, -15, None), (Some(1), 35, 10, None)];
     let schema = events(&[]).schema();
-    let sweeper = Sweeper::new(spec, spine(&observers), &schema, output, &functions).unwrap();
+    let sweeper = Sweeper::new(spec, &spine(&observers), &schema, output, &functions).unwrap();
     sweeper.apply(&events(&all)).unwrap();
     let rows = swept(&sweeper);
     let sum_in_window = functions_per_window() + 2;
@@ -321,11 +398,12 @@ fn latest_value(all: &[(i64, f64)]) -> Result<String, datafusion::error::DataFus
     let output = Schema::new(vec![Field::new("o", DataType::Int64, false), Field::new("v", DataType::Float64, true)]);
     let schema = events(&[]).schema();
     let observers = spine(&[(Some(1), 50, 0, None)]);
-    let sweeper = Sweeper::new(spec, observers, &schema, Arc::new(output), &Functions::default())?;
+    let sweeper = Sweeper::new(spec, &observers, &schema, Arc::new(output), &Functions::default())?;
     for &(ts, x) in all {
         sweeper.apply(&events(&[Event { k: Some(1), at: 0, ts: Some(ts), x: Some(x), n: None, s: None }]))?;
     }
-    Ok(shown(sweeper.finish(0)?.column(1), 0))
+    sweeper.seal()?;
+    Ok(shown(sweeper.finish(0, &mut |_| Ok(()))?.column(1), 0))
 }
 
 #[test]
@@ -336,6 +414,6 @@ fn a_tie_that_no_key_settles_is_refused_only_where_it_is_first_and_values_differ
     assert_eq!(latest_value(&[(3, 1.5), (3, 2.5), (4, 7.0)]).unwrap(), float(7.0));
     for tied in [[(4, 1.5), (4, 2.5), (3, 9.0)], [(3, 9.0), (4, 0.0), (4, -0.0)]] {
         let refused = latest_value(&tied).unwrap_err();
-        assert!(super::TiedFirsts::is(&refused), "{refused}");
+        assert!(crate::sweep::TiedFirsts::is(&refused), "{refused}");
     }
 }

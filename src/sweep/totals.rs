@@ -24,7 +24,10 @@ pub(super) enum Totals {
         units: Vec<i128>,
         others: HashMap<u32, FloatCell>,
     },
-    Extremes(Vec<i64>),
+    Extremes {
+        best: Vec<i64>,
+        largest: bool,
+    },
     /// Made elsewhere, of the events themselves.
     Events,
 }
@@ -51,9 +54,31 @@ impl Totals {
             }
             Track::Extremes(extremes) => {
                 let found = keys.iter().flat_map(|&key| (key.0..key.1).map(move |p| (key, p)));
-                Self::Extremes(found.map(|(key, position)| extremes.at(key, position)).collect())
+                let best = found.map(|(key, position)| extremes.at(key, position)).collect();
+                Self::Extremes { best, largest: extremes.largest() }
             }
             Track::Best(_) | Track::Members(_) => Self::Events,
+        }
+    }
+
+    /// Adds, at every position, what counts at all of them: cell `at` of `whole`.
+    pub(super) fn include(&mut self, whole: &Self, at: usize) {
+        match (self, whole) {
+            (Self::Counts(cells), Self::Counts(whole)) => cells.iter_mut().for_each(|c| *c += whole[at]),
+            (Self::Integers(cells), Self::Integers(whole)) => cells.iter_mut().for_each(|c| *c += whole[at]),
+            (Self::Wide(cells), Self::Wide(whole)) => cells.iter_mut().for_each(|c| *c = c.wrapping_add(whole[at])),
+            (Self::Floats { units, others, .. }, Self::Floats { units: whole, others: rest, .. }) => {
+                units.iter_mut().for_each(|c| *c = c.wrapping_add(whole[at]));
+                if let Some(rest) = u32::try_from(at).ok().and_then(|at| rest.get(&at)) {
+                    let positions = u32::try_from(units.len()).unwrap_or(u32::MAX);
+                    (0..positions).for_each(|p| others.entry(p).or_default().merge(rest));
+                }
+            }
+            (Self::Extremes { best, largest }, Self::Extremes { best: whole, .. }) => {
+                let better = |c: &mut i64| *c = if *largest { whole[at].max(*c) } else { whole[at].min(*c) };
+                best.iter_mut().for_each(better);
+            }
+            _ => {}
         }
     }
 
@@ -147,10 +172,12 @@ pub(super) fn result(
             };
             Arc::new(kept.iter().map(|&p| there(p).then(|| value(p))).collect::<Float64Array>())
         }
-        Totals::Extremes(best) if data_type.is_floating() => {
+        Totals::Extremes { best, .. } if data_type.is_floating() => {
             Arc::new(kept.iter().map(|&p| there(p).then(|| float_of_order(best[p]))).collect::<Float64Array>())
         }
-        Totals::Extremes(best) => Arc::new(kept.iter().map(|&p| there(p).then(|| best[p])).collect::<Int64Array>()),
+        Totals::Extremes { best, .. } => {
+            Arc::new(kept.iter().map(|&p| there(p).then(|| best[p])).collect::<Int64Array>())
+        }
     };
     Ok(if array.data_type() == data_type { array } else { cast(&array, data_type)? })
 }

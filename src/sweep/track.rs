@@ -125,10 +125,17 @@ impl Track {
 /// A map's entry of a [`FloatCell`] with some parts.
 const OTHER_BYTES: usize = size_of::<FloatCell>() + 64;
 
+/// Intervals of so many positions or less go to the leaves themselves.
+const FEW: usize = 8;
+
 impl Extremes {
     pub(super) fn new(positions: usize, largest: bool) -> Self {
         let none = if largest { i64::MIN } else { i64::MAX };
         Self { nodes: vec![none; 2 * positions], largest }
+    }
+
+    pub(super) fn largest(&self) -> bool {
+        self.largest
     }
 
     fn better(&self, a: i64, b: i64) -> i64 {
@@ -139,6 +146,11 @@ impl Extremes {
         let (start, end) = at.key;
         let (base, leaves) = (2 * start as usize, (end - start) as usize);
         let (mut from, mut to) = ((at.from - start) as usize + leaves, (at.to - start) as usize + leaves);
+        if to - from <= FEW {
+            let largest = self.largest;
+            let better = |node: &mut i64| *node = if largest { value.max(*node) } else { value.min(*node) };
+            return self.nodes[base + from..base + to].iter_mut().for_each(better);
+        }
         while from < to {
             if from % 2 == 1 {
                 self.nodes[base + from] = self.better(self.nodes[base + from], value);

@@ -119,7 +119,7 @@ fn little_memory_gives_the_same_bytes() {
 fn chunks_of_any_length_give_the_same_bytes() {
     let project = project();
     let whole = written(&project, &[]);
-    for length in ["1 hour", "1 day", "3 days", "1 second"] {
+    for length in ["5 hours", "1 day", "3 days"] {
         let set = format!("run.chunk={length}");
         assert_same(&whole, &written(&project, &["--set", &set]));
     }

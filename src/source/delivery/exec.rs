@@ -11,16 +11,15 @@ use datafusion::arrow::datatypes::{DataType, Int64Type, SchemaRef};
 use datafusion::arrow::row::{RowConverter, Rows, SortField};
 use datafusion::catalog::Session;
 use datafusion::common::hash_map::Entry;
-use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{HashMap, HashSet, exec_datafusion_err, internal_err};
+use datafusion::common::{HashMap, HashSet, exec_datafusion_err};
 use datafusion::error::{DataFusionError, Result as DfResult};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{LogicalPlan, UserDefinedLogicalNode};
-use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_expr::EquivalenceProperties;
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, reset_plan_states};
-use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
+use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricBuilder};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, ExecutionPlanProperties, Partitioning, PlanProperties,
@@ -32,6 +31,7 @@ use tokio::task::JoinSet;
 
 use crate::source::delivery::node::{FirstArrival, FirstArrivalSpec};
 use crate::source::delivery::repeated::{Census, Repeats};
+use crate::source::operator::two_inputs;
 
 /// Rows of one id arrived at the same time and differ: which is the first depends on columns that were not read.
 #[derive(Debug, thiserror::Error)]
@@ -95,38 +95,10 @@ impl DisplayAs for FirstArrivalExec {
 }
 
 impl ExecutionPlan for FirstArrivalExec {
-    fn name(&self) -> &'static str {
-        "FirstArrivalExec"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
-    }
+    two_inputs!("FirstArrivalExec", ids, rows, |this, ids, rows| Self::new(ids, rows, Arc::clone(&this.spec)));
 
     fn required_input_distribution(&self) -> Vec<Distribution> {
         vec![Distribution::UnspecifiedDistribution; 2]
-    }
-
-    fn maintains_input_order(&self) -> Vec<bool> {
-        vec![false, false]
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.ids, &self.rows]
-    }
-
-    fn apply_expressions(
-        &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> DfResult<TreeNodeRecursion>,
-    ) -> DfResult<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> DfResult<Arc<dyn ExecutionPlan>> {
-        match <[Arc<dyn ExecutionPlan>; 2]>::try_from(children) {
-            Ok([ids, rows]) => Ok(Arc::new(Self::new(ids, rows, Arc::clone(&self.spec)))),
-            Err(_) => internal_err!("a first arrival has ids and rows"),
-        }
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> DfResult<SendableRecordBatchStream> {
@@ -148,10 +120,6 @@ impl ExecutionPlan for FirstArrivalExec {
             Ok(batch.map(|batch| (batch, part)))
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), batches.into_stream())))
-    }
-
-    fn metrics(&self) -> Option<MetricsSet> {
-        Some(self.metrics.clone_inner())
     }
 }
 

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::support::{Project, Rng, table};
 
 const LABELS: &str = "keys = [\"user_id\"]\ntime = \"at\"";
-const EVENTS: &str = "time = \"ts\"\navailable_at = \"seen\"\nid = [\"id\"]\nsince = \"beginning\"";
+const EVENTS: &str = "time = \"ts\"\navailable_at = \"seen\"\nsince = \"beginning\"";
 const LATEST: &str =
     "SELECT user_id, last_value(kind ORDER BY ts) AS last_kind, avg(x) AS mean_x FROM events GROUP BY user_id";
 
@@ -79,7 +79,9 @@ fn compared() -> Project {
             .enumerate()
             .map(|(row, n)| n.map(|n| if row % 5 == 0 { n + 1 } else { n }))
             .collect();
-    let wrong = crate::support::with_column(&right, "n", std::sync::Arc::new(n));
+    let mut columns = right.columns().to_vec();
+    columns[right.schema().index_of("n").unwrap()] = std::sync::Arc::new(n);
+    let wrong = RecordBatch::try_new(right.schema(), columns).unwrap();
     crate::support::write_parquet(&project.path("legacy.parquet"), &wrong);
     project.config(
         "[snapshots.old]\nuri = \"legacy.parquet\"\n\n[models.m]\nfeatures = [\"window.*\"]\nsnapshot = \"old\"",

@@ -3,6 +3,8 @@
 mod check;
 mod choices;
 mod fixture;
+mod init;
+mod lineage;
 mod outputs;
 mod schema_of;
 

@@ -5,9 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use backcast::config;
+use backcast::error::Error;
 use backcast::monitor::Silent;
 use backcast::pipeline::{self, Prepared};
 use backcast::replay::{Engine, Replay, ReplayOptions, ViewReplay, replay};
+use backcast::sql::{SessionOptions, new_runtime, new_session};
 use datafusion::arrow::array::{ArrayRef, RecordBatch};
 
 use super::grammar::node::Node;
@@ -16,6 +18,8 @@ use super::shapes::{Grammar, SHAPES};
 use super::world::World;
 use crate::support::{Project, Rng, dataset_of, first_difference, run};
 
+/// Bytes of memory for a run that has to do with little.
+const LITTLE: u64 = 96 << 10;
 /// Composed views of a case, beside one of a shape.
 const VIEWS: usize = 4;
 
@@ -248,7 +252,7 @@ impl Values {
 fn both(project: &Project) -> Result<(Values, Values), Stopped> {
     let stopped = |refused: bool, text: String| Stopped { refused, same: false, text };
     let (config, _) = config::load(&project.path("backcast.toml"), &[])
-        .map_err(|findings| stopped(false, backcast::error::Error::Input(findings).to_string()))?;
+        .map_err(|findings| stopped(false, Error::Input(findings).to_string()))?;
     run(|| async move {
         let prepared = pipeline::prepare(config, &Silent).await.map_err(|e| stopped(true, e.to_string()))?;
         let opened = &prepared.opened;
@@ -264,6 +268,16 @@ fn both(project: &Project) -> Result<(Values, Values), Stopped> {
                     let rewrite = by(Engine::Rewrite).await;
                     let rewrite = rewrite.map_err(|e| stopped(false, format!("only the plain rewrite fails: {e}")))?;
                     other.views.extend(Values::of(&prepared, &rewrite).views);
+                    // And swept with so little memory that cells and events go to disk, where all else does with it.
+                    let options = SessionOptions { memory: Some(LITTLE), batch_rows: 7, ..opened.options.clone() };
+                    let runtime = new_runtime(options.memory).expect("a runtime");
+                    let little = new_session(&options, Arc::clone(&runtime));
+                    let auto = ReplayOptions { engine: Engine::Auto };
+                    match replay(&opened.project, &prepared.labels, &little, auto, &Silent).await {
+                        Ok(again) => other.views.extend(Values::of(&prepared, &again).views),
+                        Err(Error::Memory { .. }) => {}
+                        Err(e) => return Err(stopped(false, format!("only with little memory it fails: {e}"))),
+                    }
                 }
                 Ok((Values::of(&prepared, &reference), other))
             }

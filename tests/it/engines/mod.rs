@@ -5,6 +5,7 @@
 
 mod case;
 mod cheap;
+mod checked;
 mod found;
 mod fuzz;
 mod grammar;

@@ -1,14 +1,18 @@
 //! What a sweep holds is held in the session's pool, within its limit, and given back: after success, errors, and when the
 //! work is dropped in the middle.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use backcast::error::Error;
 use backcast::monitor::Silent;
 use backcast::pipeline::{self, Prepared};
-use backcast::replay::{Engine, Replay, ReplayOptions, replay};
+use backcast::replay::{Engine, LabelObservers, Replay, ReplayOptions, choose, optimized, replay};
+use backcast::source::Redelivery;
+use datafusion::physical_plan::collect;
+use datafusion::physical_plan::display::DisplayableExecutionPlan;
 
-use crate::support::{Project, Rng, dataset_of, first_difference, run, table};
+use crate::support::{Project, Rng, dataset_of, first_difference, run, table, write_parquet};
 
 const HALF: i64 = i64::MAX / 2;
 
@@ -95,28 +99,136 @@ fn a_sweep_that_fails_on_a_value_gives_its_memory_back() {
     });
 }
 
-#[test]
-fn a_sweep_that_does_not_fit_the_limit_says_so_and_gives_way_to_the_rewrite() {
-    // Cells of all observers at once are over the limit; the rewrite spills.
+/// Sums and extremes in many windows: cells of all observers at once take some 70 MB.
+fn many_windows() -> String {
     let windows: String = (1..=WINDOWS)
         .map(|h| {
             format!(", sum(i) FILTER (WHERE {0}) AS total_{h}, max(i) FILTER (WHERE {0}) AS largest_{h}", within(h))
         })
         .collect();
-    let sql = format!("SELECT user_id, count(*) AS n{windows} FROM events GROUP BY user_id");
-    let project = project(400, 90_000).view("counted", &sql);
+    format!("SELECT user_id, count(*) AS n{windows} FROM events GROUP BY user_id")
+}
+
+#[test]
+fn a_sweep_whose_cells_are_over_the_limit_is_still_a_sweep() {
+    let project = project(4_000, 90_000).view("counted", &many_windows());
     run(|| async move {
         let wide = prepared(&project, "1 GiB").await;
         let expected = by(&wide, Engine::Sweep).await.unwrap();
         let narrow = prepared(&project, LIMIT).await;
-        let refused = by(&narrow, Engine::Sweep).await.unwrap_err();
-        assert!(matches!(refused, Error::Memory { .. }), "{refused}");
-        assert!(comes_back(&narrow).await, "{} bytes are still held", reserved(&narrow));
         let replayed = by(&narrow, Engine::Auto).await.unwrap();
-        assert_eq!(replayed.views[0].engine, Engine::Rewrite, "{}", replayed.views[0].reason);
-        assert_eq!(replayed.views[0].reason, "a sweep does not fit the memory limit");
+        assert_eq!(replayed.views[0].engine, Engine::Sweep, "{}", replayed.views[0].reason);
         assert_eq!(first_difference(&dataset_of(&wide, &expected), &dataset_of(&narrow, &replayed)), None);
         assert!(comes_back(&narrow).await, "{} bytes are still held", reserved(&narrow));
+        assert_eq!(narrow.opened.session.runtime_env().disk_manager.used_disk_space(), 0);
+    });
+}
+
+/// Half of the label rows and of the events are one user's.
+fn hot(views: &[(&str, &str)]) -> Project {
+    let mut rng = Rng::new(37);
+    let mut asked = "user_id:i64 at:us@UTC\n".to_string();
+    for _ in 0..20_000 {
+        let user = if rng.one_in(2) { 1 } else { rng.range(2, 60) };
+        asked += &format!("{user} 2025-03-{:02}T{:02}:{:02}\n", rng.range(2, 25), rng.range(0, 24), rng.range(0, 60));
+    }
+    let project = project(6_000, 1);
+    write_parquet(&project.path("labels.parquet"), &table(&asked));
+    views.iter().fold(project, |project, (name, sql)| project.view(name, sql))
+}
+
+#[test]
+fn a_hot_key_is_swept_to_the_same_bits_within_any_limit_by_any_threads_in_any_batches() {
+    let numbers = format!(
+        "SELECT user_id, count(*) AS ever, sum(i) AS total, min(i) AS smallest, max(i / 7.0) AS largest,
+                avg(i / 3.0) FILTER (WHERE {0}) AS mean_1h, max(i) FILTER (WHERE {0}) AS largest_1h,
+                sum(i * 0.1) FILTER (WHERE {1}) AS total_50h FROM events GROUP BY user_id",
+        within(1),
+        within(50)
+    );
+    let rows = format!(
+        "SELECT user_id, last_value(kind ORDER BY ts) AS last_kind, sum(i) AS all_of_it,
+                count(DISTINCT i) FILTER (WHERE {}) AS kinds FROM events GROUP BY user_id",
+        within(5)
+    );
+    let everyone =
+        format!("SELECT count(*) AS n_all, sum(i * 0.1) AS total_all, max(i) AS most FROM events WHERE {}", within(30));
+    let project = hot(&[("numbers", &numbers), ("held", &rows), ("everyone", &everyone)]);
+    let expected = project.with_batches_of(8192, &["run.threads=2"]);
+    for limit in ["3 MiB", "5 MiB", "10 MiB", "64 MiB"] {
+        for (batch_rows, threads) in [(7, 3), (1000, 1), (8192, 8)] {
+            let set = [format!("run.memory=\"{limit}\""), format!("run.threads={threads}")];
+            let (got, engines) = project.swept_with_batches_of(batch_rows, &[&set[0], &set[1]]);
+            assert_eq!(first_difference(&expected, &got), None, "{limit}, {batch_rows} rows, {threads} threads");
+            assert_eq!(engines, ["sweep"; 3], "{limit}, {batch_rows} rows, {threads} threads");
+        }
+    }
+}
+
+#[test]
+fn redelivered_rows_over_the_limit_are_told_apart_by_a_sort_under_the_same_sweep() {
+    let mut rng = Rng::new(43);
+    let mut events = "id:i64 user_id:i64 ts:us@UTC seen:us@UTC i:i64\n".to_string();
+    for id in 0..30_000 {
+        let (day, hour, user) = (rng.range(1, 20), rng.range(0, 20), rng.range(1, 50));
+        // Every event comes twice.
+        for late in 0..2 {
+            events += &format!(
+                "{id} {user} 2025-03-{day:02}T{hour:02}:00 2025-03-{day:02}T{:02}:00 {}\n",
+                hour + late,
+                id % 97
+            );
+        }
+    }
+    let mut asked = "user_id:i64 at:us@UTC\n".to_string();
+    for _ in 0..500 {
+        asked += &format!("{} 2025-03-{:02}T{:02}:30\n", rng.range(1, 60), rng.range(2, 25), rng.range(0, 24));
+    }
+    let sql =
+        format!("SELECT user_id, count(*) AS n, sum(i) AS total FROM events WHERE {} GROUP BY user_id", within(40));
+    let project = Project::new("keys = [\"user_id\"]\ntime = \"at\"", &table(&asked))
+        .source("events", "time = \"ts\"\navailable_at = \"seen\"\nid = [\"id\"]", &table(&events))
+        .view("counted", &sql);
+    run(|| async move {
+        let wide = prepared(&project, "1 GiB").await;
+        let expected = by(&wide, Engine::Rewrite).await.unwrap();
+        let narrow = prepared(&project, "2 MiB").await;
+        let replayed = by(&narrow, Engine::Auto).await.unwrap();
+        let view = &replayed.views[0];
+        assert_eq!(view.engine, Engine::Sweep, "{}", view.reason);
+        assert!(view.reason.starts_with("redelivered rows do not fit the memory limit; "), "{}", view.reason);
+        assert_eq!(first_difference(&dataset_of(&wide, &expected), &dataset_of(&narrow, &replayed)), None);
+        assert!(comes_back(&narrow).await, "{} bytes are still held", reserved(&narrow));
+    });
+}
+
+#[test]
+fn what_goes_to_disk_is_told_by_the_plans_metrics() {
+    let project = project(4_000, 60_000).view("counted", &many_windows());
+    run(|| async move {
+        let mut spilled = Vec::new();
+        for memory in ["1 GiB", LIMIT] {
+            let prepared = prepared(&project, memory).await;
+            let (opened, labels) = (&prepared.opened, &prepared.labels);
+            let view = opened.project.view("counted").unwrap();
+            let observers = LabelObservers::new(labels, &view.keys, opened.options.now_unit).unwrap();
+            let logs = &opened.project.inputs.logs;
+            let chosen =
+                choose(view, logs, &observers.spines, None, &opened.session, Engine::Sweep, Redelivery::ByTime)
+                    .unwrap();
+            let state = opened.session.state();
+            let plan = optimized(&chosen.plan.unwrap(), &state).unwrap();
+            let plan = state.query_planner().create_physical_plan(&plan, &state).await.unwrap();
+            collect(Arc::clone(&plan), state.task_ctx()).await.unwrap();
+            let shown = DisplayableExecutionPlan::with_metrics(plan.as_ref()).indent(false).to_string();
+            let line = shown.lines().find(|l| l.contains("SweepExec")).unwrap().to_string();
+            assert!(
+                ["spill_count=", "spilled_bytes=", "event_rows=4"].iter().all(|part| line.contains(part)),
+                "{line}"
+            );
+            spilled.push(!line.contains("spilled_rows=0"));
+        }
+        assert_eq!(spilled, [false, true]);
     });
 }
 

@@ -108,7 +108,7 @@ fn an_object_that_is_replaced_while_a_run_reads_it_stops_the_run() {
         }
         Fault::None
     });
-    let ran = remote.run(proxy.port, &["run"]).exits_with(1);
+    let ran = remote.run(proxy.port, &["run", "--fresh"]).exits_with(1);
     assert!(seen.load(Ordering::Relaxed) >= 2);
     ran.complains_of(&[
         "s3://backcast/replaced/events/dt=2025-03-09/large.parquet` was replaced while the run read it",

@@ -2,6 +2,7 @@
 
 mod commits;
 mod faults;
+mod latency;
 mod proxy;
 mod reads;
 mod server;
@@ -9,10 +10,11 @@ mod server;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use datafusion::object_store::{ObjectStoreExt, PutPayload};
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 
 use crate::support::{Project, Ran, Rng, table, write_parquet};
 use proxy::{Fault, Proxy, Request};
@@ -70,12 +72,12 @@ impl Remote {
         below(remote.local.dir.path(), "", &mut files);
         files.retain(|f| f.ends_with(".parquet") && !f.starts_with("out/"));
         let store = remote.server.store();
-        block_on(async {
-            for file in &files {
-                let bytes = std::fs::read(remote.local.path(file)).unwrap();
-                store.put(&format!("{name}/{file}").into(), PutPayload::from(bytes)).await.unwrap();
-            }
-        });
+        let put = |file: &String| {
+            let (bytes, path) = (std::fs::read(remote.local.path(file)).unwrap(), format!("{name}/{file}").into());
+            let store = Arc::clone(&store);
+            async move { store.put(&path, PutPayload::from(bytes)).await.map(drop) }
+        };
+        block_on(futures::stream::iter(files.iter().map(put)).buffer_unordered(32).try_collect::<Vec<()>>()).unwrap();
         Some(remote)
     }
 

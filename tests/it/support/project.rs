@@ -138,6 +138,11 @@ impl Project {
 
     /// The dataset with these settings over the config, and this number of rows in a batch.
     pub(crate) fn with_batches_of(&self, batch_rows: usize, set: &[&str]) -> RecordBatch {
+        self.swept_with_batches_of(batch_rows, set).0
+    }
+
+    /// As [`Project::with_batches_of`], and the engine of each view.
+    pub(crate) fn swept_with_batches_of(&self, batch_rows: usize, set: &[&str]) -> (RecordBatch, Vec<&'static str>) {
         let config = self.load(set);
         run(|| async move {
             let mut prepared = pipeline::prepare(config, &Silent).await.unwrap();
@@ -146,7 +151,7 @@ impl Project {
             prepared.opened.session = new_session(&options, Arc::clone(&runtime));
             let replay = replayed(&prepared, Engine::Auto).await.unwrap();
             assert_eq!(runtime.memory_pool.reserved(), 0, "memory is still held");
-            dataset_of(&prepared, &replay)
+            (dataset_of(&prepared, &replay), replay.views.iter().map(|v| v.engine.name()).collect())
         })
     }
 

@@ -1,0 +1,99 @@
+//! Label times moved by a fixed length, without the calendar.
+//!
+//! ```text
+//! label_time(observer) - INTERVAL '7 days'    =>    label_time(observer) - Duration(604800 s)
+//! ```
+//!
+//! In UTC a day has 24 hours, so only months need a calendar, which costs many times what a subtraction does. Intervals so long
+//! that a calendar might end first stay what they are. Done last, to the plan that runs: what is shown keeps the words of the SQL.
+
+use datafusion::arrow::datatypes::{IntervalMonthDayNano, TimeUnit};
+use datafusion::common::ScalarValue;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::error::Result as DfResult;
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator};
+
+use crate::plan::spine::unit_of_label_time;
+use crate::source::time::unit_ns;
+
+const DAY_NS: i128 = 86_400 * 1_000_000_000;
+/// Ten thousand years.
+const LONGEST_NS: i128 = 10_000 * 366 * DAY_NS;
+
+/// The plan, with the same values.
+///
+/// # Errors
+/// Only where a plan can't be built, which is a defect.
+pub fn with_fixed_shifts(plan: LogicalPlan) -> DfResult<LogicalPlan> {
+    plan.transform_up_with_subqueries(|plan| {
+        let names = NamePreserver::new(&plan);
+        plan.map_expressions(|expr| {
+            let name = names.save(&expr);
+            let fixed = expr.transform_up(|e| with_fixed_shift(e, unit_of_label_time))?;
+            Ok(fixed.update_data(|e| name.restore(e)))
+        })
+    })
+    .data()
+}
+
+/// One expression, if it moves a label time: `unit` knows these by their unit.
+///
+/// # Errors
+/// None; as expressions are transformed.
+pub fn with_fixed_shift(expr: Expr, unit: impl Fn(&Expr) -> Option<TimeUnit>) -> DfResult<Transformed<Expr>> {
+    let Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::Plus | Operator::Minus), right }) = &expr else {
+        return Ok(Transformed::no(expr));
+    };
+    let Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(interval)), _) = right.as_ref() else {
+        return Ok(Transformed::no(expr));
+    };
+    let Some(unit) = unit(left) else { return Ok(Transformed::no(expr)) };
+    Ok(match duration(*interval, unit) {
+        Some(duration) => {
+            let right = Box::new(Expr::Literal(duration, None));
+            Transformed::yes(Expr::BinaryExpr(BinaryExpr { left: left.clone(), op: *op, right }))
+        }
+        None => Transformed::no(expr),
+    })
+}
+
+/// An interval as whole ticks of a unit, where it is that.
+fn duration(interval: IntervalMonthDayNano, unit: TimeUnit) -> Option<ScalarValue> {
+    let length = i128::from(interval.days) * DAY_NS + i128::from(interval.nanoseconds);
+    let tick = i128::from(unit_ns(unit));
+    // Each part is rounded on its own, so each has to be whole.
+    if interval.months != 0 || length.abs() > LONGEST_NS || i128::from(interval.nanoseconds) % tick != 0 {
+        return None;
+    }
+    let ticks = Some(i64::try_from(length / tick).ok()?);
+    Some(match unit {
+        TimeUnit::Second => ScalarValue::DurationSecond(ticks),
+        TimeUnit::Millisecond => ScalarValue::DurationMillisecond(ticks),
+        TimeUnit::Microsecond => ScalarValue::DurationMicrosecond(ticks),
+        TimeUnit::Nanosecond => ScalarValue::DurationNanosecond(ticks),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interval(months: i32, days: i32, nanoseconds: i64) -> IntervalMonthDayNano {
+        IntervalMonthDayNano { months, days, nanoseconds }
+    }
+
+    #[test]
+    fn days_and_hours_are_fixed_lengths_and_months_are_not() {
+        let micros = |i| duration(i, TimeUnit::Microsecond);
+        assert_eq!(micros(interval(0, 7, 0)), Some(ScalarValue::DurationMicrosecond(Some(7 * 86_400_000_000))));
+        assert_eq!(
+            micros(interval(0, 1, -3_600_000_000_000)),
+            Some(ScalarValue::DurationMicrosecond(Some(82_800_000_000)))
+        );
+        assert_eq!(micros(interval(1, 0, 0)), None);
+        assert_eq!(micros(interval(0, 0, 1)), None);
+        assert_eq!(duration(interval(0, 0, 1), TimeUnit::Nanosecond), Some(ScalarValue::DurationNanosecond(Some(1))));
+        assert_eq!(micros(interval(0, i32::MAX, 0)), None);
+    }
+}

@@ -1,0 +1,81 @@
+//! From events to the intervals of positions at which they count, window by window.
+
+use std::sync::Arc;
+
+use crate::sweep::bounds::BoundColumn;
+use crate::sweep::layout::Events;
+use crate::sweep::positions::Range;
+use crate::sweep::spec::Comparison;
+
+/// Bounds with the columns that they compare.
+#[derive(Debug)]
+pub(super) struct CompiledWindow {
+    pub bounds: Vec<CompiledBound>,
+    pub filter: Option<usize>,
+    /// The flag of the filter.
+    pub holds: Option<(usize, u32)>,
+    pub regular: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct CompiledBound {
+    /// The word of the event's value, and the flag that it is not NULL.
+    pub word: usize,
+    pub valid: (usize, u32),
+    pub event: usize,
+    pub op: Comparison,
+    pub column: Arc<BoundColumn>,
+}
+
+/// One event's interval in one window; several where a bound is irregular.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Run {
+    /// Its place in the block.
+    pub event: u32,
+    pub range: Range,
+    pub from: u32,
+    pub to: u32,
+}
+
+impl CompiledWindow {
+    /// The parts of `outer` in which this window's events count.
+    pub(super) fn narrowed(&self, outer: &[Run], events: Events<'_>, inner: &mut Vec<Run>) {
+        inner.clear();
+        'runs: for run in outer {
+            let known = self.bounds.iter().all(|b| events.holds(run.event, b.valid));
+            if !known || self.holds.is_some_and(|h| !events.holds(run.event, h)) {
+                continue;
+            }
+            if !self.regular {
+                self.split(run, events, inner);
+                continue;
+            }
+            let mut interval = (run.from, run.to);
+            for bound in &self.bounds {
+                interval = bound.column.narrow(bound.op, events.integer(run.event, bound.word), interval);
+                if interval.0 >= interval.1 {
+                    continue 'runs;
+                }
+            }
+            inner.push(Run { from: interval.0, to: interval.1, ..*run });
+        }
+    }
+
+    /// The positions of a run, one by one.
+    fn split(&self, run: &Run, events: Events<'_>, inner: &mut Vec<Run>) {
+        let holds = |position: u32| {
+            self.bounds.iter().all(|b| b.column.holds_at(b.op, events.integer(run.event, b.word), position))
+        };
+        let mut from = None;
+        for position in run.from..=run.to {
+            match (position < run.to && holds(position), from) {
+                (true, None) => from = Some(position),
+                (false, Some(start)) => {
+                    inner.push(Run { from: start, to: position, ..*run });
+                    from = None;
+                }
+                _ => {}
+            }
+        }
+    }
+}
