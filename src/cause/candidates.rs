@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use chrono_tz::Tz;
 
 use crate::cause::change::{Ahead, Change, DAY, HOUR, Length, MINUTE, SECOND, Shift, offset_at};
+use crate::cause::held::Held;
 use crate::cause::windows::{Start, Windows};
-use crate::cause::world::Held;
 use crate::config::{SourceKind, Tie};
 use crate::source::Log;
 
@@ -117,9 +117,13 @@ pub(super) fn offsets() -> Vec<i32> {
 pub(super) fn instants(windows: &Windows, shifts: bool) -> Vec<Change> {
     let mut all = Vec::new();
     for (period, lags) in REFRESHES {
-        all.push(Change::Stale { period, lag: 0 });
-        all.extend(lags.iter().map(|lag| Change::Stale { period, lag: *lag }));
+        all.push(Change::Stale { period, lag: 0, at: 0 });
+        all.extend(lags.iter().map(|lag| Change::Stale { period, lag: *lag, at: 0 }));
     }
+    // Once a day at an hour of UTC; and what is published then with the data of the midnight before.
+    let hours = (1..24).map(|hour| hour * HOUR);
+    all.extend(hours.map(|at| Change::Stale { period: DAY, lag: 0, at }));
+    all.extend((1..=6).map(|hour| Change::Stale { period: DAY, lag: hour * HOUR, at: hour * HOUR }));
     if shifts && !windows.calendar {
         all.extend(offsets().into_iter().map(|m| Change::Timezone { shift: Shift::Minutes(m), source: None }));
     }
@@ -147,8 +151,8 @@ impl Sources {
         reads.sort_unstable();
         let mut sources = Self { included: true, ..Self::default() };
         for &source in &reads {
-            let (log, held) = (&logs[source], &held[&source]);
-            let lateness = held.lateness();
+            let (log, facts) = (&logs[source], &held[&source].facts);
+            let lateness = &facts.lateness;
             if lateness.last().is_some_and(|late| *late > 0) {
                 sources.late.push(source);
             }
@@ -157,8 +161,8 @@ impl Sources {
                 sources.lateness.extend(lateness);
             }
             if log.config.kind == SourceKind::Log {
-                sources.redelivered |= !log.config.id.is_empty() && held.has_redelivered(log);
-                sources.copies |= log.config.id.is_empty() && held.has_copies(log);
+                sources.redelivered |= facts.redelivered;
+                sources.copies |= facts.copies;
             }
             sources.included &= log.ties() == Tie::Include;
         }

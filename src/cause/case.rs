@@ -1,8 +1,10 @@
 //! One feature whose legacy values differ: its rows, what was tried on them, what was found.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, BooleanArray};
+use datafusion::arrow::array::{ArrayRef, BooleanArray, UInt64Array};
+use datafusion::arrow::compute::take;
 use datafusion::error::Result as DfResult;
 
 use crate::analysis::Feature;
@@ -93,6 +95,8 @@ pub(super) fn leading(scored: &[Scored], tried: usize, most: usize) -> Vec<Hypot
 pub(super) struct Panel {
     pub labels: Vec<usize>,
     place: HashMap<usize, usize>,
+    /// Whether hypotheses are only screened on it.
+    screens: bool,
 }
 
 impl Panel {
@@ -101,11 +105,37 @@ impl Panel {
         labels.sort_unstable();
         labels.dedup();
         let place = labels.iter().enumerate().map(|(i, l)| (*l, i)).collect();
-        Self { labels, place }
+        Self { labels, place, screens: false }
+    }
+
+    pub(super) fn screening(self) -> Self {
+        Self { screens: true, ..self }
     }
 
     pub(super) fn place(&self, label: usize) -> Option<usize> {
         self.place.get(&label).copied()
+    }
+}
+
+/// What positions of a case hold on both sides, brought together: the whole columns are long.
+#[derive(Debug, Clone)]
+pub(super) struct Sides {
+    legacy: ArrayRef,
+    replayed: ArrayRef,
+    place: Arc<HashMap<usize, usize>>,
+}
+
+impl Sides {
+    /// # Errors
+    /// Where Arrow can't take rows, which is a defect.
+    pub(super) fn new(case: &Case<'_>, sample: &[(usize, bool)]) -> DfResult<Self> {
+        let rows = |of: &dyn Fn(usize) -> usize| -> UInt64Array {
+            UInt64Array::from_iter_values(sample.iter().map(|(position, _)| of(*position) as u64))
+        };
+        let legacy = take(case.compared.legacy(), &rows(&|p| case.compared.legacy_row(p)), None)?;
+        let replayed = take(case.compared.replayed(), &rows(&|p| case.compared.label_row(p)), None)?;
+        let place = sample.iter().enumerate().map(|(at, (position, _))| (*position, at)).collect();
+        Ok(Self { legacy, replayed, place: Arc::new(place) })
     }
 }
 
@@ -114,6 +144,7 @@ impl Panel {
 pub(super) struct Block {
     /// Readings: a value agrees where one of them does.
     readings: Vec<(Agreement, Agreement)>,
+    place: Arc<HashMap<usize, usize>>,
     pub rows: usize,
 }
 
@@ -122,43 +153,42 @@ impl Block {
     ///
     /// # Errors
     /// As [`Agreement::new`].
-    pub(super) fn new(case: &Case<'_>, readings: &[ArrayRef], rows: usize) -> DfResult<Option<Self>> {
+    pub(super) fn new(case: &Case<'_>, readings: &[ArrayRef], rows: usize, sides: &Sides) -> DfResult<Option<Self>> {
         let tolerance = case.compared.tolerance();
         let mut pairs = Vec::new();
         for values in readings {
-            let legacy = Agreement::new(values, case.compared.legacy(), tolerance)?;
-            let replayed = Agreement::new(values, case.compared.replayed(), tolerance)?;
+            let legacy = Agreement::new(values, &sides.legacy, tolerance)?;
+            let replayed = Agreement::new(values, &sides.replayed, tolerance)?;
             match (legacy, replayed) {
                 (Some(legacy), Some(replayed)) => pairs.push((legacy, replayed)),
                 _ => return Ok(None),
             }
         }
-        Ok((!pairs.is_empty()).then_some(Self { readings: pairs, rows }))
+        Ok((!pairs.is_empty()).then_some(Self { readings: pairs, place: Arc::clone(&sides.place), rows }))
     }
 
     /// What the row at `position` is under hypothesis number `at`.
     fn row(&self, case: &Case<'_>, panel: &Panel, at: usize, (position, mismatched): (usize, bool)) -> Option<Row> {
-        let label = case.compared.label_row(position);
-        let legacy = case.compared.legacy_row(position);
-        let value = at * self.rows + panel.place(label)?;
-        let reading = self.readings.iter().find(|(to, _)| to.agrees(value, legacy));
+        let own = *self.place.get(&position)?;
+        let value = at * self.rows + panel.place(case.compared.label_row(position))?;
+        let reading = self.readings.iter().find(|(to, _)| to.agrees(value, own));
         let (to_legacy, to_replayed) = reading.or(self.readings.first())?;
         let agrees = reading.is_some();
         Some(Row {
             mismatched,
             // A row that was within tolerance and is equal now has not changed.
-            informs: !to_replayed.agrees(value, label),
+            informs: !to_replayed.agrees(value, own),
             agrees,
-            x: to_replayed.delta(value, label),
+            x: to_replayed.delta(value, own),
             y: case.compared.delta(position).map(|delta| -delta),
         })
-        .map(|row| Row { informs: row.informs || (mismatched && to_legacy.agrees(value, legacy)), ..row })
+        .map(|row| Row { informs: row.informs || (mismatched && to_legacy.agrees(value, own)), ..row })
     }
 
     fn fits(&self, case: &Case<'_>, panel: &Panel, at: usize, value_of: usize, legacy_of: usize) -> bool {
         let Some(place) = panel.place(case.compared.label_row(value_of)) else { return false };
-        let legacy = case.compared.legacy_row(legacy_of);
-        self.readings.iter().any(|(to, _)| to.agrees(at * self.rows + place, legacy))
+        let Some(legacy) = self.place.get(&legacy_of) else { return false };
+        self.readings.iter().any(|(to, _)| to.agrees(at * self.rows + place, *legacy))
     }
 
     /// Judges hypothesis number `at` by these positions (and whether each is a mismatch).
@@ -170,7 +200,16 @@ impl Block {
         sample: &[(usize, bool)],
         weigh: bool,
     ) -> (Judgement, f64, Vec<Row>) {
-        let rows: Vec<Row> = sample.iter().map(|s| self.row(case, panel, at, *s).unwrap_or_default()).collect();
+        let row = |s: &(usize, bool)| self.row(case, panel, at, *s).unwrap_or_default();
+        if !weigh && panel.screens {
+            // What comes near no legacy value is dropped, whatever it does to other rows.
+            let differing: Vec<Row> = sample.iter().filter(|(_, mismatched)| *mismatched).map(row).collect();
+            let nearer = nearer(&differing);
+            if nearer <= 0.0 && !differing.iter().any(|r| r.agrees) {
+                return (count(&differing), nearer, differing);
+            }
+        }
+        let rows: Vec<Row> = sample.iter().map(row).collect();
         let fits = |i: usize, j: usize| self.fits(case, panel, at, sample[i].0, sample[j].0);
         let nearer = nearer(&rows);
         let judged = if weigh { judge(&rows, case.compared.tolerance().abs, &fits) } else { count(&rows) };
@@ -248,6 +287,11 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// The label rows on which causes are tested.
+    pub(super) fn label_rows(&self) -> impl Iterator<Item = usize> + '_ {
+        self.differing.iter().chain(&self.calm).map(|p| self.compared.label_row(*p))
+    }
+
     /// Takes a cause that explains the mismatches `hits`.
     pub(super) fn take(&mut self, changes: Hypothesis, hits: &[usize], breaks: f64) {
         let cause = u16::try_from(self.chosen.len()).unwrap_or(u16::MAX);
@@ -277,7 +321,8 @@ impl<'a> Case<'a> {
         values::candidates(self.spec, self.compared.legacy(), &rows, &differing)
     }
 
-    /// Scores every hypothesis of a grid: `parts[i]` with each of `value_changes`, and by itself unless it is nothing.
+    /// Scores every hypothesis of a grid: `parts[i]` with each of `value_changes`, and by itself unless it is nothing. Tells whether
+    /// one is worth to be kept, and how many were tried; it is kept unless this is only a `glance` at mismatching rows.
     ///
     /// # Errors
     /// As [`Block::new`].
@@ -286,12 +331,13 @@ impl<'a> Case<'a> {
         panel: &Panel,
         parts: &[Hypothesis],
         (column, found): (&ArrayRef, &BooleanArray),
-        sample: &[(usize, bool)],
-        allowed: &dyn Fn(&Change) -> bool,
-    ) -> DfResult<()> {
+        (sample, sides): (&[(usize, bool)], &Sides),
+        allowed: &(dyn Fn(&Change) -> bool + Sync),
+        glance: bool,
+    ) -> DfResult<(bool, usize)> {
         let rows = panel.labels.len();
-        let plain = Block::new(self, std::slice::from_ref(column), rows)?;
-        let Some(plain) = plain else { return Ok(()) };
+        let plain = Block::new(self, std::slice::from_ref(column), rows, sides)?;
+        let Some(plain) = plain else { return Ok((false, 0)) };
         let mut blocks = vec![plain];
         // What was counted, and by which block and number it can be weighed.
         let mut fresh: Vec<(Scored, usize, usize)> = Vec::new();
@@ -299,14 +345,15 @@ impl<'a> Case<'a> {
             let (judged, nearer, _) = blocks[0].judge(self, panel, at, sample, false);
             fresh.push((Scored { changes: part.clone(), judged, nearer }, 0, at));
         }
-        let explained = fresh.iter().any(|(s, ..)| s.settles());
+        // On agreeing rows a hypothesis may still break.
+        let explained = !glance && fresh.iter().any(|(s, ..)| s.settles());
         let mut changes: Vec<Change> = if explained { Vec::new() } else { self.value_changes(sample) };
         if !explained && self.spec.data_type.is_numeric() {
             changes.extend(self.factors(panel, parts, column, sample)?);
         }
         for change in changes.into_iter().filter(|c| allowed(c)) {
             let readings = values::changed(&change, self.spec, column, found)?;
-            let Some(block) = Block::new(self, &readings, rows)? else { continue };
+            let Some(block) = Block::new(self, &readings, rows, sides)? else { continue };
             for (at, part) in parts.iter().enumerate() {
                 let (judged, nearer, _) = block.judge(self, panel, at, sample, false);
                 let changes = part.iter().cloned().chain([change.clone()]).collect();
@@ -314,8 +361,12 @@ impl<'a> Case<'a> {
             }
             blocks.push(block);
         }
-        self.tried += fresh.len();
+        let tried = fresh.len();
         fresh.retain(|(s, ..)| s.judged.explained > 0 || s.nearer > 0.0);
+        if glance {
+            return Ok((!fresh.is_empty(), tried));
+        }
+        self.tried += tried;
         // Chance is only worth a count for those that explain most.
         fresh.sort_by(|(a, ..), (b, ..)| a.error().total_cmp(&b.error()));
         for (scored, block, at) in fresh.iter_mut().take(WEIGHED) {
@@ -323,8 +374,9 @@ impl<'a> Case<'a> {
                 scored.judged = blocks[*block].judge(self, panel, *at, sample, true).0;
             }
         }
+        let worth = !fresh.is_empty();
         self.scored.extend(fresh.into_iter().map(|(s, ..)| s));
-        Ok(())
+        Ok((worth, tried))
     }
 
     /// Factors by which the legacy values are off the values of some part.

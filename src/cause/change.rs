@@ -4,6 +4,7 @@ use chrono::{DateTime, Offset, TimeZone};
 use chrono_tz::Tz;
 use serde_json::{Map, Value, json};
 
+use crate::cause::windows::Start;
 use crate::source::time::rfc3339;
 
 /// The length of a window, as SQL counts it.
@@ -53,6 +54,20 @@ pub(super) fn duration(nanos: i64) -> String {
         crate::plan::iso(0, 0, nanos)
     };
     format!("{sign}{text}")
+}
+
+/// The most that a length comes to, nanoseconds.
+fn longest(length: Length) -> Option<i64> {
+    Some(match length {
+        Length::Fixed { months, days, nanos } => (i64::from(months) * 31 + i64::from(days)) * DAY + nanos,
+        Length::Calendar("hour") => HOUR,
+        Length::Calendar("day") => DAY,
+        Length::Calendar("week") => 7 * DAY,
+        Length::Calendar("month") => 31 * DAY,
+        Length::Calendar("quarter") => 92 * DAY,
+        Length::Calendar("year") => 366 * DAY,
+        _ => return None,
+    })
 }
 
 /// A winter's and a summer's instant, seconds since 1970.
@@ -116,9 +131,11 @@ pub enum Change {
         shift: Shift,
         source: Option<usize>,
     },
+    /// `at`: how long after the start of each period, UTC, the refresh is.
     Stale {
         period: i64,
         lag: i64,
+        at: i64,
     },
     /// No horizon: everything that is in the log.
     FutureLeak {
@@ -201,8 +218,7 @@ impl Change {
     /// How many numbers have to be right for it: what a simpler explanation has fewer of.
     pub fn freedom(&self) -> usize {
         match self {
-            Self::Stale { lag: 0, .. } => 1,
-            Self::Stale { .. } => 2,
+            Self::Stale { lag, at, .. } => 1 + usize::from(*lag != 0) + usize::from(*at != 0),
             Self::WindowLength { .. }
             | Self::Tiled { .. }
             | Self::LateDropped { .. }
@@ -256,9 +272,12 @@ impl Change {
                     put("source", json!(source));
                 }
             }
-            Self::Stale { period, lag } => {
+            Self::Stale { period, lag, at } => {
                 put("period", json!(duration(*period)));
                 put("lag", json!(duration(*lag)));
+                if *at != 0 {
+                    put("at", json!(format!("{:02}:{:02}", at / HOUR, at % HOUR / MINUTE)));
+                }
             }
             Self::FutureLeak { horizon, ahead } => {
                 put("horizon", horizon.map_or_else(|| json!("unbounded"), |h| json!(duration(h))));
@@ -304,12 +323,33 @@ impl Change {
         }
     }
 
+    /// By how much more it can move what a label time sees, back or ahead, nanoseconds; `None`: without bound. Changes of the label
+    /// time itself move nothing.
+    pub(super) fn widens(&self, starts: &[Start]) -> Option<i64> {
+        match self {
+            Self::Tiled { tile } => Some(*tile),
+            Self::WindowLength { window, lengths, .. } => {
+                let changed = lengths.iter().enumerate().filter(|(at, _)| window.is_none_or(|w| w == *at));
+                let longer = changed.filter_map(|(at, length)| Some((starts.get(at)?, (*length)?)));
+                longer
+                    .map(|(start, length)| Some((longest(length)? - start.shortest()).max(0)))
+                    .try_fold(0, |most, own| Some(i64::max(most, own?)))
+            }
+            Self::Timezone { shift: Shift::Minutes(minutes) | Shift::EventMinutes(minutes), .. } => {
+                Some(i64::from(minutes.abs()) * MINUTE)
+            }
+            Self::Timezone { .. } => Some(15 * HOUR),
+            Self::FutureLeak { horizon, .. } => *horizon,
+            _ => Some(0),
+        }
+    }
+
     /// The label time as this change has it.
     pub fn instant(&self, time: i64) -> i64 {
         match self {
-            Self::Stale { period, lag } => {
+            Self::Stale { period, lag, at } => {
                 // Weeks begin on Monday; 1970 began on a Thursday.
-                let origin = if period % (7 * DAY) == 0 { -3 * DAY } else { 0 };
+                let origin = if period % (7 * DAY) == 0 { -3 * DAY } else { 0 } + at;
                 let since = time.saturating_sub(origin);
                 since.div_euclid(*period).saturating_mul(*period).saturating_add(origin).saturating_sub(*lag)
             }
@@ -326,10 +366,13 @@ mod tests {
     #[test]
     fn weeks_begin_on_monday() {
         let at = |text: &str| DateTime::parse_from_rfc3339(text).unwrap().timestamp_nanos_opt().unwrap();
-        let weekly = Change::Stale { period: 7 * DAY, lag: 0 };
+        let weekly = Change::Stale { period: 7 * DAY, lag: 0, at: 0 };
         assert_eq!(rfc3339(weekly.instant(at("2025-03-13T15:00:00Z"))), "2025-03-10T00:00:00Z");
-        let nightly = Change::Stale { period: DAY, lag: 6 * HOUR };
+        let nightly = Change::Stale { period: DAY, lag: 6 * HOUR, at: 0 };
         assert_eq!(rfc3339(nightly.instant(at("2025-03-13T15:00:00Z"))), "2025-03-12T18:00:00Z");
+        let at_two = Change::Stale { period: DAY, lag: 0, at: 2 * HOUR };
+        assert_eq!(rfc3339(at_two.instant(at("2025-03-13T01:59:59Z"))), "2025-03-12T02:00:00Z");
+        assert_eq!(rfc3339(at_two.instant(at("2025-03-13T02:00:00Z"))), "2025-03-13T02:00:00Z");
     }
 
     #[test]

@@ -7,19 +7,23 @@
 //! ([`judge`]), is a cause.
 //!
 //! * [`change`]: what causes there are. [`candidates`]: which of them can apply to a view, from its plan and its data.
-//! * [`windows`]: a plan with other windows. [`world`]: sources seen otherwise, and the replay over them.
-//!   [`values`]: what needs no replay.
+//! * [`windows`]: a plan with other windows. [`world`]: sources seen otherwise. [`values`]: what needs no replay.
+//! * [`held`]: the rows that can be read. [`slots`] and [`lab`]: one plan for many worlds. [`cell`]: one cell in all of them.
 //! * [`case`]: a feature with its rows. [`search`]: what is tried in which order. [`judge`]: what is more than chance.
 //!
 //! No more rows are replayed than the sample has. The same input gives the same causes, whatever the threads. What this refuses:
-//! to name a cause that fits no better than chance, and sources that are too large to hold.
+//! to name a cause that fits no better than chance.
 
 mod candidates;
 mod case;
+mod cell;
 mod change;
+mod held;
 mod judge;
+mod lab;
 mod sample;
 mod search;
+mod slots;
 mod values;
 mod windows;
 mod world;
@@ -27,24 +31,29 @@ mod world;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
+use futures::StreamExt;
 
-use crate::analysis::{Project, View, marked_source};
+use crate::analysis::{Project, View};
 use crate::cause::candidates::Sources;
 use crate::cause::case::{Case, Hypothesis};
+pub use crate::cause::cell::{Otherwise, otherwise};
 pub use crate::cause::change::{Ahead, Change, Layer, Length, Shift};
+use crate::cause::held::{Held, Reach, TooLarge, sources_of};
+use crate::cause::lab::Lab;
 use crate::cause::search::Search;
 use crate::cause::windows::Windows;
-use crate::cause::world::Held;
 use crate::config::Causes;
 use crate::diff::{self, CauseName, Compared, Diff};
 use crate::error::{Error, Result};
 use crate::source::{Labels, Log};
 
-/// Sources of a view that are larger than this in memory are not held: then no cause is looked for.
+/// Rows of a view's sources that take more memory than this are not held: then the sample is made smaller.
 const MOST_BYTES: u64 = 512 << 20;
+/// Sources that take less by their footers are held whole, for all views.
+const SMALL_BYTES: u64 = 128 << 20;
+/// Of fewer rows for each feature no cause is looked for.
+const LEAST_SAMPLE: usize = 200;
 
 /// The causes of one feature.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,7 +82,7 @@ pub struct Diagnosis {
 /// Looks for the causes of every feature of a snapshot that differs.
 ///
 /// # Errors
-/// As reading a source, or a defect. A view whose sources are too large to hold is named and left alone.
+/// As reading a source, or a defect. A view of which even a small sample reads too much is named and left alone.
 pub async fn diagnose(
     project: &Project,
     labels: &Labels,
@@ -87,65 +96,140 @@ pub async fn diagnose(
         Causes::None => false,
         Causes::Only(names) => names.iter().any(|name| name == change.name()),
     };
-    let mut found = Vec::new();
-    let mut too_large = Vec::new();
     if config.causes == Causes::None || matches!(&config.causes, Causes::Only(names) if names.is_empty()) {
         return Ok(Diagnosis::default());
     }
-    let labels = Arc::new(labels.clone());
     let threads = session.state().config().target_partitions();
-    let single = one_partition(session);
-    let mut held: HashMap<usize, Held> = HashMap::new();
-    for view in project.views.iter().filter(|v| !v.is_helper()) {
-        let mut cases = cases_of(project, view, snapshot, diff);
-        if cases.is_empty() {
-            continue;
-        }
-        let sources = sources_of(&view.plan);
-        let bytes: u64 = sources.iter().map(|s| memory_of(&project.inputs.logs[*s])).sum();
-        if bytes > MOST_BYTES {
-            too_large.push(view.name.clone());
-            continue;
-        }
-        for &source in &sources {
-            if let std::collections::hash_map::Entry::Vacant(entry) = held.entry(source) {
-                let log = &project.inputs.logs[source];
-                let read = Held::read(log, session).await;
-                entry.insert(read.map_err(|e| Error::engine(format!("read source `{}`", log.config.name), e))?);
+    let differing: Vec<&View> = project
+        .views
+        .iter()
+        .filter(|view| !view.is_helper() && !cases_of(project, view, snapshot, diff, 1).is_empty())
+        .collect();
+    let evidence = Evidence {
+        project,
+        labels: Arc::new(labels.clone()),
+        single: one_partition(session),
+        threads,
+        whole: whole(project, &differing, session).await?,
+        allowed: &allowed,
+    };
+    let evidence = &evidence;
+    let views = differing.into_iter().map(|view| evidence.diagnose(view, snapshot, diff));
+    let views: Vec<_> = views.collect();
+    let views: Vec<Result<Diagnosis>> = futures::stream::iter(views).buffered(threads.max(1)).collect().await;
+    let mut all = Diagnosis::default();
+    for view in views {
+        let view = view?;
+        all.features.extend(view.features);
+        all.too_large.extend(view.too_large);
+    }
+    all.features.sort_by_key(|f| f.feature);
+    Ok(all)
+}
+
+/// The sources of these views that are small enough to be held whole, by number.
+async fn whole(project: &Project, views: &[&View], session: &SessionContext) -> Result<HashMap<usize, Held>> {
+    let mut sources: Vec<usize> = views.iter().flat_map(|view| sources_of(&view.plan)).collect();
+    sources.sort_unstable();
+    sources.dedup();
+    let mut held = HashMap::new();
+    for source in sources {
+        let log = &project.inputs.logs[source];
+        if memory_of(log) <= SMALL_BYTES {
+            let read = Held::read(log, &Reach::All, MOST_BYTES, session).await;
+            if let Ok(rows) = read.map_err(|e| unread(log, e))? {
+                held.insert(source, rows);
             }
         }
-        let own: HashMap<usize, Held> = sources.iter().map(|s| (*s, held[s].clone())).collect();
-        let facts = Sources::of(&project.inputs.logs, &own);
+    }
+    Ok(held)
+}
+
+fn unread(log: &Log, e: datafusion::error::DataFusionError) -> Error {
+    Error::engine(format!("read source `{}`", log.config.name), e)
+}
+
+/// What the views of one diagnosis share.
+struct Evidence<'a> {
+    project: &'a Project,
+    labels: Arc<Labels>,
+    single: SessionContext,
+    threads: usize,
+    whole: HashMap<usize, Held>,
+    allowed: &'a (dyn Fn(&Change) -> bool + Sync),
+}
+
+impl Evidence<'_> {
+    async fn diagnose(&self, view: &View, snapshot: usize, diff: &Diff) -> Result<Diagnosis> {
+        let logs = &self.project.inputs.logs;
+        let sources = sources_of(&view.plan);
+        let mut sample = self.project.inputs.config.diff.sample.max(1);
+        let (mut cases, held) = loop {
+            let cases = cases_of(self.project, view, snapshot, diff, sample);
+            if let Some(held) = self.held(view, &sources, &cases).await? {
+                break (cases, held);
+            }
+            sample /= 8;
+            if sample < LEAST_SAMPLE {
+                return Ok(Diagnosis { features: Vec::new(), too_large: vec![view.name.clone()] });
+            }
+        };
+        let facts = Sources::of(logs, &held);
         let mut windows = Windows::of(&view.plan);
         // A value that is a time itself moves with its source.
         windows.calendar |= view.features.iter().any(|f| f.data_type.is_temporal());
+        let lab = Lab::new(view, logs, held, windows, &self.labels, &self.single, self.threads);
         let search = Search {
-            project,
-            view,
-            labels: &labels,
-            session: &single,
-            threads,
-            held: own,
-            windows,
+            labels: &self.labels,
+            lab: Arc::new(lab),
+            threads: self.threads,
             sources: facts,
-            allowed: &allowed,
+            allowed: self.allowed,
         };
         search.run(&mut cases).await?;
-        found.extend(cases.into_iter().map(|case| told(project, &search.sources, case)));
+        let features = cases.into_iter().map(|case| told(self.project, &search.sources, case)).collect();
+        Ok(Diagnosis { features, too_large: Vec::new() })
     }
-    found.sort_by_key(|f| f.feature);
-    Ok(Diagnosis { features: found, too_large })
+
+    /// The rows that the cases can read, of every source; `None` where they are too many.
+    async fn held(&self, view: &View, sources: &[usize], cases: &[Case<'_>]) -> Result<Option<HashMap<usize, Held>>> {
+        let logs = &self.project.inputs.logs;
+        let mut held: HashMap<usize, Held> =
+            sources.iter().filter_map(|s| Some((*s, self.whole.get(s)?.clone()))).collect();
+        if held.len() == sources.len() {
+            return Ok(Some(held));
+        }
+        let mut rows: Vec<usize> = cases.iter().flat_map(Case::label_rows).collect();
+        rows.sort_unstable();
+        rows.dedup();
+        let reaches = lab::reach(view, logs, sources, &self.labels, rows, &self.single).await;
+        for source in sources {
+            if held.contains_key(source) {
+                continue;
+            }
+            let log = &logs[*source];
+            let reach = reaches.get(source).cloned().unwrap_or_default();
+            let used: u64 = held.values().map(|h| h.rows.get_array_memory_size() as u64).sum();
+            let read = Held::read(log, &reach, MOST_BYTES.saturating_sub(used), &self.single).await;
+            match read.map_err(|e| unread(log, e))? {
+                Ok(rows) => held.insert(*source, rows),
+                Err(TooLarge) => return Ok(None),
+            };
+        }
+        Ok(Some(held))
+    }
 }
 
 /// The same session, but every replay on one partition: they are small, and run side by side.
 fn one_partition(session: &SessionContext) -> SessionContext {
     let mut state = session.state();
     state.config_mut().options_mut().execution.target_partitions = 1;
+    // A plan is executed many times; what it learns on the way would stay from one time to the next.
+    state.config_mut().options_mut().optimizer.enable_dynamic_filter_pushdown = false;
     SessionContext::new_with_state(state)
 }
 
-fn cases_of<'a>(project: &'a Project, view: &'a View, snapshot: usize, diff: &'a Diff) -> Vec<Case<'a>> {
-    let sample = project.inputs.config.diff.sample.max(1);
+fn cases_of<'a>(project: &'a Project, view: &'a View, snapshot: usize, diff: &'a Diff, sample: usize) -> Vec<Case<'a>> {
     let columns = project.snapshots[snapshot].columns.iter().enumerate();
     let own = columns.filter_map(|(at, mapped)| {
         let feature = project.features.get(mapped.feature).filter(|f| f.view == view.name)?;
@@ -155,20 +239,6 @@ fn cases_of<'a>(project: &'a Project, view: &'a View, snapshot: usize, diff: &'a
         Some(Case::new(at, slot, &view.features[slot], compared, sample))
     });
     own.collect()
-}
-
-/// The sources that a plan reads, by number, each once.
-fn sources_of(plan: &LogicalPlan) -> Vec<usize> {
-    let mut sources = Vec::new();
-    let _ = plan.apply_with_subqueries(|node| {
-        if let LogicalPlan::TableScan(scan) = node {
-            sources.extend(marked_source(scan));
-        }
-        Ok(TreeNodeRecursion::Continue)
-    });
-    sources.sort_unstable();
-    sources.dedup();
-    sources
 }
 
 /// What the rows of a source take in memory, by its footers: a guess.

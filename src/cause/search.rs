@@ -12,16 +12,12 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use datafusion::prelude::SessionContext;
-use futures::StreamExt;
-
-use crate::analysis::{Project, View};
 use crate::cause::candidates::{self, Sources};
-use crate::cause::case::{Block, Case, Hypothesis, Panel, best, layer, leading};
+use crate::cause::case::{Block, Case, Hypothesis, Panel, Sides, best, layer, leading};
 use crate::cause::change::{Ahead, Change, DAY, HOUR, Layer, MINUTE, Shift};
+use crate::cause::lab::Lab;
 use crate::cause::values;
-use crate::cause::windows::Windows;
-use crate::cause::world::{Answers, Ask, Held, World};
+use crate::cause::world::Answers;
 use crate::error::{Error, Result};
 use crate::source::Labels;
 
@@ -40,17 +36,14 @@ const PAIRED: usize = 6;
 const PAIRED_ALIKE: usize = 2;
 /// Changes of the label time that go with every world, for each feature.
 const NEAREST: usize = 6;
+/// From so many grids on, a glance at the mismatching rows saves more than it costs.
+const MANY_GRIDS: usize = 3;
 
 /// The search over one view of one snapshot.
 pub(super) struct Search<'a> {
-    pub project: &'a Project,
-    pub view: &'a View,
-    pub labels: &'a Arc<Labels>,
-    /// With one partition: replays run side by side.
-    pub session: &'a SessionContext,
+    pub labels: &'a Labels,
+    pub lab: Arc<Lab>,
     pub threads: usize,
-    pub held: HashMap<usize, Held>,
-    pub windows: Windows,
     pub sources: Sources,
     /// By name, which causes are asked for.
     pub allowed: &'a (dyn Fn(&Change) -> bool + Sync),
@@ -80,13 +73,13 @@ impl Search<'_> {
 
     async fn screen(&self, cases: &mut [Case<'_>]) -> Result<()> {
         let mut instants: Vec<Hypothesis> = vec![Vec::new()];
-        let shifts = self.allowed_all(candidates::instants(&self.windows, true));
+        let shifts = self.allowed_all(candidates::instants(self.lab.windows(), true));
         instants.extend(shifts.into_iter().map(|c| vec![c]));
         self.try_grids(cases, SCREEN, vec![(Vec::new(), instants.clone())]).await?;
         if self.settled(cases) {
             return Ok(());
         }
-        let worlds = self.allowed_all(candidates::worlds(&self.windows, &self.sources));
+        let worlds = self.allowed_all(candidates::worlds(self.lab.windows(), &self.sources));
         // What has no parameter comes with the changes of the label time that go the right way.
         let (plain, fitted): (Vec<&Change>, Vec<&Change>) = worlds.iter().partition(|w| w.freedom() == 0);
         let near = self.nearest(cases);
@@ -136,7 +129,7 @@ impl Search<'_> {
     /// No change of the label time, then those that bring values of some case nearest to the legacy ones.
     fn nearest(&self, cases: &[Case<'_>]) -> Vec<Hypothesis> {
         let mut near: Vec<Hypothesis> = vec![Vec::new()];
-        let usual = [DAY, HOUR].map(|period| Change::Stale { period, lag: 0 });
+        let usual = [DAY, HOUR].map(|period| Change::Stale { period, lag: 0, at: 0 });
         near.extend(self.allowed_all(usual.to_vec()).into_iter().map(|c| vec![c]));
         for case in cases.iter().filter(|c| !c.done) {
             let single = case.scored.iter().filter(|s| s.changes.len() == 1 && s.nearer > 0.0);
@@ -209,7 +202,7 @@ impl Search<'_> {
             self.fit_first(cases).await?;
         }
         if lacking(cases) {
-            let changes = self.allowed_all(candidates::shifted_sources(&self.windows, &self.sources));
+            let changes = self.allowed_all(candidates::shifted_sources(self.lab.windows(), &self.sources));
             let grids = changes.into_iter().map(|c| (vec![c], vec![Vec::new()])).collect();
             self.try_grids(cases, SCREEN, grids).await?;
         }
@@ -228,8 +221,7 @@ impl Search<'_> {
         else {
             return Ok(());
         };
-        let events = self.held.values().flat_map(|held| held.event.iter().flatten());
-        let (Some(mut early), Some(last)) = (events.min(), self.labels.times.values().last().copied()) else {
+        let (Some(mut early), Some(last)) = (self.lab.first_event(), self.labels.times.values().last().copied()) else {
             return Ok(());
         };
         let mut late = last;
@@ -261,10 +253,13 @@ impl Search<'_> {
         let case = &cases[lead];
         let sample = case.screen(SCREEN.0, 0);
         let panel = Panel::new(sample.iter().map(|(p, _)| case.compared.label_row(*p)));
-        let Some(answers) = self.answer(&panel, &[change], &[Vec::new()]).await else {
+        let grid = (vec![change.clone()], vec![Vec::new()]);
+        let Some(answers) = self.lab.answers(&panel, &[grid]).await.pop().flatten() else {
             return Ok(std::cmp::Ordering::Equal);
         };
-        let block = Block::new(case, std::slice::from_ref(&answers.columns[case.slot]), panel.labels.len());
+        let sides = Sides::new(case, &sample).map_err(failed)?;
+        let column = std::slice::from_ref(&answers.columns[case.slot]);
+        let block = Block::new(case, column, panel.labels.len(), &sides);
         let Some(block) = block.map_err(failed)? else { return Ok(std::cmp::Ordering::Equal) };
         let (_, _, rows) = block.judge(case, &panel, 0, &sample, true);
         let mut balance = 0_i64;
@@ -304,10 +299,12 @@ impl Search<'_> {
         };
         let open = cases.iter().filter(|c| !c.done);
         let panel = Panel::new(open.flat_map(|c| positions(c).into_iter().map(|(p, _)| c.compared.label_row(p))));
+        let sides =
+            cases.iter().map(|c| Sides::new(c, &positions(c))).collect::<Result<Vec<_>, _>>().map_err(failed)?;
         let mut explained: Vec<HashMap<usize, (Vec<usize>, f64)>> = vec![HashMap::new(); cases.len()];
         let parts = by_world(&wanted);
         let grids: Vec<_> = parts.iter().map(|(world, instants, _)| (world.clone(), instants.clone())).collect();
-        let answers = self.answers(&panel, &grids).await;
+        let answers = self.lab.answers(&panel, &grids).await;
         for ((_, _, members), answers) in parts.iter().zip(answers) {
             let Some(answers) = answers else { continue };
             for (number, case) in cases.iter_mut().enumerate().filter(|(_, c)| !c.done) {
@@ -320,7 +317,8 @@ impl Search<'_> {
                         Some(change) => values::changed(change, case.spec, column, &answers.found).map_err(failed)?,
                         None => vec![Arc::clone(column)],
                     };
-                    let Some(block) = Block::new(case, &readings, panel.labels.len()).map_err(failed)? else {
+                    let sides = &sides[number];
+                    let Some(block) = Block::new(case, &readings, panel.labels.len(), sides).map_err(failed)? else {
                         continue;
                     };
                     let sample: Vec<(usize, bool)> =
@@ -380,65 +378,81 @@ impl Search<'_> {
         all
     }
 
-    /// Replays grids (the worlds' changes, and parts that only change the label time) and scores every case.
+    /// Replays grids (the worlds' changes, and parts that only change the label time) and scores every case. Where there are many, the
+    /// mismatching rows are asked first: a grid that comes near no legacy value of any case is asked no further.
     async fn try_grids(
         &self,
         cases: &mut [Case<'_>],
         rows: (usize, usize),
-        grids: Vec<(Hypothesis, Vec<Hypothesis>)>,
+        mut grids: Vec<(Hypothesis, Vec<Hypothesis>)>,
     ) -> Result<()> {
         let samples: Vec<Vec<(usize, bool)>> =
             cases.iter().map(|c| if c.done { Vec::new() } else { c.screen(rows.0, rows.1) }).collect();
-        let labels = cases.iter().zip(&samples).flat_map(|(c, s)| s.iter().map(|(p, _)| c.compared.label_row(*p)));
-        let panel = Panel::new(labels);
-        let answers = self.answers(&panel, &grids).await;
-        for ((world, instants), answers) in grids.iter().zip(answers) {
-            let Some(answers) = answers else { continue };
-            let parts: Vec<Hypothesis> =
-                instants.iter().map(|instant| world.iter().chain(instant).cloned().collect()).collect();
-            for (case, sample) in cases.iter_mut().zip(&samples).filter(|(c, _)| !c.done) {
-                let column = Arc::clone(&answers.columns[case.slot]);
-                case.score(&panel, &parts, (&column, &answers.found), sample, self.allowed).map_err(failed)?;
-            }
+        if grids.len() >= MANY_GRIDS {
+            let near = self.ask(cases, &samples, &grids, true).await?;
+            grids = grids.into_iter().zip(near).filter(|(_, near)| *near).map(|(grid, _)| grid).collect();
         }
+        self.ask(cases, &samples, &grids, false).await?;
         Ok(())
     }
 
-    /// Replays side by side; the answers are in the order of the questions. `None`: the view has no answer there.
-    async fn answers(&self, panel: &Panel, grids: &[(Hypothesis, Vec<Hypothesis>)]) -> Vec<Option<Answers>> {
-        let replays = grids.iter().map(|(world, instants)| async move {
-            let world: Vec<&Change> = world.iter().collect();
-            self.answer(panel, &world, instants).await
+    /// For each grid, whether it is worth something to some case. `glance`: only the mismatching rows are asked, and nothing is kept.
+    async fn ask(
+        &self,
+        cases: &mut [Case<'_>],
+        samples: &[Vec<(usize, bool)>],
+        grids: &[(Hypothesis, Vec<Hypothesis>)],
+        glance: bool,
+    ) -> Result<Vec<bool>> {
+        let asked = |(_, mismatched): &&(usize, bool)| *mismatched || !glance;
+        let labels = cases
+            .iter()
+            .zip(samples)
+            .flat_map(|(c, sample)| sample.iter().filter(asked).map(|(p, _)| c.compared.label_row(*p)));
+        let panel = Panel::new(labels).screening();
+        let answers = self.lab.answers(&panel, grids).await;
+        let parts = |(world, instants): &(Hypothesis, Vec<Hypothesis>)| -> Vec<Hypothesis> {
+            instants.iter().map(|instant| world.iter().chain(instant).cloned().collect()).collect()
+        };
+        let grids: Vec<(Vec<Hypothesis>, Option<Answers>)> = grids.iter().map(parts).zip(answers).collect();
+        let score = |case: &mut Case<'_>, sample: &[(usize, bool)]| -> Result<Vec<(bool, usize)>> {
+            let sides = Sides::new(case, sample).map_err(failed)?;
+            let one = |(parts, answers): &(Vec<Hypothesis>, Option<Answers>)| {
+                let Some(answers) = answers else { return Ok((false, 0)) };
+                let column = (&answers.columns[case.slot], &answers.found);
+                case.score(&panel, parts, column, (sample, &sides), self.allowed, glance).map_err(failed)
+            };
+            grids.iter().map(one).collect()
+        };
+        let mut open: Vec<(&mut Case<'_>, &Vec<(usize, bool)>)> =
+            cases.iter_mut().zip(samples).filter(|(c, _)| !c.done).collect();
+        // Cases know nothing of each other.
+        let share = open.len().div_ceil(self.threads.max(1)).max(1);
+        let scored: Vec<Result<Vec<Vec<(bool, usize)>>>> = std::thread::scope(|scope| {
+            let threads: Vec<_> = open
+                .chunks_mut(share)
+                .map(|chunk| {
+                    let score = &score;
+                    scope.spawn(move || chunk.iter_mut().map(|(case, sample)| score(case, sample)).collect())
+                })
+                .collect();
+            let ended = || Err(failed(datafusion::common::exec_datafusion_err!("a thread that scores ended")));
+            threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| ended())).collect()
         });
-        let replays: Vec<_> = replays.collect();
-        futures::stream::iter(replays).buffered(self.threads.max(1)).collect().await
-    }
-
-    /// Answers for every row of the panel under the world's changes and each of `instants`, one after the other.
-    async fn answer(&self, panel: &Panel, world: &[&Change], instants: &[Hypothesis]) -> Option<Answers> {
-        let world = World::under(self.view, &self.project.inputs.logs, &self.held, &self.windows, world).ok()?;
-        let mut asks = Vec::with_capacity(panel.labels.len() * instants.len());
-        for instant in instants {
-            for &row in &panel.labels {
-                let time = self.labels.times.value(row);
-                asks.push(Ask { row, time: instant.iter().fold(time, |time, change| seen_at(change, time)) });
+        let scored = scored.into_iter().collect::<Result<Vec<_>>>()?.concat();
+        let worth: Vec<bool> = (0..grids.len()).map(|at| scored.iter().any(|case| case[at].0)).collect();
+        if glance {
+            for ((case, _), scored) in open.iter_mut().zip(&scored) {
+                // What is asked again is counted then.
+                case.tried +=
+                    scored.iter().zip(&worth).filter(|(_, worth)| !**worth).map(|((_, n), _)| n).sum::<usize>();
             }
         }
-        world.ask(Arc::clone(self.labels), asks, self.session.clone()).await.ok()
+        Ok(worth)
     }
 
     fn allowed_all(&self, changes: Vec<Change>) -> Vec<Change> {
         changes.into_iter().filter(|c| (self.allowed)(c)).collect()
-    }
-}
-
-/// The label time under a change of it; of all sources that are shifted alike, the label time is shifted back.
-fn seen_at(change: &Change, time: i64) -> i64 {
-    match change {
-        Change::Timezone { shift: Shift::Minutes(minutes), source: None } => {
-            time.saturating_sub(i64::from(*minutes) * MINUTE)
-        }
-        other => other.instant(time),
     }
 }
 
@@ -503,7 +517,7 @@ mod tests {
     #[test]
     fn hypotheses_of_one_world_share_a_replay() {
         let late = Change::LateVisible { source: None };
-        let nightly = Change::Stale { period: DAY, lag: 0 };
+        let nightly = Change::Stale { period: DAY, lag: 0, at: 0 };
         let wanted = [
             vec![nightly.clone()],
             vec![late.clone(), nightly.clone()],

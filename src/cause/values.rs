@@ -100,6 +100,11 @@ pub(super) fn rounded(value: f64, digits: i32) -> f64 {
 
 /// The nearest decimal; halves to even.
 fn to_even(value: f64, digits: i32) -> f64 {
+    // Away from a half there is but one nearest decimal.
+    let scaled = (value * 10_f64.powi(digits)).abs();
+    if digits >= 0 && scaled < 1e9 && (scaled.fract() - 0.5).abs() > 1e-4 {
+        return rounded(value, digits);
+    }
     match usize::try_from(digits) {
         Ok(digits) if value.is_finite() => format!("{value:.digits$}").parse().unwrap_or(value),
         _ => value,
@@ -195,5 +200,10 @@ mod tests {
     fn halves_are_rounded_both_ways() {
         assert_eq!((rounded(0.125, 2), to_even(0.125, 2)), (0.13, 0.12));
         assert_eq!(rounded(-2.5, 0), -3.0);
+        let written = |v: f64, digits: usize| format!("{v:.digits$}").parse::<f64>().unwrap();
+        for i in 1..20_000 {
+            let value = f64::from(i) * 0.000_37 + 1.0 / f64::from(i);
+            assert_eq!(to_even(value, 3), written(value, 3), "{value}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The windows that a view's plan has, and the same plan with other ones.
 //!
 //! A window's start is a comparison of a row with the label time less a constant: `ts > $NOW - INTERVAL '1 day'`,
-//! `ts >= date_trunc('day', $NOW)`, `ts + INTERVAL '1 day' > $NOW`, in WHERE, FILTER, CASE and ON alike. Its end is a
+//! `ts >= date_trunc('day', $NOW)`, `ts + INTERVAL '1 day' > $NOW`, `$NOW - ts < INTERVAL '1 day'`, in WHERE, FILTER, CASE and ON alike. Its end is a
 //! comparison with the label time itself. Anything else that names the label time is left as it is.
 //!
 //! ```text
@@ -10,15 +10,17 @@
 //! calendar day:    ts > date_trunc('day', $NOW)
 //! ```
 
+use std::cell::RefCell;
+
 use datafusion::arrow::datatypes::{DataType, IntervalMonthDayNano};
-use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::Result as DfResult;
 use datafusion::functions::datetime::expr_fn::{date_bin, date_trunc};
-use datafusion::logical_expr::{Between, BinaryExpr, Expr, LogicalPlan, Operator, binary_expr, lit};
+use datafusion::logical_expr::{Between, BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, binary_expr, lit};
 
 use crate::cause::change::{DAY, Length};
-use crate::sql::{ROUNDING, exact_comparisons, is_now, mentions_now, rewrite_expressions};
+use crate::sql::{LENGTH_OF_TIME, ROUNDING, exact_comparisons, is_now, mentions_now, rewrite_expressions, window_call};
 
 /// Where a window begins, as the SQL says it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,6 +32,14 @@ pub(super) enum Start {
 }
 
 impl Start {
+    /// The least that it comes to, nanoseconds.
+    pub(super) fn shortest(&self) -> i64 {
+        match self {
+            Self::Before(months, days, nanos) => (i64::from(*months) * 28 + i64::from(*days)) * DAY + nanos,
+            Self::Of(_, months, days, nanos) => (i64::from(*months) * 28 + i64::from(*days)) * DAY + nanos,
+        }
+    }
+
     /// The length where it is one of days and below.
     pub(super) fn nanos(&self) -> Option<i64> {
         match self {
@@ -70,6 +80,36 @@ struct Bounded {
     row: Expr,
     op: Operator,
     bound: Expr,
+}
+
+impl Bounded {
+    /// Whether some change gives it another limit.
+    fn can_change(&self) -> bool {
+        let known = match self.op {
+            Operator::Gt | Operator::GtEq => core(&self.bound).is_some(),
+            Operator::Lt | Operator::LtEq => is_now(plain(&self.bound)),
+            _ => false,
+        };
+        known && matches!(self.bound.get_type(&DFSchema::empty()), Ok(DataType::Timestamp(_, _)))
+    }
+}
+
+/// Where a window begins or ends.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Limit {
+    /// The row's time has to compare so with this.
+    At(Operator, Expr),
+    /// Nowhere: any time will do.
+    Nowhere,
+}
+
+impl Limit {
+    fn of(self, row: Expr) -> Expr {
+        match self {
+            Self::At(op, bound) => binary_expr(row, op, bound),
+            Self::Nowhere => row.is_not_null(),
+        }
+    }
 }
 
 impl Windows {
@@ -117,6 +157,18 @@ impl Windows {
         }
     }
 
+    /// Whether there are windows of `TUMBLE` or `HOP`.
+    pub(super) fn has_calls(plan: &LogicalPlan) -> bool {
+        let mut found = false;
+        let walked = plan.apply_with_subqueries(|node| {
+            node.apply_expressions(|expr| {
+                found |= expr.exists(|e| Ok(window_call(e).is_some()))?;
+                Ok(TreeNodeRecursion::Continue)
+            })
+        });
+        found || walked.is_err()
+    }
+
     /// The plan with other windows.
     pub(super) fn rewrite(&self, plan: LogicalPlan, change: &Rewindow) -> DfResult<LogicalPlan> {
         let rewritten = rewrite_expressions(plan, &|expr| {
@@ -124,63 +176,91 @@ impl Windows {
             if parts.is_empty() {
                 return Ok(Transformed::no(expr));
             }
-            let changed: Vec<Option<Expr>> =
-                parts.iter().map(|part| self.changed(part, change)).collect::<DfResult<_>>()?;
+            let changed: Vec<Option<Limit>> =
+                parts.iter().map(|part| self.changed(part.op, &part.bound, change)).collect::<DfResult<_>>()?;
             if changed.iter().all(Option::is_none) {
                 return Ok(Transformed::no(expr));
             }
             let parts = parts.into_iter().zip(changed);
-            let parts = parts.map(|(part, new)| new.unwrap_or_else(|| binary_expr(part.row, part.op, part.bound)));
+            let parts = parts.map(|(part, new)| new.unwrap_or(Limit::At(part.op, part.bound)).of(part.row));
             Ok(Transformed::yes(parts.reduce(Expr::and).unwrap_or_else(|| lit(true))))
         })?;
         exact_comparisons(rewritten)
     }
 
-    fn changed(&self, part: &Bounded, change: &Rewindow) -> DfResult<Option<Expr>> {
-        let lower = matches!(part.op, Operator::Gt | Operator::GtEq);
-        let upper = matches!(part.op, Operator::Lt | Operator::LtEq) && is_now(plain(&part.bound));
-        let start = if lower { core(&part.bound) } else { None };
-        let compared = |op: Operator, bound: Expr| Some(binary_expr(part.row.clone(), op, bound));
+    /// The plan with `with(row, number)` in the place of each comparison with the label time, and the limits that these are, each
+    /// different one once.
+    pub(super) fn slotted(
+        plan: LogicalPlan,
+        with: &dyn Fn(Expr, usize, &Limit) -> DfResult<Expr>,
+    ) -> DfResult<(LogicalPlan, Vec<Limit>)> {
+        let limits: RefCell<Vec<Limit>> = RefCell::default();
+        let rewritten = rewrite_expressions(plan, &|expr| {
+            let parts = bounds(&expr);
+            if !parts.iter().any(Bounded::can_change) {
+                return Ok(Transformed::no(expr));
+            }
+            let mut all = limits.borrow_mut();
+            let mut slot = |part: Bounded| -> DfResult<Expr> {
+                if !part.can_change() {
+                    return Ok(binary_expr(part.row, part.op, part.bound));
+                }
+                let limit = Limit::At(part.op, part.bound);
+                let number = all.iter().position(|l| *l == limit).unwrap_or_else(|| {
+                    all.push(limit.clone());
+                    all.len() - 1
+                });
+                with(part.row, number, &limit)
+            };
+            let parts = parts.into_iter().map(&mut slot).collect::<DfResult<Vec<_>>>()?;
+            // What was made is not looked at again: it compares with no placeholder.
+            Ok(Transformed::yes(parts.into_iter().reduce(Expr::and).unwrap_or_else(|| lit(true))))
+        })?;
+        Ok((exact_comparisons(rewritten)?, limits.into_inner()))
+    }
+
+    /// The limit after these changes, one after the other.
+    pub(super) fn limit(&self, limit: &Limit, changes: &[Rewindow]) -> DfResult<Limit> {
+        changes.iter().try_fold(limit.clone(), |limit, change| {
+            let Limit::At(op, bound) = &limit else { return Ok(limit) };
+            Ok(self.changed(*op, bound, change)?.unwrap_or(limit))
+        })
+    }
+
+    fn changed(&self, op: Operator, bound: &Expr, change: &Rewindow) -> DfResult<Option<Limit>> {
+        let lower = matches!(op, Operator::Gt | Operator::GtEq);
+        let upper = matches!(op, Operator::Lt | Operator::LtEq) && is_now(plain(bound));
+        let start = if lower { core(bound) } else { None };
+        let flipped = |to: Operator| (to != op).then(|| Limit::At(to, bound.clone()));
         Ok(match change {
             Rewindow::Start { inclusive } if start.is_some() => {
-                let op = if *inclusive { Operator::GtEq } else { Operator::Gt };
-                (op != part.op).then(|| binary_expr(part.row.clone(), op, part.bound.clone()))
+                flipped(if *inclusive { Operator::GtEq } else { Operator::Gt })
             }
-            Rewindow::End { included } if upper => {
-                let op = if *included { Operator::LtEq } else { Operator::Lt };
-                (op != part.op).then(|| binary_expr(part.row.clone(), op, part.bound.clone()))
-            }
-            Rewindow::EndLater(None) if upper => Some(part.row.clone().is_not_null()),
-            Rewindow::EndLater(Some(by)) if upper => compared(part.op, part.bound.clone() + lit(interval(0, 0, *by))),
+            Rewindow::End { included } if upper => flipped(if *included { Operator::LtEq } else { Operator::Lt }),
+            Rewindow::EndLater(None) if upper => Some(Limit::Nowhere),
+            Rewindow::EndLater(Some(by)) if upper => Some(Limit::At(op, bound.clone() + lit(interval(0, 0, *by)))),
             Rewindow::Tiled(tile) => match start {
                 Some((core, _)) => {
                     let origin = ScalarValue::TimestampNanosecond(Some(0), Some("UTC".into()));
                     let floored = date_bin(lit(interval(0, 0, *tile)), core.clone(), lit(origin));
-                    compared(part.op, replaced(&part.bound, &core, &floored)?)
+                    Some(Limit::At(op, replaced(bound, &core, &floored)?))
                 }
                 None => None,
             },
-            Rewindow::Lengths(lengths) => match start {
-                Some((core, start)) => {
-                    let position = self.starts.iter().position(|s| *s == start);
-                    match position.and_then(|at| lengths.get(at).copied().flatten()) {
-                        None => None,
-                        Some(Length::Unbounded) => Some(part.row.clone().is_not_null()),
-                        Some(length) => {
-                            let Some(now) = now_of(&core) else { return Ok(None) };
-                            let new = match length {
-                                Length::Calendar(unit) => date_trunc(lit(unit), now),
-                                Length::Fixed { months, days, nanos } => now - lit(interval(months, days, nanos)),
-                                Length::Unbounded => return Ok(None),
-                            };
-                            // A calendar's unit holds its first instant.
-                            let op = if matches!(length, Length::Calendar(_)) { Operator::GtEq } else { part.op };
-                            compared(op, replaced(&part.bound, &core, &new)?)
-                        }
-                    }
-                }
-                None => None,
-            },
+            Rewindow::Lengths(lengths) => {
+                let Some((core, start)) = start else { return Ok(None) };
+                let position = self.starts.iter().position(|s| *s == start);
+                let Some(length) = position.and_then(|at| lengths.get(at).copied().flatten()) else { return Ok(None) };
+                let Some(now) = now_of(&core) else { return Ok(None) };
+                let new = match length {
+                    Length::Calendar(unit) => date_trunc(lit(unit), now),
+                    Length::Fixed { months, days, nanos } => now - lit(interval(months, days, nanos)),
+                    Length::Unbounded => return Ok(Some(Limit::Nowhere)),
+                };
+                // A calendar's unit holds its first instant.
+                let op = if matches!(length, Length::Calendar(_)) { Operator::GtEq } else { op };
+                Some(Limit::At(op, replaced(bound, &core, &new)?))
+            }
             _ => None,
         })
     }
@@ -206,6 +286,9 @@ fn bounds(expr: &Expr) -> Vec<Bounded> {
 }
 
 fn bounded(left: &Expr, op: Operator, right: &Expr) -> Option<Bounded> {
+    if let Some(aged) = aged(left, op, right).or_else(|| aged(right, op.swap()?, left)) {
+        return Some(aged);
+    }
     let of_row = |e: &Expr| !mentions_now(e) && !e.column_refs().is_empty();
     let of_time = |e: &Expr| mentions_now(e) && e.column_refs().is_empty();
     let (row, op, bound) = if of_row(left) && of_time(right) {
@@ -233,6 +316,25 @@ fn bounded(left: &Expr, op: Operator, right: &Expr) -> Option<Bounded> {
         return Some(Bounded { row: left.as_ref().clone(), op, bound: moved });
     }
     Some(Bounded { row: row.clone(), op, bound })
+}
+
+/// An age against a length, `NOW() - ts < INTERVAL '1 day'`: `ts > NOW() - INTERVAL '1 day'`, where a month has 30 days.
+fn aged(age: &Expr, op: Operator, length: &Expr) -> Option<Bounded> {
+    let op = op.swap()?;
+    if !matches!(op, Operator::Gt | Operator::GtEq | Operator::Lt | Operator::LtEq) {
+        return None;
+    }
+    let inner = |e: &Expr| match e {
+        Expr::ScalarFunction(f) if f.func.name() == LENGTH_OF_TIME => f.args.first().cloned(),
+        _ => None,
+    };
+    let Expr::BinaryExpr(BinaryExpr { left: now, op: Operator::Minus, right: row }) = inner(age)? else { return None };
+    let length = length_of(&inner(length)?)?;
+    if !is_now(plain(&now)) || mentions_now(&row) || row.column_refs().is_empty() {
+        return None;
+    }
+    let days = length.months.checked_mul(30)?.checked_add(length.days)?;
+    Some(Bounded { row: *row, op, bound: *now - lit(interval(0, days, length.nanoseconds)) })
 }
 
 fn unrounded(expr: &Expr) -> &Expr {

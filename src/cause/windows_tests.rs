@@ -98,3 +98,30 @@ fn calendars_are_noticed() {
     assert_eq!(windows.starts, [Start::Of("day".to_string(), 0, 0, 0)]);
     assert!(!Windows::of(&plan(col("ts").gt(ago(1)))).calendar);
 }
+
+#[test]
+fn an_age_is_a_window_too() {
+    let aged = |op: Operator| {
+        let length = |e: Expr| lengths(e);
+        binary_expr(length(now() - col("ts")), op, length(lit(interval(1, 1, 0))))
+    };
+    let tile = Rewindow::Start { inclusive: true };
+    becomes(aged(Operator::Lt), &tile, &format!("ts >= $NOW - {}", shown_interval(31)));
+    becomes(
+        aged(Operator::LtEq),
+        &Rewindow::Start { inclusive: false },
+        &format!("ts > $NOW - {}", shown_interval(31)),
+    );
+    // Older than a day: an end, not a start.
+    let windows = Windows::of(&plan(aged(Operator::Gt)));
+    assert_eq!(windows.starts, []);
+}
+
+/// The function that ages are compared by, as it stands in plans.
+fn lengths(of: Expr) -> Expr {
+    let compared = binary_expr(of, Operator::Eq, lit(interval(0, 1, 0)));
+    let plan = crate::sql::lengths_as_in_postgres(plan(compared)).unwrap();
+    let LogicalPlan::Filter(filter) = plan else { panic!("no filter") };
+    let Expr::BinaryExpr(compared) = filter.predicate else { panic!("no comparison") };
+    *compared.left
+}

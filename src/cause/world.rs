@@ -1,136 +1,32 @@
-//! Other worlds: the sources as a legacy system may have seen them, and the replay of a view over them.
+//! The rows of sources as a legacy system may have seen them.
 //!
-//! The rows of a source are held in memory, as they are in its files. A world changes them (their times, which of them
-//! there are), how the source is read (visibility, redelivery, the tie), or the view's windows. Then the view is replayed by
-//! the planner and the engines of every replay; nothing is evaluated here.
+//! A world changes when rows could first be known, which of them there are, what their times say. All of that is said in the rows:
+//! beside the columns of the files they have one for their arrival, which the view cannot name. What changes about windows is said in
+//! the plan (`windows`); nothing is evaluated here.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array,
 };
-use datafusion::arrow::compute::{cast, concat_batches, filter_record_batch, take};
-use datafusion::arrow::datatypes::{DataType, Int64Type, Schema};
-use datafusion::arrow::row::{RowConverter, SortField};
+use datafusion::arrow::compute::{cast, take};
+use datafusion::arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit};
 use datafusion::catalog::TableProvider;
-use datafusion::common::runtime::SpawnedTask;
 use datafusion::datasource::MemTable;
 use datafusion::error::Result as DfResult;
-use datafusion::prelude::SessionContext;
 
-use crate::analysis::View;
 use crate::cause::change::{Ahead, Change, MINUTE, Shift};
-use crate::cause::windows::{Rewindow, Windows};
-use crate::config::{FutureEvents, Tie};
+use crate::cause::held::{Held, times};
+use crate::cause::windows::Rewindow;
+use crate::config::{FutureEvents, SourceKind, Tie};
 use crate::error::Result;
-use crate::monitor::Silent;
-use crate::replay::{ReplayOptions, replay_view};
-use crate::source::time::{instants_ns, local_to_utc, plain_instants, unit_ns, utc_to_local};
-use crate::source::{Labels, Log, orderable, plain_type};
+use crate::source::time::{local_to_utc, unit_ns, utc_to_local};
+use crate::source::{Labels, Log};
 
+/// The hidden column of when a row could first be known.
+const ARRIVAL: &str = "__backcast_arrival";
 /// "For ever", as a horizon: a hundred years.
 const FOREVER: i64 = 100 * 365 * 86_400 * 1_000_000_000;
-
-/// A source's rows, with their times.
-#[derive(Debug, Clone)]
-pub(super) struct Held {
-    pub rows: RecordBatch,
-    pub event: Int64Array,
-    /// When each could first be known; NULL: never.
-    pub arrival: Int64Array,
-}
-
-impl Held {
-    /// # Errors
-    /// As reading the source's files.
-    pub(super) async fn read(log: &Log, session: &SessionContext) -> DfResult<Self> {
-        let batches = session.read_table(Arc::clone(&log.table) as _)?.collect().await?;
-        let rows = concat_batches(&TableProvider::schema(log.table.as_ref()), &batches)?;
-        let time_of = |name: &str, shift: i64| -> DfResult<Int64Array> {
-            let column = rows.column(rows.schema().index_of(name)?);
-            Ok(instants_ns(&plain_instants(column, log.config.timezone)?, shift)?)
-        };
-        let event = time_of(&log.config.time, 0)?;
-        let arrival = match &log.config.available_at {
-            Some(name) => time_of(name, 0)?,
-            None => time_of(&log.config.time, log.config.delay_ns)?,
-        };
-        Ok(Self { rows, event, arrival })
-    }
-
-    /// How late rows arrived, in order, NULLs left out.
-    pub(super) fn lateness(&self) -> Vec<i64> {
-        let pairs = self.event.iter().zip(self.arrival.iter());
-        let mut late: Vec<i64> = pairs.filter_map(|(e, a)| Some(a?.saturating_sub(e?))).collect();
-        late.sort_unstable();
-        late
-    }
-
-    /// Whether some row repeats the id of another.
-    pub(super) fn has_redelivered(&self, log: &Log) -> bool {
-        let columns: Option<Vec<ArrayRef>> =
-            log.config.id.iter().map(|id| self.rows.column_by_name(id).cloned()).collect();
-        columns.is_some_and(|columns| self.first_of(&columns).is_ok_and(|kept| kept.iter().any(|k| !k)))
-    }
-
-    /// By row: whether it is the first to arrive of those that are equal in these columns.
-    fn first_of(&self, columns: &[ArrayRef]) -> DfResult<Vec<bool>> {
-        let columns =
-            columns.iter().map(|c| orderable(&cast(c, &plain_type(c.data_type()))?)).collect::<DfResult<Vec<_>>>()?;
-        let fields = columns.iter().map(|c| SortField::new(c.data_type().clone())).collect();
-        let encoded = RowConverter::new(fields)?.convert_columns(&columns)?;
-        let known = |row: usize| self.event.is_valid(row) && self.arrival.is_valid(row);
-        let mut first: HashMap<&[u8], usize> = HashMap::with_capacity(self.rows.num_rows());
-        for row in (0..self.rows.num_rows()).filter(|&r| known(r)) {
-            let kept = first.entry(encoded.row(row).data()).or_insert(row);
-            if self.arrival.value(row) < self.arrival.value(*kept) {
-                *kept = row;
-            }
-        }
-        Ok((0..self.rows.num_rows())
-            .map(|row| !known(row) || first.get(encoded.row(row).data()) == Some(&row))
-            .collect())
-    }
-
-    /// Whether rows are equal in everything but their arrival.
-    pub(super) fn has_copies(&self, log: &Log) -> bool {
-        self.without_copies(log).is_ok_and(|kept| kept.iter().any(|k| !k))
-    }
-
-    fn without_copies(&self, log: &Log) -> DfResult<Vec<bool>> {
-        let arrival = log.config.available_at.as_deref();
-        let schema = self.rows.schema();
-        let columns = schema.fields().iter().zip(self.rows.columns());
-        let columns = columns.filter(|(field, _)| Some(field.name().as_str()) != arrival);
-        self.first_of(&columns.map(|(_, column)| Arc::clone(column)).collect::<Vec<_>>())
-    }
-
-    fn keep(&mut self, kept: &[bool]) -> DfResult<()> {
-        let mask = BooleanArray::from(kept.to_vec());
-        self.rows = filter_record_batch(&self.rows, &mask)?;
-        self.event = datafusion::arrow::compute::filter(&self.event, &mask)?.as_primitive::<Int64Type>().clone();
-        self.arrival = datafusion::arrow::compute::filter(&self.arrival, &mask)?.as_primitive::<Int64Type>().clone();
-        Ok(())
-    }
-
-    /// Replaces a time column.
-    fn shift(&mut self, name: &str, shift: &dyn Fn(&ArrayRef) -> DfResult<ArrayRef>) -> DfResult<()> {
-        let index = self.rows.schema().index_of(name)?;
-        let mut columns = self.rows.columns().to_vec();
-        columns[index] = shift(&columns[index])?;
-        self.rows = RecordBatch::try_new(self.rows.schema(), columns)?;
-        Ok(())
-    }
-}
-
-/// A view with the sources that it reads.
-#[derive(Debug, Clone)]
-pub(super) struct World {
-    pub view: View,
-    /// All of the project's, by number.
-    pub logs: Vec<Log>,
-}
 
 /// One cell of the view that is asked for: a label row's keys, at an instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,70 +43,167 @@ pub(super) struct Answers {
     pub found: BooleanArray,
 }
 
-impl World {
-    /// The world under `changes`; `held` are the rows of the sources that the view reads, by number.
-    ///
-    /// # Errors
-    /// Where a plan or a column can't be rebuilt.
-    pub(super) fn under(
-        view: &View,
-        logs: &[Log],
-        held: &HashMap<usize, Held>,
-        windows: &Windows,
-        changes: &[&Change],
-    ) -> DfResult<Self> {
-        let mut view = view.clone();
-        for change in changes {
-            if let Some(rewindow) = rewindow(change) {
-                view.plan = windows.rewrite(view.plan, &rewindow)?;
+/// The schema of a source's rows in any world.
+pub(super) fn world_schema(log: &Log) -> SchemaRef {
+    let files = TableProvider::schema(log.table.as_ref());
+    let arrival = Field::new(ARRIVAL, DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())), true);
+    Arc::new(Schema::new(files.fields().iter().cloned().chain([Arc::new(arrival)]).collect::<Vec<_>>()))
+}
+
+/// Whether event time has a say in when a row counts that the one column of arrivals can't tell: an id's first arrival may then become visible
+/// after its second.
+pub(super) fn needs_event_time(log: &Log) -> bool {
+    log.config.future_events == FutureEvents::Hidden
+        && (log.config.kind == SourceKind::Changelog || !log.config.id.is_empty())
+}
+
+/// The source over rows of [`world_schema`].
+pub(super) fn over(log: &Log, table: Arc<dyn TableProvider>, rows: u64, changes: &[&Change]) -> Log {
+    let mut log = log.clone().with_rows(table, rows, Some(ARRIVAL.to_string())).with_tie(Tie::Include);
+    // The rest of what it said is in the rows.
+    if !needs_event_time(&log) || changes.iter().any(|c| leaks_ahead(c)) {
+        log.config.future_events = FutureEvents::Visible;
+    }
+    if counts_twice(changes) {
+        log.config.id.clear();
+    }
+    log
+}
+
+/// Whether redeliveries count, so that a plan has to be made without ids.
+pub(super) fn counts_twice(changes: &[&Change]) -> bool {
+    changes.contains(&&Change::DuplicatesCounted)
+}
+
+/// A table of rows for one world.
+///
+/// # Errors
+/// Only where Arrow can't make the table, which is a defect.
+pub(super) fn table(rows: RecordBatch) -> DfResult<Arc<dyn TableProvider>> {
+    Ok(Arc::new(MemTable::try_new(rows.schema(), vec![vec![rows]])?))
+}
+
+fn leaks_ahead(change: &Change) -> bool {
+    matches!(
+        change,
+        Change::FutureLeak { ahead: Ahead::Arrives | Ahead::Happens, .. } | Change::FutureLeak { horizon: None, .. }
+    )
+}
+
+/// The rows of a source under these changes.
+///
+/// # Errors
+/// Where a column can't be rebuilt.
+pub(super) fn rows_under(
+    log: &Log,
+    source: usize,
+    held: &Held,
+    schema: &SchemaRef,
+    changes: &[&Change],
+) -> DfResult<RecordBatch> {
+    let mut seen = Seen {
+        rows: held.rows.clone(),
+        event: held.event.clone(),
+        arrival: held.arrival.clone(),
+        hidden: log.config.future_events == FutureEvents::Hidden && !needs_event_time(log),
+        exclusive: log.ties() == Tie::Exclude,
+    };
+    // What a clock says comes first: other changes go by it.
+    let (clocks, others): (Vec<&Change>, Vec<&Change>) =
+        changes.iter().partition(|c| matches!(c, Change::Timezone { .. }));
+    for change in clocks.into_iter().chain(others) {
+        seen.under(log, source, held, change)?;
+    }
+    let later = i64::from(seen.exclusive);
+    let first = |(event, arrival): (Option<i64>, Option<i64>)| {
+        let arrival = arrival?.saturating_add(later);
+        Some(if seen.hidden { arrival.max(event?) } else { arrival })
+    };
+    let arrival: Int64Array = if later == 0 && !seen.hidden {
+        seen.arrival
+    } else {
+        seen.event.iter().zip(seen.arrival.iter()).map(first).collect()
+    };
+    let arrival = cast(&arrival, &DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())))?;
+    let columns = seen.rows.columns().iter().cloned().chain([arrival]).collect();
+    Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
+}
+
+/// A source's rows on their way into a world.
+struct Seen {
+    rows: RecordBatch,
+    event: Int64Array,
+    arrival: Int64Array,
+    /// Not before their event time.
+    hidden: bool,
+    /// Not at exactly their arrival.
+    exclusive: bool,
+}
+
+impl Seen {
+    fn under(&mut self, log: &Log, source: usize, held: &Held, change: &Change) -> DfResult<()> {
+        let own = |wanted: &Option<usize>| wanted.is_none_or(|wanted| wanted == source);
+        match change {
+            Change::LabelTime { included } => self.exclusive = !included,
+            Change::LateVisible { source } if own(source) => self.seen_as_it_happens(),
+            Change::FutureLeak { horizon, ahead } if leaks_ahead(change) => {
+                if *ahead == Ahead::Happens {
+                    self.seen_as_it_happens();
+                }
+                self.hidden = false;
+                let by = horizon.unwrap_or(FOREVER);
+                self.arrival = self.arrival.unary(|t: i64| t.saturating_sub(by));
             }
-        }
-        let mut logs = logs.to_vec();
-        for (&source, held) in held {
-            let log = &mut logs[source];
-            let mut held = held.clone();
-            for change in changes {
-                reread(log, source, &mut held, change)?;
+            Change::LateDropped { limit } => {
+                self.keep(held, |e, a| matches!((e, a), (Some(e), Some(a)) if a.saturating_sub(e) <= *limit));
             }
-            let table = MemTable::try_new(held.rows.schema(), vec![vec![held.rows]])?;
-            *log = log.clone().with_rows(Arc::new(table));
+            Change::Truncated { first } => self.keep(held, |e, _| e.is_some_and(|e| e >= *first)),
+            Change::DuplicatesRemoved => {
+                if let Some(original) = &held.original {
+                    let arrivals = self.arrival.iter().zip(original.iter());
+                    self.arrival = arrivals.map(|(arrival, first)| arrival.filter(|_| first != Some(false))).collect();
+                }
+            }
+            Change::Timezone { shift, source } if own(source) => self.shift(log, *shift)?,
+            _ => {}
         }
-        Ok(Self { view, logs })
+        Ok(())
     }
 
-    /// Replays the view for these questions, in a task of its own.
-    ///
-    /// # Errors
-    /// As a replay.
-    pub(super) async fn ask(self, labels: Arc<Labels>, asks: Vec<Ask>, session: SessionContext) -> Result<Answers> {
-        let failed = |e| crate::error::Error::engine("replay a view under another meaning", e);
-        let task = SpawnedTask::spawn(async move {
-            let mut order: Vec<u32> = (0..u32::try_from(asks.len()).unwrap_or(u32::MAX)).collect();
-            order.sort_by_key(|&i| (asks[i as usize].time, i));
-            let spine = spine(&labels, order.iter().map(|&i| asks[i as usize]))?;
-            let replayed =
-                replay_view(&self.view, &self.logs, &spine, &session, ReplayOptions::default(), &Silent).await?;
-            let mut place = vec![0_u32; order.len()];
-            for (at, &i) in order.iter().enumerate() {
-                place[i as usize] = u32::try_from(at).unwrap_or(u32::MAX);
-            }
-            let place = UInt32Array::from(place);
-            let columns = replayed.values.with_defaults(&self.view.features).map_err(failed)?;
-            let back = |array: &dyn Array| take(array, &place, None).map_err(|e| failed(e.into()));
-            Ok(Answers {
-                columns: columns.iter().map(|c| back(c)).collect::<Result<_>>()?,
-                found: back(&replayed.values.found)?.as_boolean().clone(),
-            })
-        });
-        match task.join().await {
-            Ok(answers) => answers,
-            Err(e) => Err(failed(datafusion::common::exec_datafusion_err!("{e}"))),
+    /// Rows count from their event time on; what never arrives still does not.
+    fn seen_as_it_happens(&mut self) {
+        let times = self.event.iter().zip(self.arrival.iter());
+        self.arrival = times.map(|(event, arrival)| arrival.and(event)).collect();
+    }
+
+    /// What is not kept, by the times in the files, is never known.
+    fn keep(&mut self, held: &Held, kept: impl Fn(Option<i64>, Option<i64>) -> bool) {
+        let times = held.event.iter().zip(held.arrival.iter());
+        let arrivals = self.arrival.iter().zip(times);
+        self.arrival = arrivals.map(|(arrival, (e, a))| arrival.filter(|_| kept(e, a))).collect();
+    }
+
+    fn shift(&mut self, log: &Log, shift: Shift) -> DfResult<()> {
+        let names = [Some(&log.config.time), log.config.available_at.as_ref()];
+        let moving = if matches!(shift, Shift::EventMinutes(_)) { 1 } else { 2 };
+        for name in names.into_iter().take(moving).flatten() {
+            let index = self.rows.schema().index_of(name)?;
+            let mut columns = self.rows.columns().to_vec();
+            let column = &columns[index];
+            columns[index] = match shift {
+                Shift::Minutes(minutes) | Shift::EventMinutes(minutes) => moved(column, i64::from(minutes) * MINUTE)?,
+                Shift::ReadIn(zone) => as_read(column, &local_to_utc(&as_timestamp(column, None)?, zone)?)?,
+                Shift::ShownIn(zone) => as_read(column, &utc_to_local(column, zone)?)?,
+            };
+            self.rows = RecordBatch::try_new(self.rows.schema(), columns)?;
         }
+        (self.event, self.arrival) = times(log, &self.rows)?;
+        Ok(())
     }
 }
 
 /// Label rows that ask these questions, which are in the order of time.
-fn spine(labels: &Labels, asks: impl Iterator<Item = Ask>) -> Result<Labels> {
+pub(super) fn spine(labels: &Labels, asks: impl Iterator<Item = Ask>) -> Result<Labels> {
     let failed = |e: datafusion::arrow::error::ArrowError| crate::error::Error::engine("ask a view", e.into());
     let (rows, times): (Vec<u32>, Vec<i64>) =
         asks.map(|ask| (u32::try_from(ask.row).unwrap_or(u32::MAX), ask.time)).unzip();
@@ -223,7 +216,7 @@ fn spine(labels: &Labels, asks: impl Iterator<Item = Ask>) -> Result<Labels> {
 }
 
 /// What the change makes of the view's windows.
-fn rewindow(change: &Change) -> Option<Rewindow> {
+pub(super) fn rewindow(change: &Change) -> Option<Rewindow> {
     match change {
         Change::WindowStart { inclusive } => Some(Rewindow::Start { inclusive: *inclusive }),
         Change::LabelTime { included } => Some(Rewindow::End { included: *included }),
@@ -235,78 +228,6 @@ fn rewindow(change: &Change) -> Option<Rewindow> {
         Change::FutureLeak { horizon, ahead: Ahead::Arrives | Ahead::Happens } => Some(Rewindow::EndLater(*horizon)),
         Change::FutureLeak { horizon: None, .. } => Some(Rewindow::EndLater(None)),
         _ => None,
-    }
-}
-
-/// What the change makes of a source.
-fn reread(log: &mut Log, source: usize, held: &mut Held, change: &Change) -> DfResult<()> {
-    let own = |wanted: &Option<usize>| wanted.is_none_or(|wanted| wanted == source);
-    match change {
-        Change::LabelTime { included } => {
-            *log = log.clone().with_tie(if *included { Tie::Include } else { Tie::Exclude });
-        }
-        Change::LateVisible { source } if own(source) => seen_as_it_happens(log, held)?,
-        Change::FutureLeak { horizon, ahead: Ahead::Moves } if horizon.is_none() => sooner(log, held, FOREVER)?,
-        Change::FutureLeak { horizon, ahead: Ahead::Arrives } => sooner(log, held, horizon.unwrap_or(FOREVER))?,
-        Change::FutureLeak { horizon, ahead: Ahead::Happens } => {
-            seen_as_it_happens(log, held)?;
-            sooner(log, held, horizon.unwrap_or(FOREVER))?;
-        }
-        Change::LateDropped { limit } => {
-            let late = held.event.iter().zip(held.arrival.iter());
-            let kept: Vec<bool> =
-                late.map(|(e, a)| matches!((e, a), (Some(e), Some(a)) if a.saturating_sub(e) <= *limit)).collect();
-            held.keep(&kept)?;
-        }
-        Change::Truncated { first } => {
-            let kept: Vec<bool> = held.event.iter().map(|e| e.is_some_and(|e| e >= *first)).collect();
-            held.keep(&kept)?;
-        }
-        Change::DuplicatesCounted => log.config.id.clear(),
-        Change::DuplicatesRemoved => {
-            let kept = held.without_copies(log)?;
-            held.keep(&kept)?;
-        }
-        Change::Timezone { shift, source } if own(source) => {
-            let names: Vec<String> =
-                std::iter::once(log.config.time.clone()).chain(log.config.available_at.clone()).collect();
-            let moving = if matches!(shift, Shift::EventMinutes(_)) { 1 } else { names.len() };
-            for name in names.into_iter().take(moving) {
-                match shift {
-                    Shift::Minutes(minutes) | Shift::EventMinutes(minutes) => {
-                        held.shift(&name, &|column| moved(column, i64::from(*minutes) * MINUTE))?;
-                    }
-                    Shift::ReadIn(zone) => held
-                        .shift(&name, &|column| as_read(column, &local_to_utc(&as_timestamp(column, None)?, *zone)?))?,
-                    Shift::ShownIn(zone) => {
-                        held.shift(&name, &|column| as_read(column, &utc_to_local(column, *zone)?))?
-                    }
-                }
-            }
-        }
-        _ => {}
-    }
-    Ok(())
-}
-
-/// Rows count from their event time on; what never arrives still does not.
-fn seen_as_it_happens(log: &mut Log, held: &mut Held) -> DfResult<()> {
-    let kept: Vec<bool> = (0..held.arrival.len()).map(|row| held.arrival.is_valid(row)).collect();
-    held.keep(&kept)?;
-    log.config.available_at = None;
-    log.config.delay_ns = 0;
-    Ok(())
-}
-
-/// Rows count that much sooner than they should.
-fn sooner(log: &mut Log, held: &mut Held, by: i64) -> DfResult<()> {
-    log.config.future_events = FutureEvents::Visible;
-    match log.config.available_at.clone() {
-        Some(name) => held.shift(&name, &|column| moved(column, -by)),
-        None => {
-            log.config.delay_ns = log.config.delay_ns.saturating_sub(by);
-            Ok(())
-        }
     }
 }
 

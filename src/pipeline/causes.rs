@@ -84,7 +84,8 @@ pub(super) async fn find_causes(
     }
     for view in found.too_large.into_iter().collect::<BTreeSet<_>>() {
         let note = Note {
-            note: "no causes are looked for: its sources are too large to hold in memory".to_string(),
+            note: "no causes are looked for: even a small sample of label rows reads more than is held in memory"
+                .to_string(),
             subject: format!("view `{view}`"),
         };
         if !report.notes.contains(&note) {
@@ -98,7 +99,8 @@ fn leaked(project: &Project, snapshot: &str, feature: &str, cause: &Cause, (rows
     let models = models_of(project, feature);
     let fed = if models.is_empty() { String::new() } else { format!("; it feeds {}", models.join(", ")) };
     let what = if rows == 1 { "legacy value" } else { "legacy values" };
-    let sentence = format!("{rows} {what} of `{feature}`: {}{fed}", cause_clause(cause));
+    let clause = cause_clause(cause);
+    let sentence = format!("{rows} {what} of `{feature}`: {clause}{fed}");
     Leak {
         snapshot: snapshot.to_string(),
         feature: feature.to_string(),
@@ -106,6 +108,7 @@ fn leaked(project: &Project, snapshot: &str, feature: &str, cause: &Cause, (rows
         rows,
         by: by.map(iso_nanos),
         models,
+        what: clause,
         sentence,
     }
 }

@@ -28,6 +28,9 @@ use datafusion::logical_expr::{
 
 use crate::plan::rewriter::{Binding, Outcome, Rewriter};
 
+/// The function that says whether key columns hold the keys of some observer.
+pub const IS_ASKED_FOR: &str = "is_asked_for";
+
 /// The rows of a source that some observer may ask for.
 pub(super) fn only_asked(rewriter: &Rewriter, plan: LogicalPlan, binding: &Binding) -> Outcome<LogicalPlan> {
     if rewriter.is_derived(binding) {
@@ -172,7 +175,7 @@ impl Hash for IsAskedFor {
 
 impl ScalarUDFImpl for IsAskedFor {
     fn name(&self) -> &str {
-        "is_asked_for"
+        IS_ASKED_FOR
     }
 
     fn signature(&self) -> &Signature {

@@ -51,6 +51,7 @@ mod union;
 mod unnest;
 mod window;
 
+pub use asked::IS_ASKED_FOR;
 pub use bounds::iso;
 pub use conditional::SKIP_NULL;
 pub use display::shown;

@@ -98,13 +98,41 @@ pub(super) async fn run(
     session: &SessionContext,
     monitor: &dyn Monitor,
 ) -> Result<ViewValues> {
+    let physical = physical(view, &plan, session).await?;
+    answer(view, physical, observers, labels, session, monitor).await
+}
+
+/// `plan` as it is executed.
+///
+/// # Errors
+/// Where DataFusion can't plan it.
+pub(super) async fn physical(
+    view: &View,
+    plan: &LogicalPlan,
+    session: &SessionContext,
+) -> Result<Arc<dyn ExecutionPlan>> {
     let failed = |e| Error::engine(format!("replay view `{}`", view.name), e);
     let state = session.state();
-    let optimized = with_fixed_shifts(optimized(&plan, &state).map_err(failed)?).map_err(failed)?;
-    let physical = state.query_planner().create_physical_plan(&optimized, &state).await.map_err(failed)?;
+    let optimized = with_fixed_shifts(optimized(plan, &state).map_err(failed)?).map_err(failed)?;
+    state.query_planner().create_physical_plan(&optimized, &state).await.map_err(failed)
+}
+
+/// Executes a plan (observer, then the view's features).
+///
+/// # Errors
+/// As [`run`].
+pub(super) async fn answer(
+    view: &View,
+    physical: Arc<dyn ExecutionPlan>,
+    observers: &LabelObservers,
+    labels: &Labels,
+    session: &SessionContext,
+    monitor: &dyn Monitor,
+) -> Result<ViewValues> {
+    let failed = |e| Error::engine(format!("replay view `{}`", view.name), e);
     let scans = Scans::of(&physical);
     monitor.begin(&format!("scanning for {}", view.name), scans.rows());
-    let mut stream = execute_stream(physical, state.task_ctx()).map_err(failed)?;
+    let mut stream = execute_stream(physical, session.task_ctx()).map_err(failed)?;
     let mut ticks = tokio::time::interval(PROGRESS_EVERY);
     let mut row_of: Vec<(u32, u32)> = vec![NONE; observers.first_label.len()];
     let mut twice: BTreeMap<usize, usize> = BTreeMap::new();

@@ -17,10 +17,10 @@ pub(super) fn told(feature: &FeatureDiff) -> Option<String> {
         return Some(format!("No cause found for {}.", counted(feature.mismatched, "difference", "differences")));
     };
     for other in &feature.causes[1..] {
-        told.push_str(&format!(" {}", cause_sentence(other)));
+        told.push_str(&format!(" {}", cause_sentence(other, feature)));
     }
     if unexplained > 0.0 {
-        told.push_str(&format!(" {} of the differences unexplained.", share(unexplained)));
+        told.push_str(&format!(" No cause found for {} of the differences.", share(unexplained)));
     }
     Some(told)
 }
@@ -51,7 +51,7 @@ mod tests {
         differs.unexplained = Some(0.08);
         assert_eq!(
             told(&differs).unwrap(),
-            "Agrees on 99.2 % once the window's start is inclusive. 8 % of the differences unexplained."
+            "92 of 100 differences vanish once the window's start is inclusive. No cause found for 8 % of the differences."
         );
     }
 }

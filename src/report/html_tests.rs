@@ -1,6 +1,7 @@
 //! The page: complete, harmless, without a network.
 
 use super::*;
+use crate::report::Leak;
 use crate::report::samples::{HOSTILE, explained, flawed, hostile};
 
 #[test]
@@ -14,8 +15,8 @@ fn the_page_tells_verdict_features_and_worst_cells() {
         "Gate not met: agreement",
         "<code>origin_load.dep_1h</code>",
         "81.18 %",
-        "99.2 % of the differences vanish once the window&#39;s start is inclusive.",
-        "41 % of the differences vanish once the window&#39;s length is 2 hours.",
+        "1,194 of 1,204 differences vanish once the window&#39;s start is inclusive.",
+        "493 of 1,204 differences vanish once the window&#39;s length is 2 hours.",
         "0.8 % of the differences are explained by none of these.",
         "No cause that Backcast knows explains these differences.",
         "tail_num=N12345, origin=JFK",
@@ -54,7 +55,8 @@ fn leakage_is_said_before_all_else() {
 #[test]
 fn much_leakage_does_not_hide_the_verdict() {
     let mut report = explained();
-    report.leakage = vec![report.leakage[0].clone(); 9];
+    let one = report.leakage[0].clone();
+    report.leakage = (0..9).map(|at| Leak { what: format!("way {at}"), ..one.clone() }).collect();
     let page = html(&report);
     let (told, verdict) = (page.find("<summary>and 3 more</summary>").unwrap(), page.find("id=\"verdict\"").unwrap());
     assert!(told < verdict);

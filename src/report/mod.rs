@@ -10,6 +10,7 @@ mod causes;
 mod choices;
 mod html;
 mod json;
+mod leaks;
 mod model;
 #[cfg(test)]
 mod samples;

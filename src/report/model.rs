@@ -222,6 +222,8 @@ pub struct Leak {
     pub by: Option<String>,
     /// The models that the feature feeds.
     pub models: Vec<String>,
+    /// What the old system did, as a clause: "events from up to 2 hours after the label time count".
+    pub what: String,
     /// All of it in one sentence, for people.
     pub sentence: String,
 }

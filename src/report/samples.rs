@@ -9,6 +9,7 @@ use super::{
 use crate::config::{Choice, Layer, Origin};
 use crate::diff::{Cause, CauseName, Delta, FeatureDiff, IssueKind, SchemaIssue, SnapshotDiff, TimeBucket, WorstCell};
 use crate::finding::{Finding, Place};
+use crate::retention::{FeatureRetention, Gap, GapKind, RetentionReport, SourceReach, SourceRetention, Span};
 
 /// Markup, quotes, an ANSI escape and a direction override, where a name or value should be.
 pub(super) const HOSTILE: &str = "<script>alert('x')</script>\"&\u{1b}[31m\u{202e}";
@@ -116,10 +117,10 @@ pub(super) fn flawed() -> Report {
 /// [`flawed`] with causes, a model, leakage and a finding.
 pub(super) fn explained() -> Report {
     let mut report = flawed();
-    let cause = |name: &str, parameters, explains| Cause {
+    let cause = |name: &str, parameters, explains: f64| Cause {
         cause: CauseName::One(name.to_string()),
         parameters,
-        mismatches: 1_204,
+        mismatches: (1_204.0 * explains) as u64,
         explains,
         breaks: 0.0,
     };
@@ -147,6 +148,7 @@ pub(super) fn explained() -> Report {
         rows: 12,
         by: Some("PT2H".to_string()),
         models: vec!["late_arrival".to_string()],
+        what: "events from up to 2 hours after the label time count (leakage)".to_string(),
         sentence: "`origin_load.dep_1h` of `flawed` knows events from up to 2 hours after the label time".to_string(),
     }];
     let place = Place::of_bytes("load.sql", "SELECT\n  a = 1.5\n", 9, 16);
@@ -162,6 +164,54 @@ pub(super) fn explained() -> Report {
     report
 }
 
+/// A source of March 2025 with a gap of two days, kept 40 days, read 7 days back by a model's one feature.
+pub(super) fn retained() -> Report {
+    let mut report = Report::new("retained", "0.1.0", "2025-04-01T00:00:00Z");
+    let time = |day: &str| format!("2025-{day}T00:00:00Z");
+    let some = |day: &str| Some(time(day));
+    report.labels = Some(LabelsReport { rows: 10, first: some("03-16"), last: some("03-30") });
+    report.models = vec![ModelReport {
+        model: "m".to_string(),
+        verdict: Verdict::Retrain,
+        until: None,
+        features: vec![ModelFeature {
+            feature: "v.n".to_string(),
+            verdict: Verdict::Retrain,
+            reason: "all label rows are covered".to_string(),
+        }],
+    }];
+    let gap = Gap { from: time("03-11"), to: time("03-13"), kind: GapKind::Silent, span: Span { from: 0, to: 0 } };
+    let source = SourceRetention {
+        source: "events".to_string(),
+        first: some("03-01"),
+        last: some("03-31"),
+        gaps: vec![gap],
+        expires: some("04-10"),
+        retention: Some("P40D".to_string()),
+        ..SourceRetention::default()
+    };
+    let feature = FeatureRetention {
+        feature: "v.n".to_string(),
+        lookback: "P7D".to_string(),
+        labels: 10,
+        covered: 7,
+        gap: 3,
+        sources: vec![SourceReach {
+            source: "events".to_string(),
+            lookback: "P7D".to_string(),
+            columns: vec!["ts".to_string()],
+        }],
+        ..FeatureRetention::default()
+    };
+    report.retention = Some(RetentionReport {
+        sources: vec![source],
+        features: vec![feature],
+        today: some("04-01"),
+        ..RetentionReport::default()
+    });
+    report
+}
+
 /// [`explained`] with [`HOSTILE`] for every text that comes from data, SQL or configuration.
 pub(super) fn hostile() -> Report {
     let text = || HOSTILE.to_string();
@@ -174,6 +224,7 @@ pub(super) fn hostile() -> Report {
     (model.features[0].feature, model.features[0].reason) = (text(), text());
     let leak = &mut report.leakage[0];
     (leak.snapshot, leak.feature, leak.sentence, leak.by) = (text(), text(), text(), Some(text()));
+    leak.what = text();
     leak.models = vec![text()];
     let finding = &mut report.findings[0];
     (finding.message, finding.help) = (text(), Some(text()));

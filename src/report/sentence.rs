@@ -5,29 +5,45 @@
 
 use serde_json::{Map, Value};
 
-use super::text::{clean, number, short_time, value};
+use super::text::{clean, number, short_time, thousands, value};
 use crate::diff::{Cause, CauseName, FeatureDiff};
 
-/// One cause as a sentence: "99.2 % of the differences vanish once the window's start is inclusive."
-pub(super) fn cause_sentence(cause: &Cause) -> String {
-    let verb = if cause.explains >= 1.0 { "All differences vanish".to_string() } else { vanish(cause.explains) };
+/// A cause that leaves so little open, and breaks so little, is what the old system did: it is told by how far the feature then agrees.
+const WHOLE: f64 = 0.95;
+const CLEAN: f64 = 0.02;
+/// A cause that breaks so much did not hold for all rows.
+const SOME_ROWS: f64 = 0.1;
+
+/// One cause of a feature as a sentence: "12 of 30 differences vanish once the window's start is inclusive."
+pub(super) fn cause_sentence(cause: &Cause, feature: &FeatureDiff) -> String {
+    let all = feature.mismatched;
+    let verb = match cause.mismatches {
+        _ if cause.explains >= 1.0 && all == 1 => "The difference vanishes".to_string(),
+        _ if cause.explains >= 1.0 => format!("All {} differences vanish", thousands(all)),
+        1 => format!("1 of {} differences vanishes", thousands(all)),
+        some => format!("{} of {} differences vanish", thousands(some), thousands(all)),
+    };
     let broken = match cause.breaks {
         none if none <= 0.0 => String::new(),
-        some => format!(", but {} of the agreeing values then differ", share(some)),
+        // A refresh that failed for some, say.
+        much if much >= SOME_ROWS => {
+            format!(". It holds for these rows alone: {} of those that agree would then differ", share(much))
+        }
+        some => format!(", but {} of those that agree would then differ", share(some)),
     };
     format!("{verb} once {}{broken}.", cause_clause(cause))
 }
 
-/// How far a feature agrees once its main cause is assumed: "Agrees on 99.2 % once the window's start is inclusive."
+/// What a feature's main cause does: "Agrees on 99.2 % once the window's start is inclusive." where that is nearly all there is to it;
+/// else how many of the differences it explains, and what it breaks.
 pub(super) fn main_cause(feature: &FeatureDiff) -> Option<String> {
     let cause = feature.causes.first()?;
+    if cause.explains < WHOLE || cause.breaks > CLEAN {
+        return Some(cause_sentence(cause, feature));
+    }
     let kept = (feature.compared - feature.mismatched) as f64 * (1.0 - cause.breaks);
     let agreeing = (kept + feature.mismatched as f64 * cause.explains) / feature.compared.max(1) as f64;
     Some(format!("Agrees on {} once {}.", share(agreeing), cause_clause(cause)))
-}
-
-fn vanish(explains: f64) -> String {
-    format!("{} of the differences vanish", share(explains))
 }
 
 /// What the old system did, after "once": "the window's start is inclusive". Of several causes, all of them.
@@ -36,9 +52,16 @@ pub fn cause_clause(cause: &Cause) -> String {
         CauseName::One(name) => clause(name, cause.parameters.as_object()),
         CauseName::Together(names) => {
             let own = |name: &String| cause.parameters.get(name).and_then(Value::as_object);
-            names.iter().map(|name| clause(name, own(name))).collect::<Vec<_>>().join(", and ")
+            let mut told: Vec<String> = names.iter().map(|name| clause(name, own(name))).collect();
+            let last = told.pop().unwrap_or_default();
+            if told.is_empty() { last } else { format!("{}, and {last}", told.join(", ")) }
         }
     }
+}
+
+/// As [`cause_clause`], of one cause.
+pub(super) fn clause_of(cause: &str, parameters: &Value) -> String {
+    clause(cause, parameters.as_object())
 }
 
 /// A share of 0 to 1 in percent. Never rounded up to all, nor down to none.
@@ -113,6 +136,7 @@ impl Parameters<'_> {
             "stale" => {
                 let period = self.length("period")?;
                 let every = period.strip_prefix("1 ").filter(|unit| !unit.contains(' ')).unwrap_or(&period);
+                let every = self.text("at").map_or_else(|| every.to_string(), |at| format!("{every} at {at}"));
                 let lag = self.length("lag").filter(|lag| !lag.starts_with("0 "));
                 match lag.as_deref().map(|lag| lag.strip_prefix('-').ok_or(lag)) {
                     Some(Err(late)) => format!("values are those of the last refresh (every {every}, {late} late)"),

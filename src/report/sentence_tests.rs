@@ -43,6 +43,11 @@ fn each_cause_ends_a_sentence() {
             "values are those of the last refresh (every 24 hours, 2 hours late)",
         ),
         (
+            "stale",
+            json!({"period": "P1D", "lag": "PT0S", "at": "02:00"}),
+            "values are those of the last refresh (every day at 02:00)",
+        ),
+        (
             "future_leak",
             json!({"horizon": "PT1H30M"}),
             "events from up to 1 hour 30 minutes after the label time count (leakage)",
@@ -84,24 +89,34 @@ fn each_cause_ends_a_sentence() {
 
 #[test]
 fn a_sentence_says_what_a_cause_explains_and_breaks() {
+    let feature = feature("a.b", 4_000, 1_009);
     let mut found = cause("window_start_inclusive", json!({}));
-    assert_eq!(cause_sentence(&found), "99.2 % of the differences vanish once the window's start is inclusive.");
+    found.mismatches = 1_001;
+    assert_eq!(
+        cause_sentence(&found, &feature),
+        "1,001 of 1,009 differences vanish once the window's start is inclusive."
+    );
     (found.explains, found.breaks) = (1.0, 0.031);
     assert_eq!(
-        cause_sentence(&found),
-        "All differences vanish once the window's start is inclusive, but 3.1 % of the agreeing values then differ."
+        cause_sentence(&found, &feature),
+        "All 1,009 differences vanish once the window's start is inclusive, but 3.1 % of those that agree would then differ."
     );
 }
 
 #[test]
-fn the_main_cause_tells_how_far_a_feature_then_agrees() {
+fn the_main_cause_tells_how_far_a_feature_then_agrees_where_that_is_nearly_all() {
     let mut told = feature("a.b", 1_000, 100);
     assert_eq!(main_cause(&told), None);
     told.causes = vec![cause("float32", json!({})), cause("stale", json!({"period": "P1D"}))];
     // 900 agree already, and 99.2 of the other 100.
     assert_eq!(main_cause(&told).unwrap(), "Agrees on 99.92 % once the number is narrowed to 32 bits.");
     (told.causes[0].explains, told.causes[0].breaks) = (1.0, 0.5);
-    assert_eq!(main_cause(&told).unwrap(), "Agrees on 55 % once the number is narrowed to 32 bits.");
+    assert_eq!(
+        main_cause(&told).unwrap(),
+        "All 100 differences vanish once the number is narrowed to 32 bits. It holds for these rows alone: 50 % of those that agree would then differ."
+    );
+    (told.causes[0].explains, told.causes[0].breaks, told.causes[0].mismatches) = (0.12, 0.0, 12);
+    assert_eq!(main_cause(&told).unwrap(), "12 of 100 differences vanish once the number is narrowed to 32 bits.");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use anstyle::{AnsiColor, Style as Ansi};
 
 use super::Report;
 use super::causes::told;
+use super::leaks;
 use super::table::{Align, Table};
 use super::text::{agreement, cell, clean, counted, number, short_time, shorten, thousands, width};
 use super::verdict::{verdict, worst_first};
@@ -99,12 +100,12 @@ fn leakage(report: &Report, style: Style, lines: &mut Vec<String>) {
     let head = format!("Leakage: {} {hold} what was not known at the label time{feeding}.", features.len());
     let bad = AnsiColor::Red.on_default().bold();
     lines.extend(wrap(&head, style.width).iter().map(|line| style.paint(bad, line)));
-    for leak in report.leakage.iter().take(MOST_LEAKS) {
-        let wrapped = wrap(&clean(&leak.sentence), style.width - 3);
-        lines.extend(wrapped.into_iter().map(|line| format!("   {line}")));
+    let told = leaks::told(&report.leakage);
+    for sentence in told.iter().take(MOST_LEAKS) {
+        lines.extend(wrap(sentence, style.width - 3).into_iter().map(|line| format!("   {line}")));
     }
-    if report.leakage.len() > MOST_LEAKS {
-        lines.push(style.dim(&format!("   and {} more in report.json", report.leakage.len() - MOST_LEAKS)));
+    if told.len() > MOST_LEAKS {
+        lines.push(style.dim(&format!("   and {} more in report.json", told.len() - MOST_LEAKS)));
     }
 }
 

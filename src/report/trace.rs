@@ -3,10 +3,11 @@
 use anstyle::{AnsiColor, Style as Ansi};
 use serde_json::{Map, Value};
 
+use super::sentence::clause_of;
 use super::table::{Align, Table};
 use super::terminal::{Style, wrap};
 use super::text::{clean, counted, number, short_time, shorten, thousands, value};
-use crate::trace::{Event, Trace, span};
+use crate::trace::{Event, Trace, WhatIf, span};
 
 /// Events of a kind that are shown unless all are asked for.
 const MOST_SHOWN: usize = 20;
@@ -98,6 +99,7 @@ fn head(trace: &Trace, style: Style, lines: &mut Vec<String>) {
     } else if trace.snapshots.is_empty() {
         lines.push(style.dim("no snapshot has this feature at these keys and this time"));
     }
+    what_if(trace, style, lines);
     let reaches = trace.sources.iter().map(|s| {
         let from = s.window_start.as_deref().map_or_else(|| "the beginning".to_string(), short_time);
         format!("{} from {from}", clean(&s.source))
@@ -111,6 +113,62 @@ fn head(trace: &Trace, style: Style, lines: &mut Vec<String>) {
             let text = clean(note);
             lines.extend(wrap(&text, style.width).iter().map(|line| style.paint(AnsiColor::Yellow.on_default(), line)));
         }
+    }
+}
+
+/// Other meanings that are told: of those that give a legacy value, and of the others.
+const MOST_GIVING: usize = 8;
+const MOST_OTHER: usize = 6;
+
+/// What the value would be under the meanings that a legacy system may have had: the simplest of each kind and value.
+fn what_if(trace: &Trace, style: Style, lines: &mut Vec<String>) {
+    if trace.causes.is_empty() {
+        if trace.snapshots.iter().any(|s| s.agrees == Some(false)) {
+            lines.push(style.dim("no other meaning that applies to the view gives another value here"));
+        }
+        return;
+    }
+    let mut kinds: Vec<(&WhatIf, usize)> = Vec::new();
+    for other in &trace.causes {
+        match kinds.iter_mut().find(|(kind, _)| (kind.cause, &kind.value) == (other.cause, &other.value)) {
+            Some((_, alike)) => *alike += 1,
+            None => kinds.push((other, 0)),
+        }
+    }
+    let (giving, others): (Vec<_>, Vec<_>) = kinds.into_iter().partition(|(kind, _)| !kind.gives.is_empty());
+    let mut tell = |heading: &str, told: &[(&WhatIf, usize)], most: usize| {
+        if told.is_empty() {
+            return;
+        }
+        lines.extend(wrap(heading, style.width).into_iter().map(|line| style.bold(&line)));
+        for (other, alike) in told.iter().take(most) {
+            let more = match alike {
+                0 => String::new(),
+                1 => " (and so with 1 other parameter)".to_string(),
+                many => format!(" (and so with {many} other parameters)"),
+            };
+            let text = format!("{} once {}{more}", value(&other.value), clause_of(other.cause, &other.parameters));
+            let wrapped = wrap(&text, style.width - 4);
+            lines.extend(
+                wrapped
+                    .into_iter()
+                    .enumerate()
+                    .map(|(at, line)| format!("{}{line}", if at == 0 { "  " } else { "    " })),
+            );
+        }
+        if told.len() > most {
+            lines.push(style.dim(&format!("  and {} more: --format json lists them", told.len() - most)));
+        }
+    };
+    tell("what would give a legacy value", &giving, MOST_GIVING);
+    let heading = if giving.is_empty() {
+        "no single other meaning gives a legacy value; it would be"
+    } else {
+        "otherwise it would be"
+    };
+    tell(heading, &others, MOST_OTHER);
+    if !giving.is_empty() {
+        lines.push(style.dim("one cell shows what may be the cause; `diff` tells what holds for the feature"));
     }
 }
 

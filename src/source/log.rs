@@ -72,7 +72,7 @@ pub struct Log {
     deleted: Option<Expr>,
     exclusive: bool,
     /// Rows that are read instead of the files', for a question about another history.
-    rows: Option<Arc<dyn TableProvider>>,
+    rows: Option<(Arc<dyn TableProvider>, u64)>,
     /// Which ids are repeated, once that was asked for.
     repeats: Arc<OnceCell<Arc<Repeats>>>,
 }
@@ -129,9 +129,13 @@ impl Log {
         self
     }
 
-    /// The same source over other rows, which have the schema of its files.
-    pub fn with_rows(mut self, rows: Arc<dyn TableProvider>) -> Self {
-        self.rows = Some(rows);
+    /// The same source over other rows, about `count` of them. They have the columns of its files, perhaps more after those, and
+    /// `available_at` may be one of these.
+    pub fn with_rows(mut self, rows: Arc<dyn TableProvider>, count: u64, available_at: Option<String>) -> Self {
+        let fields: Vec<Field> = rows.schema().fields().iter().map(|f| canonical_field(f)).collect();
+        self.schema = Arc::new(Schema::new(fields));
+        self.rows = Some((rows, count));
+        self.config.available_at = available_at.or(self.config.available_at);
         self.repeats = Arc::default();
         self
     }
@@ -144,9 +148,21 @@ impl Log {
 
     fn raw_source(&self) -> Arc<dyn TableSource> {
         match &self.rows {
-            Some(rows) => provider_as_source(Arc::clone(rows)),
+            Some((rows, _)) => provider_as_source(Arc::clone(rows)),
             None => provider_as_source(Arc::clone(&self.table) as _),
         }
+    }
+
+    /// The schema of the rows that are read.
+    fn raw(&self) -> SchemaRef {
+        match &self.rows {
+            Some((rows, _)) => rows.schema(),
+            None => TableProvider::schema(self.table.as_ref()),
+        }
+    }
+
+    fn rows_held(&self) -> u64 {
+        self.rows.as_ref().map_or_else(|| self.table.rows(), |(_, count)| *count)
     }
 
     fn available_at(&self) -> &str {
@@ -199,7 +215,7 @@ impl Log {
 
     /// As [`Log::counted`], without a sort and without columns that are only read to tell tied rows apart.
     fn first_arrivals(&self, columns: &[usize], latest_ns: Option<i64>) -> DfResult<LogicalPlanBuilder> {
-        let raw_schema = TableProvider::schema(self.table.as_ref());
+        let raw_schema = self.raw();
         let scan =
             || LogicalPlanBuilder::scan(RAW, self.raw_source(), None)?.filter(self.reachable(&raw_schema, latest_ns));
         let index = |name: &String| self.schema.index_of(name);
@@ -220,7 +236,7 @@ impl Log {
             }
             None => scan()?.project(self.ids()?)?,
         };
-        let spec = FirstArrivalSpec { ids: self.config.id.clone(), order, rows: self.table.rows(), known };
+        let spec = FirstArrivalSpec { ids: self.config.id.clone(), order, rows: self.rows_held(), known };
         Ok(LogicalPlanBuilder::from(FirstArrival::plan(all.build()?, rows, spec)))
     }
 
@@ -231,7 +247,7 @@ impl Log {
 
     /// Canonical columns with the hidden ones, redelivery and versions resolved. Columns may be more than asked for.
     fn counted(&self, columns: &[usize], latest_ns: Option<i64>) -> DfResult<LogicalPlanBuilder> {
-        let raw_schema = TableProvider::schema(self.table.as_ref());
+        let raw_schema = self.raw();
         let source = self.raw_source();
         let scan = LogicalPlanBuilder::scan(RAW, source, None)?.filter(self.reachable(&raw_schema, latest_ns))?;
         let ordered = !self.config.id.is_empty();
@@ -343,7 +359,7 @@ impl Log {
     }
 
     fn instant_of(&self, index: usize) -> Expr {
-        let raw = TableProvider::schema(self.table.as_ref());
+        let raw = self.raw();
         let (from, to) = (raw.field(index), self.schema.field(index));
         let column = raw_column(from.name());
         match (from.data_type(), to.data_type()) {
@@ -403,7 +419,7 @@ impl Log {
         earliest_ns: Option<i64>,
         keep: Option<&Expr>,
     ) -> DfResult<LogicalPlan> {
-        let raw_schema = TableProvider::schema(self.table.as_ref());
+        let raw_schema = self.raw();
         let source = self.raw_source();
         let shift = if self.config.available_at.is_some() { 0 } else { self.config.delay_ns };
         let mut exprs: Vec<Expr> = columns.iter().map(|&i| self.canonical(i)).collect();

@@ -24,6 +24,9 @@ pub const FOOTER_BYTES: usize = 64 * 1024;
 /// Footers fetched at once: each is one small request, most of whose time is spent waiting.
 const FOOTERS_AT_ONCE: usize = 64;
 
+/// Schemas that files may share: more are looked through for nothing.
+const MOST_SHARED: usize = 16;
+
 /// What the footers of a table's files say, file by file in the order of [`Files`].
 #[derive(Debug, Clone)]
 pub struct FileSchemas {
@@ -43,7 +46,17 @@ pub async fn read_footers(stores: &Stores, files: &Files) -> Result<FileSchemas>
         .buffered(FOOTERS_AT_ONCE)
         .try_collect()
         .await?;
-    let schemas = footers.iter().zip(&files.files).map(|(f, file)| arrow_schema(f, file)).collect::<Result<_>>()?;
+    // Thousands of files have a handful of schemas.
+    let mut different: Vec<SchemaRef> = Vec::new();
+    let mut schemas: Vec<SchemaRef> = Vec::with_capacity(footers.len());
+    for (footer, file) in footers.iter().zip(&files.files) {
+        let own = arrow_schema(footer, file)?;
+        let known = different.iter().find(|known| **known == own).map(Arc::clone);
+        if known.is_none() && different.len() < MOST_SHARED {
+            different.push(Arc::clone(&own));
+        }
+        schemas.push(known.unwrap_or(own));
+    }
     let rows = footers.iter().map(|f| u64::try_from(f.file_metadata().num_rows()).unwrap_or(0)).collect();
     Ok(FileSchemas { schemas, rows, footers })
 }

@@ -33,6 +33,9 @@ use datafusion::logical_expr::{
 };
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
+/// The function that makes a length of time comparable.
+pub const LENGTH_OF_TIME: &str = "length_of_time";
+
 const DAY_NS: i64 = 86_400_000_000_000;
 const SECOND_NS: i64 = 1_000_000_000;
 
@@ -240,7 +243,7 @@ impl LengthFunction {
 impl ScalarUDFImpl for LengthFunction {
     fn name(&self) -> &str {
         match self.kind {
-            Kind::Span => "length_of_time",
+            Kind::Span => LENGTH_OF_TIME,
             Kind::Times => "interval_times",
             Kind::Part(Part::Epoch) => "extract_epoch",
             Kind::Part(Part::Second) => "extract_second",

@@ -32,7 +32,7 @@ mod zones;
 pub use declared::Declared;
 pub use dialect::{Clauses, Refused, WindowCall, closed_windows, nearest_rows, window_call};
 pub use instants::{ROUNDING, exact, exact_comparisons};
-pub use intervals::lengths_as_in_postgres;
+pub use intervals::{LENGTH_OF_TIME, lengths_as_in_postgres};
 pub use json::{CallForJson, check_uses};
 pub use names::{name_subqueries, named, with_windows};
 pub use now::{

@@ -83,6 +83,7 @@ pub(super) async fn legacy(
                         value: cell_json(&legacy, 0).map_err(|e| read(e.into()))?,
                         agrees: compared.map(|(agrees, _)| agrees),
                         delta: compared.and_then(|(_, delta)| delta),
+                        array: legacy,
                     });
                 }
             }

@@ -7,7 +7,8 @@
 //! rows      the rows that those conditions take, with why each is visible at T or not
 //! lineage   the plan walked over the visible rows: which make the value, why the others do not
 //! check     the plan over the rows that count alone: it has to give the engine's value, else nothing is claimed
-//! what if   the value without each event that counts, and with each that was not visible
+//! what if   the value without each event that counts, and with each that was not visible; and under the meanings that a legacy
+//!           system may have had, where its value differs
 //! ```
 //!
 //! Reads only: files are pruned by key conditions and time. Nothing here prints.
@@ -23,6 +24,7 @@ mod reasons;
 mod request;
 mod rows;
 mod spell;
+mod what_if;
 
 use std::sync::Arc;
 
@@ -49,7 +51,7 @@ use crate::trace::asked::{Bindings, Scan, asked, scans};
 use crate::trace::attribute::attribute;
 use crate::trace::cell::{Cell, Question};
 use crate::trace::rows::SourceRows;
-pub use model::{Attribution, Event, FORMAT, LabelMatch, Legacy, Omitted, SourceReach, Trace};
+pub use model::{Attribution, Event, FORMAT, LabelMatch, Legacy, Omitted, SourceReach, Trace, WhatIf};
 pub use reasons::span;
 pub use request::{Request, time, unit_of};
 
@@ -101,7 +103,17 @@ pub async fn trace(
     monitor.begin("reading the events", None);
     let told = explained(project, request, view, feature, &value, session, options).await;
     monitor.end();
-    let (sources, events, omitted, attribution) = told?;
+    let (sources, events, omitted, mut attribution) = told?;
+    let snapshots = legacy::legacy(project, request, &filled, session).await?;
+    monitor.begin("asking what the value would be", None);
+    let causes = what_if::what_if(project, (view, feature), &label, &filled, &snapshots, session).await;
+    monitor.end();
+    let (causes, too_large) = causes?;
+    if too_large {
+        attribution
+            .notes
+            .push("what the value would be is not told: the rows of the keys take too much memory".to_string());
+    }
     let default = match () {
         () if !value.found && feature.when_missing.is_some() => Some("when_missing"),
         () if value.found && value.own.is_null(0) && feature.when_null.is_some() => Some("when_null"),
@@ -124,7 +136,8 @@ pub async fn trace(
         filled_by: default,
         engine: replayed.engine.name().to_string(),
         labels: legacy::labels(project, request, session).await?,
-        snapshots: legacy::legacy(project, request, &filled, session).await?,
+        snapshots,
+        causes,
         attribution,
         sources,
         events,

@@ -1,5 +1,6 @@
 //! One cell explained, as values: what `trace` prints, and the JSON document it is.
 
+use datafusion::arrow::array::ArrayRef;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -32,6 +33,9 @@ pub struct Trace {
     /// The label rows of these keys.
     pub labels: LabelMatch,
     pub snapshots: Vec<Legacy>,
+    /// Where a legacy value differs: what the value would be under other meanings, where it would be another. Those that give a
+    /// legacy value first.
+    pub causes: Vec<WhatIf>,
     pub attribution: Attribution,
     /// How each source was looked at.
     pub sources: Vec<SourceReach>,
@@ -64,6 +68,20 @@ pub struct Legacy {
     pub agrees: Option<bool>,
     /// Replayed less legacy.
     pub delta: Option<f64>,
+    /// The value as it is compared.
+    #[serde(skip)]
+    pub array: ArrayRef,
+}
+
+/// The value under another meaning.
+#[derive(Debug, Clone, Serialize)]
+pub struct WhatIf {
+    /// As in docs/causes.md.
+    pub cause: &'static str,
+    pub parameters: Value,
+    pub value: Value,
+    /// The legacy values that agree with it: `snapshot.column`.
+    pub gives: Vec<String>,
 }
 
 /// How far the value is explained by events.

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use backcast::diff::{
     Cause, CauseName, Delta, FeatureDiff, IssueKind, SchemaIssue, SnapshotDiff, TimeBucket, WorstCell,
 };
-use backcast::report::{Gate, Leak, ModelFeature, ModelReport, Report, SelfCheck, Verdict, html};
+use backcast::report::{Gate, LabelsReport, Leak, ModelFeature, ModelReport, Report, SelfCheck, Verdict, html};
+use backcast::retention::{
+    FeatureRetention, Gap, GapKind, RetentionReport, SourceReach, SourceRetention, Span, TimelineEntry,
+};
 use serde_json::{Map, json};
 use tempfile::TempDir;
 
@@ -81,6 +84,7 @@ fn report(features: usize, snapshots: usize) -> Report {
     report.leakage = vec![Leak {
         snapshot: "train_2026_01".to_string(),
         feature: "user_activity.events_1h".to_string(),
+        what: "events from after the label time count".to_string(),
         cause: CauseName::One("future_leak".to_string()),
         rows: 1_200,
         by: Some("PT1H".to_string()),
@@ -101,7 +105,54 @@ fn report(features: usize, snapshots: usize) -> Report {
         until: Some("2026-12-24T00:00:00Z".to_string()),
         features: vec![verdict("a.b", Verdict::Fallback), verdict("a.c", Verdict::Freeze)],
     }];
+    report.labels = Some(LabelsReport { rows: 40_000, first: time("03-16"), last: time("03-30") });
+    report.retention = Some(retained());
     report
+}
+
+fn time(day: &str) -> Option<String> {
+    Some(format!("2026-{day}T00:00:00Z"))
+}
+
+/// A source with a gap, read by the model, and what happens when.
+fn retained() -> RetentionReport {
+    let (from, to) = (time("03-11").unwrap(), time("03-13").unwrap());
+    let read = SourceReach { source: "user_events".to_string(), lookback: "P7D".to_string(), columns: Vec::new() };
+    let feature = FeatureRetention {
+        feature: "a.b".to_string(),
+        lookback: "P7D".to_string(),
+        labels: 40_000,
+        covered: 39_988,
+        gap: 12,
+        sources: vec![read],
+        ..FeatureRetention::default()
+    };
+    let source = SourceRetention {
+        source: "user_events".to_string(),
+        first: time("03-01"),
+        last: time("03-31"),
+        gaps: vec![Gap { from, to, kind: GapKind::Silent, span: Span { from: 0, to: 0 } }],
+        expires: time("04-10"),
+        retention: Some("P40D".to_string()),
+        ..SourceRetention::default()
+    };
+    let entry = TimelineEntry {
+        at: time("04-10").unwrap(),
+        what: "expires".to_string(),
+        source: Some("user_events".to_string()),
+        model: None,
+        labels: None,
+        lost: None,
+        detail: "the oldest file of `user_events` is deleted".to_string(),
+    };
+    RetentionReport {
+        sources: vec![source],
+        features: vec![feature],
+        today: time("04-01"),
+        deadline: time("04-12"),
+        timeline: vec![entry],
+        ..RetentionReport::default()
+    }
 }
 
 fn cause(name: &str, parameters: serde_json::Value, explains: f64) -> Cause {
@@ -239,7 +290,13 @@ fn the_page_is_whole_without_its_script() {
         "a button that does nothing"
     );
     let text = browser.text("document.body.innerText");
-    for told in ["Leakage", "Freeze until 2026-12-24", "once the window's start is inclusive", "Self-check"] {
+    for told in [
+        "Leakage",
+        "Freeze until 2026-12-24",
+        "once the window's start is inclusive",
+        "looks back 7 days",
+        "Self-check",
+    ] {
         assert!(text.contains(told), "{told}: {text}");
     }
     // Colours are chosen without a script, too.
@@ -300,6 +357,24 @@ fn colours_are_those_of_the_file_until_the_reader_chooses() {
     assert_eq!(browser.text(scheme), "light");
     browser.open(&path);
     assert_eq!(browser.text(scheme), "light", "the choice is kept");
+}
+
+#[test]
+fn what_is_retained_is_drawn_to_scale_and_told_in_words() {
+    let Some(mut browser) = Browser::start() else { return };
+    let (_dir, path) = page_of(&report(1, 1));
+    browser.open(&path);
+    // 2026-03-01 to 2026-04-12, 42 days and 1 % on either side: the labels are 14 of them, the gap is 2.
+    let wide = |what: &str| format!("document.querySelector('.gantt {what}').getBoundingClientRect().width");
+    let mut share = |of: &str| browser.value(&format!("{} / {}", wide(of), wide("svg"))).as_f64().expect("a number");
+    assert!((share("rect.labels") - 14.0 / 42.84).abs() < 0.005);
+    assert!((share("rect.gap") - 2.0 / 42.84).abs() < 0.005);
+    assert!((share("rect.there") - 30.0 / 42.84).abs() < 0.005);
+    let told = browser.text("document.getElementById('retention').innerText");
+    for part in ["2026-03-01 to 2026-03-31, 1 gap; kept 40 days", "looks back 7 days; 12 label rows not covered"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert_eq!(browser.complaints(), Vec::<String>::new());
 }
 
 #[test]

@@ -27,7 +27,8 @@ pub(super) async fn verify(common: &Common, args: &VerifyArgs, progress: &Progre
     };
     let base = std::env::current_dir().unwrap_or_default();
     let out = folder.map(|folder| config::resolve_uri(&base, &folder));
-    let verified = pipeline::verify(config, VerifyOptions { out, sample: args.sample }, progress).await?;
+    let options = VerifyOptions { out, sample: args.sample };
+    let verified = Box::pin(pipeline::verify(config, options, progress)).await?;
     progress.clear();
     match common.format {
         Format::Json => print_json(&json!(verified)),

@@ -165,7 +165,7 @@ fn feature(id: String, feature: &FeatureDiff, config: Option<&str>) -> Feature {
         sort_delta: size(|delta| delta.max).map(|max| max.to_string()).unwrap_or_default(),
         series: series(&feature.by_time),
         main_cause: main_cause(feature).or_else(|| not_explained(feature)),
-        causes: feature.causes.iter().map(cause_sentence).collect(),
+        causes: feature.causes.iter().map(|cause| cause_sentence(cause, feature)).collect(),
         unexplained: not_explained(feature),
         counts: counts(feature),
         deltas: deltas(feature),

@@ -8,6 +8,7 @@
 
 mod cards;
 mod features;
+mod gantt;
 mod method;
 mod page;
 mod policy;

@@ -4,9 +4,11 @@ use askama::Template;
 
 use super::cards::{self, Card, GateTold};
 use super::features::{self, Snapshot};
+use super::gantt::{self, Gantt};
 use super::method::{self, FindingTold, Table};
 use super::policy::policy;
 use crate::report::Report;
+use crate::report::leaks;
 use crate::report::text::{clean, short_time};
 use crate::report::verdict::verdict;
 
@@ -33,6 +35,7 @@ struct Page {
     cards: Vec<Card>,
     gates: Vec<GateTold>,
     snapshots: Vec<Snapshot>,
+    retention: Option<Gantt>,
     findings: Vec<FindingTold>,
     method: Vec<String>,
     tables: Vec<Table>,
@@ -49,16 +52,18 @@ struct Headline {
 
 /// The page's text.
 pub(super) fn page(report: &Report) -> String {
+    let retention = gantt::gantt(report);
     let parts = [
         ("leakage", "Leakage", !report.leakage.is_empty()),
         ("verdict", "Verdict", true),
         ("gates", "Gates", !report.gates.is_empty()),
         ("features", "Features", !report.snapshots.is_empty()),
+        ("retention", "Retention", retention.is_some()),
         ("findings", "Warnings", !report.findings.is_empty()),
         ("method", "Method", true),
     ];
     let config = report.config.as_deref();
-    let mut leaks: Vec<String> = report.leakage.iter().map(|leak| clean(&leak.sentence)).collect();
+    let mut leaks = leaks::told(&report.leakage);
     let more_leaks = leaks.split_off(leaks.len().min(MOST_LEAKS));
     let models = report.models.iter().map(cards::model);
     let snapshots = report.snapshots.iter().enumerate();
@@ -78,6 +83,7 @@ pub(super) fn page(report: &Report) -> String {
         cards: models.chain(report.snapshots.iter().map(cards::snapshot)).collect(),
         gates: report.gates.iter().map(cards::gate).collect(),
         snapshots: snapshots.map(|(at, snapshot)| features::snapshot(at, snapshot, config)).collect(),
+        retention,
         findings: method::findings(report),
         method: method::sentences(report),
         tables: method::tables(report),

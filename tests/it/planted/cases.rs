@@ -60,6 +60,10 @@ pub(super) fn singles() -> Vec<Single> {
     ] {
         all.push(("stale", told.to_string(), Meaning { stale: Some((period, lag)), ..right() }));
     }
+    for hour in [2, 5] {
+        let told = format!("daily at {hour:02}:00");
+        all.push(("stale", told, Meaning { stale: Some((DAY, 0)), stale_at: hour * HOUR, ..right() }));
+    }
     for (leak, told) in [(HOUR, "1 h"), (DAY, "1 d"), (7 * DAY, "7 d")] {
         all.push(("future_leak", told.to_string(), Meaning { leak, ..right() }));
     }

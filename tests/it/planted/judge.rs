@@ -115,7 +115,12 @@ fn set(meaning: &mut Meaning, name: &str, parameters: &Json, hours: Option<i64>)
             let minutes = parameters["offset_minutes"].as_i64().unwrap_or(0);
             meaning.shift = Some((minutes * MINUTE, false));
         }
-        "stale" => meaning.stale = Some((duration("period"), duration("lag"))),
+        "stale" => {
+            meaning.stale = Some((duration("period"), duration("lag")));
+            let at = parameters["at"].as_str().and_then(|at| at.split_once(':'));
+            meaning.stale_at =
+                at.map_or(0, |(h, m)| h.parse::<i64>().unwrap() * HOUR + m.parse::<i64>().unwrap() * MINUTE);
+        }
         "future_leak" => {
             let horizon = if text("horizon") == "unbounded" { 1000 * DAY } else { duration("horizon") };
             match parameters["window"] == "moves" {

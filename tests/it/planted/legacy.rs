@@ -88,8 +88,9 @@ pub(super) struct Meaning {
     pub tile: Option<i64>,
     /// Event times, and arrivals too where `true`, are off by this.
     pub shift: Option<(i64, bool)>,
-    /// As of `floor(T, period) - lag`.
+    /// As of `floor(T, period) - lag`; periods start so long after midnight.
     pub stale: Option<(i64, i64)>,
+    pub stale_at: i64,
     /// Events that arrive (happen, where `leak_by_event`) this long after T count.
     pub leak: i64,
     pub leak_by_event: bool,
@@ -120,7 +121,8 @@ pub(super) enum Length {
 impl Meaning {
     /// The value of a feature at a label row, event by event.
     pub(super) fn value(&self, feature: &Feature, label: Label, events: &[&Event]) -> Value {
-        let now = self.stale.map_or(label.at, |(period, lag)| label.at.div_euclid(period) * period - lag) + self.ahead;
+        let refreshed = |(period, lag)| (label.at - self.stale_at).div_euclid(period) * period + self.stale_at - lag;
+        let now = self.stale.map_or(label.at, refreshed) + self.ahead;
         let visible = self.visible(feature, now, events);
         // A view with several windows has its row as long as the longest has one.
         let of_view: &[&Event] = &visible;

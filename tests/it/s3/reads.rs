@@ -98,7 +98,7 @@ fn ten_thousand_objects_are_listed_each_once() {
     let store = server.store();
     let put = |i: usize| {
         let path = format!("many/dt={:03}/part-{i:05}.parquet", i % 100).into();
-        let store = store.clone();
+        let store = std::sync::Arc::clone(&store);
         async move { store.put(&path, PutPayload::from_static(b"x")).await.map(drop) }
     };
     block_on(futures::stream::iter(0..10_000).map(put).buffer_unordered(64).try_collect::<Vec<()>>()).unwrap();

@@ -4,6 +4,7 @@ mod cli;
 mod found;
 mod reasons;
 mod shapes;
+mod what_if;
 
 use backcast::config;
 use backcast::error::Error;

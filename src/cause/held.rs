@@ -1,0 +1,421 @@
+//! The rows of a source that label rows of a sample can read, as they are in its files.
+//!
+//! Where the plan says by which keys it reads a source, only rows of the sample's keys are held, and rows that share an id
+//! with one of them: which of several redeliveries counts must not depend on what is held.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
+use datafusion::arrow::compute::{cast, concat_batches, filter, filter_record_batch};
+use datafusion::arrow::datatypes::{DataType, Int64Type, SchemaRef};
+use datafusion::arrow::row::{RowConverter, SortField};
+use datafusion::catalog::TableProvider;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::{Column, DFSchema};
+use datafusion::datasource::source_as_provider;
+use datafusion::error::Result as DfResult;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::utils::{conjunction, split_conjunction};
+use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::execute_stream;
+use datafusion::prelude::SessionContext;
+use futures::TryStreamExt;
+
+use crate::cause::slots::SlotTable;
+use crate::config::SourceKind;
+use crate::plan::IS_ASKED_FOR;
+use crate::source::time::{instants_ns, plain_instants};
+use crate::source::{Log, orderable, plain_type};
+
+/// Which rows of a source a plan reads.
+#[derive(Debug, Clone, Default)]
+pub(super) enum Reach {
+    #[default]
+    All,
+    /// Those for which one of these holds.
+    Asked(Vec<Expr>),
+}
+
+impl Reach {
+    /// The columns that have to equal a label's keys, in their order, where that is all there is to it.
+    pub(super) fn keys(&self, count: usize) -> Option<Vec<String>> {
+        let Self::Asked(all) = self else { return None };
+        let [one] = all.as_slice() else { return None };
+        let mut keys = None;
+        for part in split_conjunction(one) {
+            if let Expr::ScalarFunction(call) = part
+                && call.func.name() == IS_ASKED_FOR
+            {
+                let columns = call.args.iter().map(|arg| match arg {
+                    Expr::Column(column) => Some(column.name.clone()),
+                    _ => None,
+                });
+                keys = columns.collect::<Option<Vec<_>>>();
+            }
+        }
+        keys.filter(|keys| keys.len() == count)
+    }
+}
+
+/// By source, what a rewritten plan over [`SlotTable`]s reads.
+pub(super) fn reaches(plan: &LogicalPlan) -> HashMap<usize, Reach> {
+    let mut found = HashMap::new();
+    let mut todo: Vec<(&LogicalPlan, Option<Expr>)> = vec![(plan, None)];
+    while let Some((node, asked)) = todo.pop() {
+        let asked = match node {
+            LogicalPlan::Filter(filter) if is_asked(&filter.predicate) => {
+                let mut conditions = vec![filter.predicate.clone()];
+                // The range of the keys stands right below.
+                let columns = filter.predicate.column_refs();
+                let mut below = filter.input.as_ref();
+                while let LogicalPlan::Filter(range) = below
+                    && !range.predicate.column_refs().is_empty()
+                    && range.predicate.column_refs().is_subset(&columns)
+                {
+                    conditions.push(range.predicate.clone());
+                    below = range.input.as_ref();
+                }
+                conjunction(conditions)
+            }
+            LogicalPlan::TableScan(scan) => {
+                let provider = source_as_provider(&scan.source).ok();
+                let table =
+                    provider.as_ref().and_then(|p| (p.as_ref() as &dyn std::any::Any).downcast_ref::<SlotTable>());
+                if let Some(table) = table {
+                    let reach = found.entry(table.source).or_insert_with(|| Reach::Asked(Vec::new()));
+                    match (asked.and_then(|a| bare(a, &table.schema)), reach) {
+                        (Some(asked), Reach::Asked(all)) => {
+                            if !all.contains(&asked) {
+                                all.push(asked);
+                            }
+                        }
+                        (_, reach) => *reach = Reach::All,
+                    }
+                }
+                continue;
+            }
+            // Two sides of a join are two sources; a filter on one says nothing of the other.
+            _ if node.inputs().len() > 1 && !matches!(node, LogicalPlan::Extension(_)) => None,
+            _ => asked,
+        };
+        todo.extend(node.inputs().into_iter().map(|input| (input, asked.clone())));
+    }
+    found
+}
+
+fn is_asked(predicate: &Expr) -> bool {
+    matches!(predicate, Expr::ScalarFunction(f) if f.func.name() == IS_ASKED_FOR)
+}
+
+/// The condition over the columns of the files, where they are what the plan has under their names.
+fn bare(asked: Expr, schema: &SchemaRef) -> Option<Expr> {
+    let as_in_files = |c: &&Column| {
+        schema.field_with_name(&c.name).is_ok_and(|f| !matches!(f.data_type(), DataType::Timestamp(_, _)))
+    };
+    if !asked.column_refs().iter().all(as_in_files) {
+        return None;
+    }
+    let bare = asked.transform_up(|e| {
+        Ok(match e {
+            Expr::Column(c) => Transformed::yes(Expr::Column(Column::new_unqualified(c.name))),
+            other => Transformed::no(other),
+        })
+    });
+    bare.data().ok()
+}
+
+/// What all of a source's rows say about it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Facts {
+    /// How late rows arrived, in order, NULLs left out.
+    pub lateness: Vec<i64>,
+    /// The id of a row is that of another.
+    pub redelivered: bool,
+    /// Rows are equal in everything but their arrival.
+    pub copies: bool,
+}
+
+/// A source's rows, with their times.
+#[derive(Debug, Clone)]
+pub(super) struct Held {
+    pub rows: RecordBatch,
+    pub event: Int64Array,
+    /// When each could first be known; NULL: never.
+    pub arrival: Int64Array,
+    /// Where the source has no id: false for what equals an earlier row in all but its arrival.
+    pub original: Option<BooleanArray>,
+    /// Rows that share an id with others, by id.
+    repeated: Vec<Vec<u32>>,
+    pub facts: Arc<Facts>,
+}
+
+/// More than was to be held.
+#[derive(Debug)]
+pub(super) struct TooLarge;
+
+impl Held {
+    /// The rows within reach, where they take no more than `most` bytes.
+    ///
+    /// # Errors
+    /// As reading the source's files.
+    pub(super) async fn read(
+        log: &Log,
+        reach: &Reach,
+        most: u64,
+        session: &SessionContext,
+    ) -> DfResult<Result<Self, TooLarge>> {
+        let schema = TableProvider::schema(log.table.as_ref());
+        let wanted = match reach {
+            Reach::All => None,
+            Reach::Asked(all) => all.iter().cloned().reduce(Expr::or),
+        };
+        let Some(mut batches) = collect(log, wanted.clone(), None, most, session).await? else {
+            return Ok(Err(TooLarge));
+        };
+        if let Some(wanted) = wanted
+            && !log.config.id.is_empty()
+        {
+            let ids = Ids::of(&batches, log)?;
+            let own = physical(&wanted, &schema, &session.state())?;
+            let used: u64 = batches.iter().map(|b| b.get_array_memory_size() as u64).sum();
+            let others = Others { ids, own };
+            let left = most.saturating_sub(used);
+            let Some(others) = collect(log, None, Some(&others), left, session).await? else {
+                return Ok(Err(TooLarge));
+            };
+            batches.extend(others);
+        }
+        let rows = concat_batches(&schema, &batches)?;
+        Self::new(log, rows).map(Ok)
+    }
+
+    fn new(log: &Log, rows: RecordBatch) -> DfResult<Self> {
+        let (event, arrival) = times(log, &rows)?;
+        let mut held = Self { rows, event, arrival, original: None, repeated: Vec::new(), facts: Arc::default() };
+        let late = held.event.iter().zip(held.arrival.iter());
+        let mut lateness: Vec<i64> = late.filter_map(|(e, a)| Some(a?.saturating_sub(e?))).collect();
+        lateness.sort_unstable();
+        if log.config.kind == SourceKind::Log && !log.config.id.is_empty() {
+            held.repeated = held.groups(&held.columns(&log.config.id))?;
+        } else if log.config.kind == SourceKind::Log {
+            let arrival = log.config.available_at.as_deref();
+            let schema = held.rows.schema();
+            let names = schema.fields().iter().map(|f| f.name().clone()).filter(|n| Some(n.as_str()) != arrival);
+            let copies = held.groups(&held.columns(&names.collect::<Vec<_>>()))?;
+            if !copies.is_empty() {
+                let mut original = vec![true; held.rows.num_rows()];
+                for copies in &copies {
+                    copies.iter().for_each(|row| original[*row as usize] = false);
+                    let first = copies.iter().min_by_key(|row| (held.arrival.value(**row as usize), **row));
+                    first.iter().for_each(|row| original[**row as usize] = true);
+                }
+                held.original = Some(BooleanArray::from(original));
+            }
+        }
+        held.facts =
+            Arc::new(Facts { lateness, redelivered: !held.repeated.is_empty(), copies: held.original.is_some() });
+        Ok(held)
+    }
+
+    fn columns(&self, names: &[String]) -> Vec<ArrayRef> {
+        names.iter().filter_map(|name| self.rows.column_by_name(name).cloned()).collect()
+    }
+
+    /// Rows with both times that are equal in these columns, where there are several.
+    fn groups(&self, columns: &[ArrayRef]) -> DfResult<Vec<Vec<u32>>> {
+        let encoded = Encoded::new(columns)?;
+        let mut first: HashMap<&[u8], u32> = HashMap::with_capacity(self.rows.num_rows());
+        let mut several: HashMap<u32, Vec<u32>> = HashMap::new();
+        for row in 0..u32::try_from(self.rows.num_rows()).unwrap_or(u32::MAX) {
+            let at = row as usize;
+            if self.event.is_null(at) || self.arrival.is_null(at) {
+                continue;
+            }
+            let kept = *first.entry(encoded.rows.row(at).data()).or_insert(row);
+            if kept != row {
+                several.entry(kept).or_insert_with(|| vec![kept]).push(row);
+            }
+        }
+        let mut several: Vec<Vec<u32>> = several.into_values().collect();
+        several.sort_unstable();
+        Ok(several)
+    }
+
+    fn kept(&self, mut kept: Vec<bool>) -> DfResult<Self> {
+        for rows in &self.repeated {
+            if rows.iter().any(|row| kept[*row as usize]) {
+                rows.iter().for_each(|row| kept[*row as usize] = true);
+            }
+        }
+        let mask = BooleanArray::from(kept);
+        let numbers = |array: &Int64Array| -> DfResult<Int64Array> {
+            Ok(filter(array, &mask)?.as_primitive::<Int64Type>().clone())
+        };
+        let original = self.original.as_ref().map(|o| filter(o, &mask)).transpose()?;
+        Ok(Self {
+            rows: filter_record_batch(&self.rows, &mask)?,
+            event: numbers(&self.event)?,
+            arrival: numbers(&self.arrival)?,
+            original: original.map(|o| o.as_boolean().clone()),
+            // What is held is not held less again.
+            repeated: Vec::new(),
+            facts: Arc::clone(&self.facts),
+        })
+    }
+}
+
+/// A question about a source: when, and the first event time that is read for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Look {
+    pub time: i64,
+    pub start: i64,
+}
+
+impl Held {
+    /// The rows that one of these questions can see, or could if it saw `margin` further back and ahead; and what shares an id with one
+    /// of them. `keys`: the source's columns that have to equal the values of each question.
+    ///
+    /// # Errors
+    /// Keys that can't be compared.
+    pub(super) fn near(&self, looks: &[Look], keys: Option<(&[String], &[ArrayRef])>, margin: i64) -> DfResult<Self> {
+        let (asked, own) = match keys {
+            Some((columns, values)) => (Some(Encoded::new(values)?), Some(Encoded::new(&self.columns(columns))?)),
+            None => (None, None),
+        };
+        let mut by_key: HashMap<&[u8], Vec<Look>> = HashMap::new();
+        for (at, look) in looks.iter().enumerate() {
+            let key = asked.as_ref().map_or(&[][..], |asked| asked.rows.row(at).data());
+            by_key.entry(key).or_default().push(*look);
+        }
+        by_key.values_mut().for_each(|looks| looks.sort_unstable());
+        let seen = |row: usize| {
+            if self.event.is_null(row) || self.arrival.is_null(row) {
+                return false;
+            }
+            let key = own.as_ref().map_or(&[][..], |own| own.rows.row(row).data());
+            let Some(looks) = by_key.get(key) else { return false };
+            let event = self.event.value(row);
+            let known = event.min(self.arrival.value(row)).saturating_sub(margin);
+            // Of later questions none reads further back.
+            let first = looks.partition_point(|look| look.time < known);
+            looks.get(first).is_some_and(|look| look.start.saturating_sub(margin) <= event)
+        };
+        self.kept((0..self.rows.num_rows()).map(seen).collect())
+    }
+}
+
+/// Event times and arrivals, nanoseconds since 1970.
+///
+/// # Errors
+/// Where the configured columns are no timestamps.
+pub(super) fn times(log: &Log, rows: &RecordBatch) -> DfResult<(Int64Array, Int64Array)> {
+    let time_of = |name: &str, shift: i64| -> DfResult<Int64Array> {
+        let column = rows.column(rows.schema().index_of(name)?);
+        Ok(instants_ns(&plain_instants(column, log.config.timezone)?, shift)?)
+    };
+    let arrival = match &log.config.available_at {
+        Some(name) => time_of(name, 0)?,
+        None => time_of(&log.config.time, log.config.delay_ns)?,
+    };
+    Ok((time_of(&log.config.time, 0)?, arrival))
+}
+
+/// Rows with an id that is held, though their keys are not.
+struct Others {
+    ids: Ids,
+    own: Arc<dyn PhysicalExpr>,
+}
+
+/// Reads rows as they stream in; `None` where they take more than `most` bytes.
+async fn collect(
+    log: &Log,
+    wanted: Option<Expr>,
+    others: Option<&Others>,
+    most: u64,
+    session: &SessionContext,
+) -> DfResult<Option<Vec<RecordBatch>>> {
+    let mut frame = session.read_table(Arc::clone(&log.table) as _)?;
+    if let Some(wanted) = wanted {
+        frame = frame.filter(wanted)?;
+    }
+    let task = session.task_ctx();
+    let mut stream = execute_stream(frame.create_physical_plan().await?, task)?;
+    let (mut batches, mut used) = (Vec::new(), 0_u64);
+    while let Some(mut batch) = stream.try_next().await? {
+        if let Some(others) = others {
+            let (own, known) = (holding(&others.own, &batch)?, others.ids.hold(&batch, log)?);
+            let kept: Vec<bool> = own.iter().zip(&known).map(|(own, known)| !own && *known).collect();
+            if !kept.contains(&true) {
+                continue;
+            }
+            batch = filter_record_batch(&batch, &BooleanArray::from(kept))?;
+        }
+        used += batch.get_array_memory_size() as u64;
+        if used > most {
+            return Ok(None);
+        }
+        batches.push(batch);
+    }
+    Ok(Some(batches))
+}
+
+fn physical(expr: &Expr, schema: &SchemaRef, state: &SessionState) -> DfResult<Arc<dyn PhysicalExpr>> {
+    state.create_physical_expr(expr.clone(), &DFSchema::try_from(Arc::clone(schema))?)
+}
+
+fn holding(condition: &Arc<dyn PhysicalExpr>, rows: &RecordBatch) -> DfResult<Vec<bool>> {
+    let held = condition.evaluate(rows)?.into_array(rows.num_rows())?;
+    Ok(held.as_boolean().iter().map(|h| h == Some(true)).collect())
+}
+
+struct Encoded {
+    rows: datafusion::arrow::row::Rows,
+}
+
+impl Encoded {
+    fn new(columns: &[ArrayRef]) -> DfResult<Self> {
+        let columns =
+            columns.iter().map(|c| orderable(&cast(c, &plain_type(c.data_type()))?)).collect::<DfResult<Vec<_>>>()?;
+        let fields = columns.iter().map(|c| SortField::new(c.data_type().clone())).collect();
+        Ok(Self { rows: RowConverter::new(fields)?.convert_columns(&columns)? })
+    }
+}
+
+/// Ids of rows.
+struct Ids(HashSet<Box<[u8]>>);
+
+impl Ids {
+    fn of(batches: &[RecordBatch], log: &Log) -> DfResult<Self> {
+        let mut ids = HashSet::new();
+        for batch in batches {
+            let encoded = Self::encoded(batch, log)?;
+            ids.extend(encoded.rows.iter().map(|row| Box::from(row.data())));
+        }
+        Ok(Self(ids))
+    }
+
+    fn encoded(batch: &RecordBatch, log: &Log) -> DfResult<Encoded> {
+        let columns = log.config.id.iter().map(|id| Ok(Arc::clone(batch.column(batch.schema().index_of(id)?))));
+        Encoded::new(&columns.collect::<DfResult<Vec<_>>>()?)
+    }
+
+    fn hold(&self, batch: &RecordBatch, log: &Log) -> DfResult<Vec<bool>> {
+        Ok(Self::encoded(batch, log)?.rows.iter().map(|row| self.0.contains(row.data())).collect())
+    }
+}
+
+/// The sources that a plan over markers reads, by number, each once.
+pub(super) fn sources_of(plan: &LogicalPlan) -> Vec<usize> {
+    let mut sources = Vec::new();
+    let _ = plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node {
+            sources.extend(crate::analysis::marked_source(scan));
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    sources.sort_unstable();
+    sources.dedup();
+    sources
+}

@@ -1,0 +1,74 @@
+//! A view planned once and replayed many times, for one set of label rows: over tables whose rows change from one replay to
+//! the next.
+//!
+//! Only the set-at-a-time engines plan so. What the plan says of the data must hold for all of it: tables that give no
+//! statistics and take no filters are the caller's part.
+
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::execution_plan::reset_plan_states;
+use datafusion::prelude::SessionContext;
+
+use crate::analysis::View;
+use crate::error::{Error, Result};
+use crate::monitor::Silent;
+use crate::replay::engine::{Engine, choose};
+use crate::replay::observers::LabelObservers;
+use crate::replay::set;
+use crate::replay::values::ViewValues;
+use crate::source::{Labels, Log, Redelivery};
+use crate::sql::now_unit;
+
+/// A planned view.
+pub struct PreparedReplay {
+    view: View,
+    labels: Labels,
+    observers: LabelObservers,
+    rewritten: LogicalPlan,
+    physical: Arc<dyn ExecutionPlan>,
+    session: SessionContext,
+}
+
+impl fmt::Debug for PreparedReplay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PreparedReplay").field("view", &self.view.name).finish_non_exhaustive()
+    }
+}
+
+impl PreparedReplay {
+    /// Plans `view` for these label rows; `None` where it takes the reference engine.
+    ///
+    /// # Errors
+    /// Where DataFusion can't plan what was rewritten.
+    pub async fn new(view: &View, logs: &[Log], labels: Labels, session: &SessionContext) -> Result<Option<Self>> {
+        let times = match (labels.times.values().first(), labels.times.values().last()) {
+            (Some(&first), Some(&last)) => Some((first, last)),
+            _ => None,
+        };
+        let failed = |e| Error::engine(format!("plan view `{}`", view.name), e);
+        let observers = LabelObservers::new(&labels, &view.keys, now_unit(session)).map_err(failed)?;
+        let choice = choose(view, logs, &observers.spines, times, session, Engine::Auto, Redelivery::ByTime)?;
+        let Some(plan) = choice.plan else { return Ok(None) };
+        let physical = set::physical(view, &plan, session).await?;
+        let (view, session) = (view.clone(), session.clone());
+        Ok(Some(Self { view, labels, observers, rewritten: plan, physical, session }))
+    }
+
+    /// The plan for all label rows; not optimised.
+    pub fn rewritten(&self) -> &LogicalPlan {
+        &self.rewritten
+    }
+
+    /// The values over the rows that the tables hold now.
+    ///
+    /// # Errors
+    /// As one replay by this plan; no other engine is tried.
+    pub async fn run(&self) -> Result<ViewValues> {
+        let physical = reset_plan_states(Arc::clone(&self.physical))
+            .map_err(|e| Error::engine(format!("replay view `{}`", self.view.name), e))?;
+        set::answer(&self.view, physical, &self.observers, &self.labels, &self.session, &Silent).await
+    }
+}

@@ -1,0 +1,58 @@
+//! What the value would be under other meanings, by hand.
+
+use serde_json::{Value, json};
+
+use super::traced;
+use crate::support::{Project, table, write_parquet};
+
+fn project(config: &str) -> Project {
+    let labels = table("user:str at:us@UTC\n a 2025-03-10T12:00");
+    let events = table(
+        "user:str n:i64 ts:us@UTC arrived:us@UTC
+         a 1 2025-03-09T12:00 2025-03-09T12:00
+         a 2 2025-03-10T10:00 2025-03-10T10:00
+         a 4 2025-03-10T11:00 2025-03-10T12:30
+         b 8 2025-03-10T11:00 2025-03-10T11:00",
+    );
+    let sql = "SELECT \"user\", sum(n) AS x FROM events WHERE ts > NOW() - INTERVAL '1 day' GROUP BY \"user\"";
+    let project = Project::new("keys = [\"user\"]\ntime = \"at\"", &labels)
+        .source("events", "time = \"ts\"\navailable_at = \"arrived\"", &events)
+        .view("v", sql)
+        .config(&format!("[snapshots.old]\nuri = \"old.parquet\"\n{config}"));
+    let old = table("user:str at:us@UTC x:i64\n a 2025-03-10T12:00 6");
+    write_parquet(&project.path("old.parquet"), &old);
+    project
+}
+
+#[test]
+fn the_value_under_each_meaning_is_told_and_which_gives_the_legacy_one() {
+    let trace = traced(&project(""), "2025-03-10T12:00Z");
+    assert_eq!(trace.value, json!(2));
+    let of = |cause: &str, parameters: &Value| {
+        let found = trace.causes.iter().find(|c| c.cause == cause && c.parameters == *parameters);
+        found.map(|c| (c.value.clone(), c.gives.clone()))
+    };
+    let gives = vec!["old.x".to_string()];
+    // The event at the window's start.
+    assert_eq!(of("window_start_inclusive", &json!({})), Some((json!(3), Vec::new())));
+    // The one that happened at 11:00 and arrived at 12:30.
+    assert_eq!(of("late_events_visible", &json!({})), Some((json!(6), gives.clone())));
+    assert_eq!(of("future_leak", &json!({"horizon": "PT1H"})), Some((json!(6), gives.clone())));
+    assert_eq!(of("future_leak", &json!({"horizon": "PT15M"})), None, "nothing arrives by then");
+    // As of the last midnight only the first is there, and as of a day before that nothing is.
+    assert_eq!(of("stale", &json!({"period": "P1D", "lag": "PT0S"})), Some((json!(1), Vec::new())));
+    assert_eq!(of("stale", &json!({"period": "P1D", "lag": "P1D"})), Some((json!(null), Vec::new())));
+    assert_eq!(of("window_length", &json!({"length": "P2D"})), Some((json!(3), Vec::new())));
+    // The one of 10:00 is known at exactly T - 2 h, of 12:00 nothing.
+    assert_eq!(of("label_time_excluded", &json!({})), None);
+    let first_other = trace.causes.iter().position(|c| c.gives.is_empty()).unwrap();
+    assert!(trace.causes[first_other..].iter().all(|c| c.gives.is_empty()));
+    assert!(trace.causes.iter().all(|c| c.value != json!(2)), "only what is another value is told");
+}
+
+#[test]
+fn only_causes_that_are_asked_for_are_told() {
+    let one = traced(&project("[diff]\ncauses = [\"late_events_visible\"]"), "2025-03-10T12:00Z");
+    assert_eq!(one.causes.iter().map(|c| c.cause).collect::<Vec<_>>(), ["late_events_visible"]);
+    assert!(traced(&project("[diff]\ncauses = false"), "2025-03-10T12:00Z").causes.is_empty());
+}
