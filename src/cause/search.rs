@@ -39,6 +39,9 @@ const NEAREST: usize = 6;
 /// From so many grids on, a glance at the mismatching rows saves more than it costs.
 const MANY_GRIDS: usize = 3;
 
+/// By case, by set of hypotheses: what [`Case::score`] says of it.
+type Glances = Vec<Vec<(bool, usize)>>;
+
 /// The search over one view of one snapshot.
 pub(super) struct Search<'a> {
     pub labels: &'a Labels,
@@ -428,7 +431,7 @@ impl Search<'_> {
             cases.iter_mut().zip(samples).filter(|(c, _)| !c.done).collect();
         // Cases know nothing of each other.
         let share = open.len().div_ceil(self.threads.max(1)).max(1);
-        let scored: Vec<Result<Vec<Vec<(bool, usize)>>>> = std::thread::scope(|scope| {
+        let scored: Vec<Result<Glances>> = std::thread::scope(|scope| {
             let threads: Vec<_> = open
                 .chunks_mut(share)
                 .map(|chunk| {

@@ -126,15 +126,15 @@ impl Series {
 
     pub(super) fn merge(&mut self, mut other: Self) {
         if self.by_day {
-            other.to_days();
+            other.coarsen();
         } else if other.by_day {
-            self.to_days();
+            self.coarsen();
         }
         self.counts.append(&mut other.counts);
         self.tidy();
     }
 
-    fn to_days(&mut self) {
+    fn coarsen(&mut self) {
         if !self.by_day {
             self.counts.iter_mut().for_each(|(hour, ..)| *hour = hour.div_euclid(HOURS_PER_DAY));
             self.by_day = true;
@@ -152,7 +152,7 @@ impl Series {
             same
         });
         if !self.by_day && self.counts.len() > MOST_HOURS {
-            self.to_days();
+            self.coarsen();
             self.tidy();
         }
     }

@@ -10,7 +10,7 @@ use crate::replay::{Weights, in_effect};
 /// Where memory is not limited, chunks are cut as if this much were allowed.
 const MEMORY: u64 = 4 << 30;
 /// The share of the memory for the rows of a chunk.
-const CHUNK_SHARE: u64 = 4;
+const CHUNK_SHARE: u64 = 2;
 
 /// How a view's chunks are told before a row is read: label rows are taken to be spread evenly.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -54,7 +54,7 @@ impl Sides<'_> {
     /// # Errors
     /// Keys that can't be compared after all.
     pub(super) fn compare(&self, project: &Project) -> Result<diff::Part> {
-        self.with_input(project, |input| diff::compare(input))
+        self.with_input(project, diff::compare)
     }
 
     /// Compares these rows with each other, as if there were no others.
@@ -62,7 +62,7 @@ impl Sides<'_> {
     /// # Errors
     /// Keys that can't be compared after all.
     pub(super) fn diff(&self, project: &Project) -> Result<diff::Diff> {
-        self.with_input(project, |input| diff::diff(input))
+        self.with_input(project, diff::diff)
     }
 
     fn with_input<T>(&self, project: &Project, f: impl Fn(&DiffInput<'_>) -> Result<T, DiffError>) -> Result<T> {

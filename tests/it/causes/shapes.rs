@@ -34,6 +34,9 @@ struct Shops {
     labels: Vec<(i64, i64, i64)>,
 }
 
+/// What an old store has for a user, a shop and a time: `spent`, and the `status` of the shop.
+type Store<'a> = dyn Fn(i64, i64, i64) -> (Option<i64>, Option<bool>) + 'a;
+
 impl Shops {
     fn new(seed: u64) -> Self {
         let mut lot = Lot::new(seed);
@@ -71,7 +74,7 @@ impl Shops {
     }
 
     /// `spent`, `twice` (a view on it) and `status` of the label's shop; snapshots by name.
-    fn project(&self, stores: &[(&str, &dyn Fn(i64, i64, i64) -> (Option<i64>, Option<bool>))]) -> Project {
+    fn project(&self, stores: &[(&str, &Store)]) -> Project {
         let micros =
             |all: Vec<i64>| -> ArrayRef { Arc::new(TimestampMicrosecondArray::from(all).with_timezone("UTC")) };
         let ints = |all: Vec<i64>| -> ArrayRef { Arc::new(Int64Array::from(all)) };
