@@ -2,6 +2,7 @@
 
 mod commits;
 mod faults;
+mod killed;
 mod latency;
 mod proxy;
 mod reads;
