@@ -68,7 +68,10 @@ pub(super) fn model(model: &ModelReport) -> Card {
         ),
         Verdict::Fallback => (
             "Fall back on legacy values".to_string(),
-            format!("{} not covered by the retained events; a snapshot has the values.", are(with(Verdict::Fallback))),
+            format!(
+                "{} either not covered by the retained events or not in agreement with the snapshot, which has the values.",
+                are(with(Verdict::Fallback))
+            ),
         ),
         Verdict::Freeze => {
             let missing =
@@ -168,7 +171,8 @@ mod tests {
         );
         assert_eq!(
             told(&of(Verdict::Fallback, None)),
-            "Fall back on legacy values. 1 of 2 features is not covered by the retained events; a snapshot has the values."
+            "Fall back on legacy values. 1 of 2 features is either not covered by the retained events or not in agreement with \
+             the snapshot, which has the values."
         );
         assert_eq!(
             told(&of(Verdict::Freeze, Some("2026-12-01T00:00:00Z"))),
