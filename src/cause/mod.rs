@@ -41,6 +41,7 @@ pub use crate::cause::cell::{Otherwise, otherwise};
 pub use crate::cause::change::{Ahead, Change, Layer, Length, Shift};
 use crate::cause::held::{Held, Reach, TooLarge, sources_of};
 use crate::cause::lab::Lab;
+pub use crate::cause::sample::lot;
 use crate::cause::search::Search;
 use crate::cause::windows::Windows;
 use crate::config::Causes;
@@ -135,7 +136,7 @@ async fn whole(project: &Project, views: &[&View], session: &SessionContext) -> 
     let mut held = HashMap::new();
     for source in sources {
         let log = &project.inputs.logs[source];
-        if memory_of(log) <= SMALL_BYTES {
+        if log.table.memory() <= SMALL_BYTES {
             let read = Held::read(log, &Reach::All, MOST_BYTES, session).await;
             if let Ok(rows) = read.map_err(|e| unread(log, e))? {
                 held.insert(source, rows);
@@ -239,12 +240,6 @@ fn cases_of<'a>(project: &'a Project, view: &'a View, snapshot: usize, diff: &'a
         Some(Case::new(at, slot, &view.features[slot], compared, sample))
     });
     own.collect()
-}
-
-/// What the rows of a source take in memory, by its footers: a guess.
-fn memory_of(log: &Log) -> u64 {
-    let groups = log.table.footers.footers.iter().flat_map(|footer| footer.row_groups());
-    groups.map(|group| u64::try_from(group.total_byte_size()).unwrap_or(0)).sum::<u64>().saturating_mul(2)
 }
 
 fn told(project: &Project, sources: &Sources, case: Case<'_>) -> FeatureCauses {

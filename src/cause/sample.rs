@@ -22,7 +22,7 @@ pub(super) fn spread(positions: &[usize], sizes: &[f64], wanted: usize) -> Vec<u
         strata[at * TIMES / positions.len() * SIZES + size_of[at]].push(positions[at]);
     }
     for stratum in &mut strata {
-        stratum.sort_by_key(|&position| (hashed(position), position));
+        stratum.sort_by_key(|&position| (lot(position), position));
     }
     let longest = strata.iter().map(Vec::len).max().unwrap_or(0);
     let rounds = (0..longest).flat_map(|round| strata.iter().filter_map(move |s| s.get(round).copied()));
@@ -32,7 +32,7 @@ pub(super) fn spread(positions: &[usize], sizes: &[f64], wanted: usize) -> Vec<u
 }
 
 /// Splitmix64: any two positions are told apart as if by lot, the same lot in every run.
-fn hashed(position: usize) -> u64 {
+pub fn lot(position: usize) -> u64 {
     let mut z = (position as u64).wrapping_add(0x9E37_79B9_7F4A_7C15);
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);

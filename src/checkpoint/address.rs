@@ -6,11 +6,10 @@ use std::fmt;
 use datafusion::arrow::row::{RowConverter, SortField};
 use datafusion::error::Result as DfResult;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use crate::analysis::{Project, View};
 use crate::config::without_secrets;
-use crate::output::{Depends, sha256_hex};
+use crate::output::{Depends, Hasher, sha256_hex};
 use crate::replay::Engine;
 use crate::source::{DataFile, Labels};
 
@@ -132,18 +131,18 @@ fn below<'a>(project: &'a Project, view: &View) -> (Vec<&'a View>, BTreeSet<Stri
 
 /// The keys that the view asks for and the label times, in their order.
 fn spine(labels: &Labels, view: &View) -> DfResult<String> {
-    let mut hash = Sha256::new();
-    hash.update(u64::try_from(labels.rows()).unwrap_or(u64::MAX).to_le_bytes());
-    labels.times.values().iter().for_each(|time| hash.update(time.to_le_bytes()));
+    let mut hash = Hasher::default();
+    hash.update(&u64::try_from(labels.rows()).unwrap_or(u64::MAX).to_le_bytes());
+    labels.times.values().iter().for_each(|time| hash.update(&time.to_le_bytes()));
     if !view.keys.is_empty() {
         let columns: Vec<_> = view.keys.iter().map(|k| std::sync::Arc::clone(&labels.keys[k.label])).collect();
         let fields = columns.iter().map(|c| SortField::new(c.data_type().clone())).collect();
         let rows = RowConverter::new(fields)?.convert_columns(&columns)?;
         for row in &rows {
             let bytes = row.data();
-            hash.update(u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_le_bytes());
+            hash.update(&u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_le_bytes());
             hash.update(bytes);
         }
     }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hash.finish())
 }

@@ -17,9 +17,9 @@ use datafusion::arrow::ipc::reader::StreamReader;
 use datafusion::arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
 use datafusion::arrow::ipc::{CompressionType, MetadataVersion};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::checkpoint::address::Address;
+use crate::output::Hasher;
 use crate::replay::ViewValues;
 
 const FORMAT: &str = "backcast checkpoint 1";
@@ -67,20 +67,20 @@ pub(super) fn encode(address: &Address, view: &str, saved: &Saved) -> Result<(Ve
     }
     writer.finish()?;
     drop(writer);
-    let mut hash = Sha256::new();
+    let mut hash = Hasher::default();
     hash.update(&bytes);
-    let own = hex(hash.clone());
+    let own = hash.clone().finish();
     hash.update(own.as_bytes());
     bytes.extend_from_slice(own.as_bytes());
-    Ok((bytes, hex(hash)))
+    Ok((bytes, hash.finish()))
 }
 
 /// The values, where these bytes are the whole checkpoint of this address, and hold so many rows of these types; and the SHA-256 of the bytes.
 pub(super) fn decode(bytes: &[u8], address: &Address, types: &[DataType], rows: usize) -> Option<(Saved, String)> {
     let (body, own) = bytes.split_at_checked(bytes.len().checked_sub(HASH_DIGITS)?)?;
-    let mut hash = Sha256::new();
+    let mut hash = Hasher::default();
     hash.update(body);
-    if hex(hash.clone()).as_bytes() != own {
+    if hash.clone().finish().as_bytes() != own {
         return None;
     }
     hash.update(own);
@@ -99,7 +99,7 @@ pub(super) fn decode(bytes: &[u8], address: &Address, types: &[DataType], rows: 
         return None;
     }
     let values = ViewValues { found: batch.column(0).as_boolean_opt()?.clone(), columns: columns.to_vec() };
-    Some((Saved { engine: header.engine, reason: header.reason, values }, hex(hash)))
+    Some((Saved { engine: header.engine, reason: header.reason, values }, hash.finish()))
 }
 
 fn batch(values: &ViewValues) -> Result<RecordBatch, ArrowError> {
@@ -109,10 +109,6 @@ fn batch(values: &ViewValues) -> Result<RecordBatch, ArrowError> {
     let field = |(i, column): (usize, &ArrayRef)| Field::new(i.to_string(), column.data_type().clone(), true);
     let schema = Schema::new(columns.iter().enumerate().map(field).collect::<Vec<_>>());
     RecordBatch::try_new(Arc::new(schema), columns)
-}
-
-fn hex(hash: Sha256) -> String {
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

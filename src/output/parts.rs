@@ -12,12 +12,12 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::compute::concat_batches;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::parquet::arrow::ArrowWriter;
-use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
 use crate::dataset;
 use crate::error::{Error, Result};
 use crate::output::file::{Content, NewFile};
+use crate::output::manifest::Hasher;
 
 /// Rows in one file.
 const PART_ROWS: usize = 1_000_000;
@@ -179,19 +179,18 @@ struct Spool {
     memory: Vec<u8>,
     file: Option<BufWriter<NamedTempFile>>,
     bytes: u64,
-    hash: Sha256,
+    hash: Hasher,
 }
 
 impl Spool {
     fn new(folder: &str) -> Self {
-        Self { folder: folder.to_string(), memory: Vec::new(), file: None, bytes: 0, hash: Sha256::new() }
+        Self { folder: folder.to_string(), memory: Vec::new(), file: None, bytes: 0, hash: Hasher::default() }
     }
 
     fn content(self) -> io::Result<Content> {
         let Some(file) = self.file else { return Ok(Content::Memory(self.memory)) };
         let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
-        let sha256 = self.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Content::File { path: file.into_temp_path(), bytes: self.bytes, sha256 })
+        Ok(Content::File { path: file.into_temp_path(), bytes: self.bytes, sha256: self.hash.finish() })
     }
 }
 

@@ -9,6 +9,7 @@ use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, UInt6
 use datafusion::arrow::compute::{concat, concat_batches, take, take_record_batch};
 use datafusion::arrow::error::ArrowError;
 
+use crate::cause::lot;
 use crate::diff::{Mismatches, Part};
 use crate::source::Labels;
 
@@ -24,7 +25,7 @@ struct Lots {
 
 impl Lots {
     fn add(&mut self, row: usize, most: usize) {
-        let lot = (hashed(row), row);
+        let lot = (lot(row), row);
         if self.picked.len() < most {
             self.picked.push(lot);
         } else if self.picked.peek().is_some_and(|worst| lot < *worst) {
@@ -61,14 +62,6 @@ impl Picking {
         let lots = self.features.into_iter().filter(|(differing, _)| !differing.picked.is_empty());
         lots.flat_map(|(a, b)| a.picked.into_iter().chain(b.picked)).map(|(_, row)| row).collect()
     }
-}
-
-/// Splitmix64.
-fn hashed(row: usize) -> u64 {
-    let mut z = (row as u64).wrapping_add(0x9E37_79B9_7F4A_7C15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
 }
 
 /// Picked label rows with what they are compared with; gathered chunk by chunk, in the order of the label rows.

@@ -1,17 +1,16 @@
 //! Whether a run that would be made again already stands: same command, configuration, SQL, inputs and version.
 
 use datafusion::object_store::{Error as StoreError, ObjectStoreExt, PutPayload};
-use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use crate::analysis::Project;
 use crate::config::without_secrets;
 use crate::error::{Error, Result};
-use crate::output::{FileEntry, Manifest, sha256_hex};
+use crate::output::{Manifest, sha256_hex};
 use crate::replay::Engine;
 use crate::source::{Location, ParquetTable};
+use crate::verify::check_file;
 
 /// A run that stands and would not become another.
 #[derive(Debug, Clone)]
@@ -75,7 +74,7 @@ pub(super) async fn standing(
 ) -> Result<Result<Standing, Option<String>>> {
     let Some(manifest) = manifest.filter(|m| m.identity.as_deref() == Some(identity)) else { return Ok(Err(None)) };
     for file in &manifest.files {
-        if !is_whole(output, file).await? {
+        if check_file(output, file).await?.1.is_some() {
             return Ok(Err(Some(file.path.clone())));
         }
     }
@@ -111,22 +110,4 @@ pub(super) async fn keep(output: &Location, identity: &str, report: &str, summar
     let at = output.join(LAST);
     at.store.put(&at.path, PutPayload::from(bytes)).await.map_err(|e| failed(&e))?;
     Ok(())
-}
-
-/// Whether a file of the run is what was written.
-async fn is_whole(output: &Location, file: &FileEntry) -> Result<bool> {
-    let at = output.join(&file.path);
-    let failed = |e: StoreError| Error::storage(format!("read `{}`", at.uri), e);
-    let found = match at.store.get(&at.path).await {
-        Ok(found) if found.meta.size == file.bytes => found,
-        Ok(_) | Err(StoreError::NotFound { .. }) => return Ok(false),
-        Err(e) => return Err(failed(e)),
-    };
-    let mut hash = Sha256::new();
-    let mut stream = found.into_stream();
-    while let Some(bytes) = stream.try_next().await.map_err(failed)? {
-        hash.update(&bytes);
-    }
-    let hash: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(hash == file.sha256)
 }

@@ -81,7 +81,10 @@ pub async fn check_chunks(output: &Location, manifest: &Manifest) -> Result<Opti
 }
 
 /// The bytes that were read, and what is wrong with the file.
-async fn check_file(output: &Location, file: &FileEntry) -> Result<(u64, Option<Damage>)> {
+///
+/// # Errors
+/// A storage error where the store does not answer.
+pub async fn check_file(output: &Location, file: &FileEntry) -> Result<(u64, Option<Damage>)> {
     let at = output.join(&file.path);
     let damaged = |damage, detail: String| Some(Damage { path: file.path.clone(), damage, detail });
     let failed = |e: StoreError| Error::storage(format!("read `{}`", at.uri), e);

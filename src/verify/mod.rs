@@ -13,6 +13,6 @@ mod inputs;
 mod model;
 
 pub use cells::{Expected, compare_cells, positions, read_table};
-pub use files::{check_chunks, check_files};
+pub use files::{check_chunks, check_file, check_files};
 pub use inputs::{Present, check_inputs};
 pub use model::{Damage, FilesVerified, InputChange, InputsVerified, RunVerified, SampleVerified, Verified};
