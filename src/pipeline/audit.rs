@@ -11,7 +11,7 @@ use crate::pipeline::reported;
 use crate::pipeline::retained::{Look, Retained, cells, decide, gate, today};
 use crate::pipeline::run::Outcome;
 use crate::report::{self, LabelsReport, Note};
-use crate::retention::{Coverage, PartOfRows};
+use crate::retention::{Cells, PartOfRows};
 use crate::source::time::rfc3339;
 
 /// How an audit is made.
@@ -73,7 +73,7 @@ pub async fn audit(config: Config, config_text: &str, options: AuditOptions, mon
 }
 
 /// By feature: the label rows within the times of a snapshot that has the feature.
-fn snapshots_by_time(opened: &Opened, times: &[i64], cells: &[Vec<Coverage>]) -> Vec<Option<Vec<bool>>> {
+fn snapshots_by_time(opened: &Opened, times: &[i64], cells: &[Cells]) -> Vec<Option<Vec<bool>>> {
     let mut has: Vec<Option<Vec<bool>>> = vec![None; cells.len()];
     for snapshot in &opened.project.snapshots {
         let range = snapshot.table.time_range(&snapshot.config.time);

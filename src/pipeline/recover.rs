@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::finding::Finding;
 use crate::pipeline::compare::matched_rows;
 use crate::replay::Replay;
-use crate::retention::Coverage;
+use crate::retention::{Cells, Coverage, covered, each_once};
 use crate::source::Labels;
 use crate::source::time::plain_instants;
 
@@ -59,8 +59,8 @@ impl Mark {
 #[derive(Debug)]
 pub(super) struct Recovered {
     pub features: Vec<ArrayRef>,
-    /// By feature and label row.
-    pub marks: Vec<Vec<Mark>>,
+    /// By feature and label row; features that are alike share theirs.
+    pub marks: Vec<Arc<Vec<Mark>>>,
     /// Label rows that stay; `None`: all.
     pub kept: Option<BooleanArray>,
     /// By feature: cells taken from a snapshot.
@@ -77,14 +77,9 @@ impl Recovered {
 
 /// Finds in the snapshots what cells that are not covered could be taken from, first snapshot first. `batches`: by snapshot, the rows
 /// that may match these label rows.
-pub(super) fn legacy(
-    project: &Project,
-    labels: &Labels,
-    cells: &[Vec<Coverage>],
-    batches: &[RecordBatch],
-) -> Result<Legacy> {
+pub(super) fn legacy(project: &Project, labels: &Labels, cells: &[Cells], batches: &[RecordBatch]) -> Result<Legacy> {
     let mut legacy = Legacy { has: vec![None; cells.len()], values: vec![None; cells.len()] };
-    let short: Vec<bool> = cells.iter().map(|own| own.iter().any(|c| !c.is_covered())).collect();
+    let short: Vec<bool> = each_once(cells, |own| own.iter().any(|c| !c.is_covered()));
     for (snapshot, batch) in project.snapshots.iter().zip(batches) {
         let columns: Vec<_> = snapshot.columns.iter().filter(|c| short[c.feature]).collect();
         if columns.is_empty() {
@@ -148,45 +143,37 @@ fn values(
 }
 
 /// Applies `dataset.unrecoverable`.
-pub(super) fn recover(
-    project: &Project,
-    replay: &Replay,
-    cells: &[Vec<Coverage>],
-    legacy: &Legacy,
-) -> Result<Recovered> {
+pub(super) fn recover(project: &Project, replay: &Replay, cells: &[Cells], legacy: &Legacy) -> Result<Recovered> {
     let policy = project.inputs.config.dataset.unrecoverable.unwrap_or(Unrecoverable::Legacy);
     let failed = |e: ArrowError| Error::engine("fill cells that are not covered", e.into());
-    let rows = cells.first().map_or(0, Vec::len);
+    let rows = cells.first().map_or(0, |own| own.len());
     let mut kept = vec![true; rows];
     let mut recovered =
         Recovered { features: Vec::new(), marks: Vec::new(), kept: None, legacy: vec![0; cells.len()], refused: false };
+    let short: Vec<bool> = each_once(cells, |own| own.iter().any(|c| !c.is_covered()));
     for (i, (own, values)) in cells.iter().zip(&replay.features).enumerate() {
-        let found = found(replay, &project.features[i].view);
-        let mark = |(row, cell): (usize, &Coverage)| match (cell, found) {
-            (Coverage::Exact, Some(found)) if !found.value(row) => Mark::Missing,
-            (Coverage::Exact, _) => Mark::Exact,
-            (Coverage::Truncated, _) => Mark::Truncated,
-            (Coverage::Gap, _) => Mark::Gap,
+        let mut marks = match (0..i).find(|&j| alike(project, cells, i, j)) {
+            // What a snapshot stands in for is each feature's own.
+            Some(j) if recovered.legacy[j] == 0 => Arc::clone(&recovered.marks[j]),
+            _ => Arc::new(marks(own, found(replay, &project.features[i].view))),
         };
-        let mut marks: Vec<Mark> = own.iter().enumerate().map(mark).collect();
         let mut values = Arc::clone(values);
-        if own.iter().any(|c| !c.is_covered()) {
+        if short[i] {
             match (policy, &legacy.has.get(i).cloned().flatten(), legacy.values.get(i).cloned().flatten()) {
                 (Unrecoverable::Legacy, Some(has), Some(taken)) => {
                     let replaced: Vec<bool> = own.iter().zip(has).map(|(c, has)| !c.is_covered() && *has).collect();
-                    for (mark, _) in marks.iter_mut().zip(&replaced).filter(|(_, replaced)| **replaced) {
+                    for (mark, _) in Arc::make_mut(&mut marks).iter_mut().zip(&replaced).filter(|(_, r)| **r) {
                         *mark = Mark::Legacy;
                         recovered.legacy[i] += 1;
                     }
                     values = zip(&BooleanArray::from(replaced), &taken, &values).map_err(failed)?;
                 }
                 (Unrecoverable::Null, _, _) => {
-                    let covered = BooleanArray::from(own.iter().map(|c| c.is_covered()).collect::<Vec<_>>());
                     let nothing = new_null_array(values.data_type(), values.len());
-                    values = zip(&covered, &values, &nothing).map_err(failed)?;
+                    values = zip(&covered(own), &values, &nothing).map_err(failed)?;
                 }
                 (Unrecoverable::Drop, _, _) => {
-                    for (kept, cell) in kept.iter_mut().zip(own) {
+                    for (kept, cell) in kept.iter_mut().zip(own.iter()) {
                         *kept &= cell.is_covered();
                     }
                 }
@@ -201,6 +188,25 @@ pub(super) fn recover(
         recovered.kept = Some(BooleanArray::from(kept));
     }
     Ok(recovered)
+}
+
+/// Whether two features are of one view and have the same cells.
+fn alike(project: &Project, cells: &[Cells], i: usize, j: usize) -> bool {
+    project.features[i].view == project.features[j].view && Arc::ptr_eq(&cells[i], &cells[j])
+}
+
+/// What cells are before anything stands in for them. `found`: where the view has a row.
+fn marks(cells: &[Coverage], found: Option<&BooleanArray>) -> Vec<Mark> {
+    let mark = |cell: Coverage, found: bool| match (cell, found) {
+        (Coverage::Exact, true) => Mark::Exact,
+        (Coverage::Exact, false) => Mark::Missing,
+        (Coverage::Truncated, _) => Mark::Truncated,
+        (Coverage::Gap, _) => Mark::Gap,
+    };
+    match found {
+        Some(found) => cells.iter().zip(found.values().iter()).map(|(cell, found)| mark(*cell, found)).collect(),
+        None => cells.iter().map(|cell| mark(*cell, true)).collect(),
+    }
 }
 
 /// Label keys, label time and, per feature, what each cell is.
@@ -247,10 +253,9 @@ impl<'a> Provenance<'a> {
         for index in &self.own {
             columns.push(take(self.labels.batch.column(*index), &wanted, None)?);
         }
-        for marks in &self.recovered.marks {
-            let words: StringArray = rows.iter().map(|row| Some(marks[*row as usize].name())).collect();
-            columns.push(Arc::new(words) as ArrayRef);
-        }
+        columns.extend(each_once(&self.recovered.marks, |marks| {
+            Arc::new(StringArray::from_iter_values(rows.iter().map(|row| marks[*row as usize].name()))) as ArrayRef
+        }));
         RecordBatch::try_new(Arc::clone(&self.schema), columns)
     }
 }

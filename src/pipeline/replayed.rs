@@ -18,7 +18,9 @@ use crate::error::{Error, Result};
 use crate::monitor::Monitor;
 use crate::output::{ChunkEntry, Manifest};
 use crate::plan::Spines;
-use crate::replay::{Chunk, Engine, Replay, ReplayOptions, ViewReplay, choose, optimized, replay_view};
+use crate::replay::{
+    Chunk, Engine, Replay, ReplayOptions, ViewReplay, choose, optimized, replay_together, replay_view,
+};
 use crate::report::ChunkView;
 use crate::source::time::rfc3339;
 use crate::source::{Labels, Log, ParquetTable, Redelivery};
@@ -60,15 +62,34 @@ impl<'a> Replayer<'a> {
     pub(super) async fn chunk(&mut self, chunk: &Chunk, labels: &Labels, monitor: &dyn Monitor) -> Result<Replayed> {
         let (mut views, mut told, mut kept) = (Vec::new(), Vec::new(), Vec::new());
         let project = self.project;
+        let mut looked = Vec::new();
         for view in project.views.iter().filter(|v| !v.is_helper()) {
-            let began = Instant::now();
             let address = self.address(view, labels)?;
-            let (replayed, reused, why) = match self.found(view, labels, &address, chunk).await? {
-                Ok(replayed) => (replayed, true, None),
-                Err(why) => (self.replayed(view, labels, &address, monitor).await?, false, why),
+            looked.push((view, self.found(view, labels, &address, chunk).await?, address));
+        }
+        let missing: Vec<&View> =
+            looked.iter().filter(|(_, found, _)| found.is_err()).map(|(view, ..)| *view).collect();
+        let began = Instant::now();
+        let (logs, options) = (&project.inputs.logs, self.options);
+        let together = replay_together(&missing, logs, labels, self.session, options, monitor).await?;
+        let shares = together.iter().flatten().count().max(1);
+        let share = began.elapsed().as_secs_f64() / shares as f64;
+        let mut together = together.into_iter();
+        for (view, found, address) in looked {
+            let began = Instant::now();
+            let (replayed, reused, why, before) = match found {
+                Ok(replayed) => (replayed, true, None, 0.0),
+                Err(why) => match together.next().flatten() {
+                    Some(replayed) => (self.kept(view, &address, replayed).await?, false, why, share),
+                    None => {
+                        let replayed = replay_view(view, logs, labels, self.session, options, monitor).await?;
+                        (self.kept(view, &address, replayed).await?, false, why, 0.0)
+                    }
+                },
             };
             views.push(replayed);
-            told.push(ChunkView { view: view.name.clone(), reused, why, seconds: began.elapsed().as_secs_f64() });
+            let seconds = before + began.elapsed().as_secs_f64();
+            told.push(ChunkView { view: view.name.clone(), reused, why, seconds });
             kept.extend(self.entry(&address, chunk));
         }
         Ok(Replayed { replay: Replay::new(project, views)?, views: told, kept })
@@ -118,15 +139,8 @@ impl<'a> Replayer<'a> {
         })
     }
 
-    async fn replayed(
-        &mut self,
-        view: &View,
-        labels: &Labels,
-        address: &Address,
-        monitor: &dyn Monitor,
-    ) -> Result<ViewReplay> {
-        let logs = &self.project.inputs.logs;
-        let replayed = replay_view(view, logs, labels, self.session, self.options, monitor).await?;
+    /// Keeps what was replayed.
+    async fn kept(&mut self, view: &View, address: &Address, replayed: ViewReplay) -> Result<ViewReplay> {
         let saved = Saved {
             engine: replayed.engine.name().to_string(),
             reason: replayed.reason.clone(),

@@ -1,5 +1,7 @@
 //! What is retained and what that covers, for a project and its label times; and that as parts of the report.
 
+use std::sync::Arc;
+
 use datafusion::arrow::array::BooleanArray;
 use datafusion::prelude::SessionContext;
 
@@ -12,7 +14,7 @@ use crate::monitor::Monitor;
 use crate::replay::Replay;
 use crate::report::{Gate, GateKind, ModelFeature, ModelReport, Verdict};
 use crate::retention::{
-    Coverage, Decision, FeatureCoverage, FeatureRetention, FeatureSums, ModelDecision, ModelInput, PresenceReport,
+    Cells, Decision, FeatureCoverage, FeatureRetention, FeatureSums, ModelDecision, ModelInput, PresenceReport,
     Reading, RetentionReport, RetentionSums, SourceFacts, SourceReach, TimelineEntry, coverage, expires, facts,
     timeline, verdicts,
 };
@@ -115,21 +117,31 @@ impl Retained {
 }
 
 /// By feature and label row, where nothing was replayed: as if the view had a row.
-pub(super) fn cells(coverage: &[FeatureCoverage]) -> Vec<Vec<Coverage>> {
-    coverage.iter().map(|c| c.there.to_vec()).collect()
+pub(super) fn cells(coverage: &[FeatureCoverage]) -> Vec<Cells> {
+    coverage.iter().map(|c| Arc::clone(&c.there)).collect()
 }
 
 /// By feature and label row, for the label rows that were replayed: where the view has no row, what decides that is asked too.
-pub(super) fn cells_of(project: &Project, replay: &Replay, coverage: &[FeatureCoverage]) -> Vec<Vec<Coverage>> {
-    let of = |(feature, own): (&crate::analysis::Feature, &FeatureCoverage)| {
-        let found = found(replay, &feature.view);
-        let pick = |row: usize| match found {
-            Some(found) if !found.value(row) => own.missing[row],
-            _ => own.there[row],
+pub(super) fn cells_of(project: &Project, replay: &Replay, coverage: &[FeatureCoverage]) -> Vec<Cells> {
+    let mut known: Vec<(&str, &FeatureCoverage, Cells)> = Vec::new();
+    let of = |(feature, own): (&crate::analysis::Feature, &'_ FeatureCoverage)| {
+        let found = found(replay, &feature.view).filter(|found| found.has_false());
+        let Some(found) = found.filter(|_| !Arc::ptr_eq(&own.there, &own.missing)) else {
+            return Arc::clone(&own.there);
         };
-        (0..own.there.len()).map(pick).collect()
+        let pick = |row: usize| if found.value(row) { own.there[row] } else { own.missing[row] };
+        Arc::new((0..own.there.len()).map(pick).collect())
     };
-    project.features.iter().zip(coverage).map(of).collect()
+    let mut cells = Vec::with_capacity(coverage.len());
+    for (feature, own) in project.features.iter().zip(coverage) {
+        let alike = |(view, other, _): &&(&str, &FeatureCoverage, Cells)| {
+            *view == feature.view && Arc::ptr_eq(&other.there, &own.there) && Arc::ptr_eq(&other.missing, &own.missing)
+        };
+        let made = known.iter().find(alike).map_or_else(|| of((feature, own)), |(_, _, cells)| Arc::clone(cells));
+        known.push((&feature.view, own, Arc::clone(&made)));
+        cells.push(made);
+    }
+    cells
 }
 
 fn feature_report(project: &Project, lookback: &FeatureLookback, sums: &FeatureSums, labels: u64) -> FeatureRetention {

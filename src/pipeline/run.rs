@@ -37,7 +37,7 @@ use crate::pipeline::spine::Spine;
 use crate::pipeline::standing::{Standing, identity, keep, standing};
 use crate::replay::{Chunk, Engine, Replay, ReplayOptions, SelfCheck, chunks, self_check};
 use crate::report::{self, ChunkReport, Note, OutputReport, Report, Style};
-use crate::retention::{Coverage, FeatureCoverage, PartOfRows, RetentionSums};
+use crate::retention::{Cells, FeatureCoverage, PartOfRows, RetentionSums, covered, each_once};
 use crate::source::{Labels, ParquetTable};
 
 /// How far a command goes.
@@ -252,7 +252,7 @@ struct Computed {
     labels: Labels,
     replayed: Replayed,
     coverage: Vec<FeatureCoverage>,
-    cells: Vec<Vec<Coverage>>,
+    cells: Vec<Cells>,
     covered: Vec<BooleanArray>,
     /// By snapshot: the rows that may match.
     legacy: Vec<RecordBatch>,
@@ -290,8 +290,7 @@ impl<'a> Run<'a> {
         clock.lap("replay");
         let coverage = self.retained.coverage(labels.times.values());
         let cells = cells_of(project, &replayed.replay, &coverage);
-        let covered: Vec<BooleanArray> =
-            cells.iter().map(|own| own.iter().map(|c| Some(c.is_covered())).collect()).collect();
+        let covered: Vec<BooleanArray> = each_once(&cells, |own| covered(own));
         clock.lap("retention");
         let short = covered.iter().any(|own| own.false_count() > 0);
         let mut legacy = Vec::new();
@@ -533,9 +532,8 @@ fn note_recovered(sums: &mut Sums<'_>, recovered: &Recovered) {
     sums.dropped += recovered.dropped();
     sums.refused |= recovered.refused;
     sums.legacy.iter_mut().zip(&recovered.legacy).for_each(|(own, other)| *own += other);
-    for (own, marks) in sums.missing.iter_mut().zip(&recovered.marks) {
-        *own += marks.iter().filter(|m| **m == Mark::Missing).count() as u64;
-    }
+    let missing = each_once(&recovered.marks, |marks| marks.iter().filter(|m| **m == Mark::Missing).count() as u64);
+    sums.missing.iter_mut().zip(missing).for_each(|(own, other)| *own += other);
 }
 
 /// Label keys that are NULL somewhere: what a reader of the report has to know about these inputs.

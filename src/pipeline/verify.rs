@@ -14,7 +14,6 @@ use crate::pipeline::recover::{Provenance, Recovered, kept, legacy, recover};
 use crate::pipeline::retained::{Look, Retained, cells_of};
 use crate::pipeline::snapshots::SnapshotRows;
 use crate::replay::{Chunk, Engine, ReplayOptions, replay};
-use crate::retention::Coverage;
 use crate::source::time::rfc3339;
 use crate::source::{Labels, Location, Stores, list};
 use crate::sql::{SessionOptions, new_runtime};
@@ -172,10 +171,10 @@ async fn sample(
     let retained = Retained::open(project, times, session, Look::AsConfigured, monitor).await?;
     let options = ReplayOptions { engine: Engine::Reference };
     let replayed = replay(project, &labels, session, options, monitor).await?;
-    let cells: Vec<Vec<Coverage>> = cells_of(project, &replayed, &retained.coverage(labels.times.values()));
+    let cells = cells_of(project, &replayed, &retained.coverage(labels.times.values()));
     let whole = Chunk { from: i64::MIN, until: i64::MAX, rows: 0..prepared.labels.rows() };
     let mut batches = Vec::new();
-    if cells.iter().flatten().any(|c| !c.is_covered()) {
+    if cells.iter().flat_map(|own| own.iter()).any(|c| !c.is_covered()) {
         for snapshot in &project.snapshots {
             batches.push(SnapshotRows::open(snapshot, u64::MAX, session).await?.of(&whole, session).await?);
         }

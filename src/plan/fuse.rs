@@ -279,6 +279,13 @@ impl Parts<'_, '_> {
         let ignore_nulls = params.null_treatment == Some(NullTreatment::IgnoreNulls);
         let distinct = params.distinct && !matches!(name, "min" | "max");
         if let [argument] = params.args.as_slice()
+            && distinct
+            && name == "count"
+            && is_countable(&argument.get_type(self.live.plan.schema())?)
+        {
+            return Ok(Some((Function::CountDistinct, Some(self.event(argument.clone())))));
+        }
+        if let [argument] = params.args.as_slice()
             && !distinct
         {
             let data_type = argument.get_type(self.live.plan.schema())?;
@@ -292,6 +299,8 @@ impl Parts<'_, '_> {
                     Some(Function::Sum)
                 }
                 ("avg", DataType::Int64 | DataType::UInt64 | DataType::Float64) => Some(Function::Average),
+                ("bool_and", DataType::Boolean) => Some(Function::Minimum),
+                ("bool_or", DataType::Boolean) => Some(Function::Maximum),
                 ("min", _) if native => Some(Function::Minimum),
                 ("max", _) if native => Some(Function::Maximum),
                 ("min" | "max", t) if is_sortable(t) => {
@@ -366,6 +375,12 @@ impl Parts<'_, '_> {
         }
         (whole, settled)
     }
+}
+
+/// Whether values of this type are equal where their 64 bits are, or are texts.
+fn is_countable(data_type: &DataType) -> bool {
+    is_ordered_integer(data_type)
+        || matches!(data_type, DataType::Boolean | DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
 }
 
 /// Functions whose result does not depend on the order in which they see rows, or whose order is settled.

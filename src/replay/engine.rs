@@ -15,6 +15,7 @@ use crate::finding::Finding;
 use crate::monitor::Monitor;
 use crate::plan::{Explosion, Lookback, Reading, RewriteOptions, Rewritten, Spines, normalise, rewrite_view};
 use crate::replay::observers::LabelObservers;
+use crate::replay::together::replay_together;
 use crate::replay::values::ViewValues;
 use crate::replay::{reference, set};
 use crate::source::{Labels, Log, Redelivery, TiedCopies};
@@ -168,9 +169,14 @@ pub async fn replay(
     monitor: &dyn Monitor,
 ) -> Result<Replay> {
     let logs = &project.inputs.logs;
-    let mut views = Vec::new();
-    for view in project.views.iter().filter(|v| !v.is_helper()) {
-        views.push(replay_view(view, logs, labels, session, options, monitor).await?);
+    let wanted: Vec<&View> = project.views.iter().filter(|v| !v.is_helper()).collect();
+    let together = replay_together(&wanted, logs, labels, session, options, monitor).await?;
+    let mut views = Vec::with_capacity(wanted.len());
+    for (view, replayed) in wanted.into_iter().zip(together) {
+        views.push(match replayed {
+            Some(replayed) => replayed,
+            None => replay_view(view, logs, labels, session, options, monitor).await?,
+        });
     }
     Replay::new(project, views)
 }

@@ -14,6 +14,7 @@ mod prepared;
 pub mod reference;
 mod self_check;
 mod set;
+mod together;
 mod values;
 
 pub use chunks::{Chunk, Weights, chunks, in_effect};
@@ -22,4 +23,5 @@ pub use observers::LabelObservers;
 pub use prepared::PreparedReplay;
 pub use self_check::{SelfCheck, self_check};
 pub use set::optimized;
+pub use together::replay_together;
 pub use values::ViewValues;

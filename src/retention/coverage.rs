@@ -1,11 +1,14 @@
 //! Whether the retained events hold all that a feature reads, label row by label row.
 
+use std::ops::Range;
 use std::sync::Arc;
+
+use datafusion::arrow::array::BooleanArray;
+use datafusion::arrow::buffer::BooleanBuffer;
 
 use crate::lookback::{FROM_THE_BEGINNING, FeatureLookback, Lower, SourceRead};
 use crate::retention::activity::Span;
 use crate::retention::facts::SourceFacts;
-use crate::retention::model::MonthCount;
 
 /// Whether one cell can be relied on; worse ones come later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,13 +35,59 @@ impl Coverage {
     }
 }
 
+/// One cell per label row. Features that read the same share theirs, and what is made of them.
+pub type Cells = Arc<Vec<Coverage>>;
+
 /// Coverage of one feature, by label row.
 #[derive(Debug, Clone)]
 pub struct FeatureCoverage {
     /// Where the view has a row for the label.
-    pub there: Arc<Vec<Coverage>>,
+    pub there: Cells,
     /// Where it has none: what decides whether there is one is asked too.
-    pub missing: Arc<Vec<Coverage>>,
+    pub missing: Cells,
+}
+
+/// What is made of each column, once for those that are one and the same.
+pub fn each_once<T, R: Clone>(columns: &[Arc<T>], mut make: impl FnMut(&Arc<T>) -> R) -> Vec<R> {
+    let mut made: Vec<(&Arc<T>, R)> = Vec::new();
+    let of = |column| {
+        if let Some((_, known)) = made.iter().find(|(other, _)| Arc::ptr_eq(other, column)) {
+            return known.clone();
+        }
+        made.push((column, make(column)));
+        made[made.len() - 1].1.clone()
+    };
+    columns.iter().map(of).collect()
+}
+
+/// Where cells are covered.
+pub fn covered(cells: &[Coverage]) -> BooleanArray {
+    BooleanArray::from(BooleanBuffer::collect_bool(cells.len(), |row| cells[row].is_covered()))
+}
+
+/// The columns that differ, each once.
+pub(super) fn distinct<'a, T>(columns: impl IntoIterator<Item = &'a Arc<T>>) -> Vec<&'a Arc<T>> {
+    let mut found: Vec<&Arc<T>> = Vec::new();
+    for column in columns {
+        if !found.iter().any(|other| Arc::ptr_eq(other, column)) {
+            found.push(column);
+        }
+    }
+    found
+}
+
+/// Of several columns, the worst of each row.
+pub(super) fn worst(columns: &[&Cells], rows: usize) -> Cells {
+    match columns {
+        [one] => Cells::clone(one),
+        several => {
+            let mut worst = vec![Coverage::Exact; rows];
+            for column in several {
+                worst.iter_mut().zip(column.iter()).for_each(|(own, cell)| *own = (*own).max(*cell));
+            }
+            Arc::new(worst)
+        }
+    }
 }
 
 /// Coverage of every feature, in their order; `times` are the label times, nanoseconds.
@@ -54,12 +103,12 @@ pub fn coverage(features: &[FeatureLookback], facts: &[SourceFacts], times: &[i6
             if let Some((_, coverage)) = shared.iter().find(|(other, _)| alike(other)) {
                 return coverage.clone();
             }
-            let there = Arc::new(known.worst(&feature.reads));
+            let there = known.worst(&feature.reads);
             let missing = if feature.presence.is_empty() {
                 Arc::clone(&there)
             } else {
-                let worst = known.worst(&feature.presence);
-                Arc::new(there.iter().zip(worst).map(|(own, other)| (*own).max(other)).collect())
+                let presence = known.worst(&feature.presence);
+                worst(&[&there, &presence], times.len())
             };
             let coverage = FeatureCoverage { there, missing };
             shared.push((feature, coverage.clone()));
@@ -74,7 +123,7 @@ struct Known<'a> {
     /// Bounds that have been evaluated.
     starts: Vec<(Lower, Arc<Vec<i64>>)>,
     /// Readings that have been held against what is retained: most features of a view share theirs.
-    cells: Vec<(ReadKey, Arc<Vec<Coverage>>)>,
+    cells: Vec<(ReadKey, Cells)>,
 }
 
 /// What the coverage of a reading depends on: its source and bound, and which of its columns came late.
@@ -95,17 +144,12 @@ impl Known<'_> {
         starts
     }
 
-    fn worst(&mut self, reads: &[SourceRead]) -> Vec<Coverage> {
-        let mut worst = vec![Coverage::Exact; self.times.len()];
-        for read in reads {
-            for (own, &cell) in worst.iter_mut().zip(self.read(read).iter()) {
-                *own = (*own).max(cell);
-            }
-        }
-        worst
+    fn worst(&mut self, reads: &[SourceRead]) -> Cells {
+        let cells: Vec<Cells> = reads.iter().map(|read| self.read(read)).collect();
+        worst(&distinct(&cells), self.times.len())
     }
 
-    fn read(&mut self, read: &SourceRead) -> Arc<Vec<Coverage>> {
+    fn read(&mut self, read: &SourceRead) -> Cells {
         let facts = &self.facts[read.source];
         let late = facts.late_columns.iter().map(|(column, _)| *column).filter(|c| read.columns.contains(c));
         let key = ReadKey { source: read.source, lower: read.lower.clone(), late: late.collect() };
@@ -115,7 +159,7 @@ impl Known<'_> {
         let missing = Missing::of(facts, read);
         let starts = self.starts(&read.lower);
         let at = |(&start, &time): (&i64, &i64)| missing.at(start, facts.latest_seen(time));
-        let cells: Arc<Vec<Coverage>> = Arc::new(starts.iter().zip(self.times).map(at).collect());
+        let cells: Cells = Arc::new(starts.iter().zip(self.times).map(at).collect());
         self.cells.push((key, Arc::clone(&cells)));
         cells
     }
@@ -162,16 +206,8 @@ impl Missing {
 }
 
 /// Rows by what they are: covered, truncated, gap.
-pub fn tally(cells: impl IntoIterator<Item = Coverage>) -> [u64; 3] {
-    let mut counts = [0; 3];
-    for cell in cells {
-        counts[match cell {
-            Coverage::Exact => 0,
-            Coverage::Truncated => 1,
-            Coverage::Gap => 2,
-        }] += 1;
-    }
-    counts
+pub(super) fn tally(cells: &[Coverage]) -> [u64; 3] {
+    [Coverage::Exact, Coverage::Truncated, Coverage::Gap].map(|c| cells.iter().filter(|own| **own == c).count() as u64)
 }
 
 /// The month of an instant, such as `2025-03`.
@@ -179,23 +215,16 @@ pub(super) fn month_of(time: i64) -> String {
     crate::source::time::rfc3339(time).chars().take(7).collect()
 }
 
-/// Label rows by month; `times` ascend.
-pub fn by_month(times: &[i64], cell: impl Fn(usize) -> Coverage) -> Vec<MonthCount> {
-    let mut months: Vec<MonthCount> = Vec::new();
-    let mut until = i64::MIN;
-    for (row, &time) in times.iter().enumerate() {
-        if months.is_empty() || time >= until {
-            months.push(MonthCount { month: month_of(time), ..MonthCount::default() });
-            until = next_month(time);
-        }
-        if let Some(month) = months.last_mut() {
-            month.labels += 1;
-            match cell(row) {
-                Coverage::Exact => month.covered += 1,
-                Coverage::Truncated => month.truncated += 1,
-                Coverage::Gap => month.gap += 1,
-            }
-        }
+/// The months of label times, which ascend, and the rows in each.
+pub(super) fn months_of(times: &[i64]) -> Vec<(String, Range<usize>)> {
+    let mut months: Vec<(String, Range<usize>)> = Vec::new();
+    let mut start = 0;
+    while let Some(&time) = times.get(start) {
+        let until = next_month(time);
+        // The last month there is has no end.
+        let end = if until > time { start + times[start..].partition_point(|t| *t < until) } else { times.len() };
+        months.push((month_of(time), start..end));
+        start = end;
     }
     months
 }
@@ -243,11 +272,11 @@ mod tests {
     }
 
     #[test]
-    fn months_are_counted_apart() {
+    fn months_are_told_apart() {
         let time = |text: &str| chrono::DateTime::parse_from_rfc3339(text).unwrap().timestamp_nanos_opt().unwrap();
         let times = ["2025-01-31T23:59:59Z", "2025-02-01T00:00:00Z", "2025-02-28T12:00:00Z"].map(time);
-        let months = by_month(&times, |row| if row == 1 { Coverage::Gap } else { Coverage::Exact });
-        let told: Vec<_> = months.iter().map(|m| (m.month.as_str(), m.labels, m.covered, m.gap)).collect();
-        assert_eq!(told, [("2025-01", 1, 1, 0), ("2025-02", 2, 1, 1)]);
+        let months: Vec<_> = months_of(&times).into_iter().map(|(month, rows)| (month, rows.start, rows.end)).collect();
+        assert_eq!(months, [("2025-01".to_string(), 0, 1), ("2025-02".to_string(), 1, 3)]);
+        assert_eq!(tally(&[Coverage::Gap, Coverage::Exact, Coverage::Gap]), [1, 0, 2]);
     }
 }

@@ -18,7 +18,7 @@ mod sums;
 mod timeline;
 
 pub use activity::{Activity, DAY_NS, HOUR_NS, Span};
-pub use coverage::{Coverage, FeatureCoverage, by_month, coverage, tally};
+pub use coverage::{Cells, Coverage, FeatureCoverage, coverage, covered, each_once};
 pub use facts::{FileTimes, Reading, SourceFacts, facts};
 pub use model::{
     DayReport, FeatureRetention, Gap, GapKind, Judgement, ModelMonths, MonthCount, PresenceReport, RetentionReport,

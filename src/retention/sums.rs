@@ -1,13 +1,16 @@
 //! What is told of all label rows, added up over parts of them, which come in the order of time: memory does not grow with their number.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use crate::lookback::{FeatureLookback, Lower, NOTHING};
-use crate::retention::coverage::{Coverage, FeatureCoverage, by_month, tally};
+use crate::retention::coverage::{Cells, Coverage, FeatureCoverage, distinct, each_once, months_of, tally, worst};
 use crate::retention::facts::SourceFacts;
 use crate::retention::model::MonthCount;
 use crate::retention::models::ModelInput;
 use crate::retention::timeline::{WEEK_NS, complete_at, weeks_ahead};
 
-/// Label rows of one part.
+/// Label rows of one part: all that there are of their times.
 #[derive(Debug, Clone, Copy)]
 pub struct PartOfRows<'a> {
     /// Label times, ascending, nanoseconds.
@@ -15,7 +18,7 @@ pub struct PartOfRows<'a> {
     /// By feature.
     pub coverage: &'a [FeatureCoverage],
     /// By feature and label row: what the cell is.
-    pub cells: &'a [Vec<Coverage>],
+    pub cells: &'a [Cells],
     /// By feature: the label rows whose value a snapshot has, where a cell of the part is not covered; `None` where no snapshot has the feature.
     pub legacy: &'a [Option<Vec<bool>>],
 }
@@ -31,19 +34,40 @@ pub(super) struct RowSums {
     last_bad: Option<i64>,
 }
 
+/// [`RowSums`] of the rows of one part.
+#[derive(Debug, Clone)]
+struct PartSums {
+    counts: [u64; 3],
+    rows: RowSums,
+}
+
+impl PartSums {
+    /// `months`: of the times, and the rows in each.
+    fn of(times: &[i64], months: &[(String, Range<usize>)], cells: &[Coverage]) -> Self {
+        let mut counts = [0; 3];
+        let counted = months.iter().map(|(month, rows)| {
+            let own @ [covered, truncated, gap] = tally(&cells[rows.clone()]);
+            counts.iter_mut().zip(own).for_each(|(all, own)| *all += own);
+            MonthCount { month: month.clone(), labels: rows.len() as u64, covered, truncated, gap }
+        });
+        let months = counted.collect();
+        let last_bad = cells.iter().rposition(|c| !c.is_covered()).map(|row| times[row]);
+        let since = last_bad.map_or(0, |bad| times.partition_point(|t| *t <= bad));
+        let covered_from = cells.iter().position(|c| c.is_covered()).map(|row| times[row]);
+        let rows = RowSums { months, covered_from, covered_since: times.get(since).copied(), last_bad };
+        Self { counts, rows }
+    }
+}
+
 impl RowSums {
-    fn add(&mut self, times: &[i64], cell: impl Fn(usize) -> Coverage) {
-        for (row, &time) in times.iter().enumerate() {
-            if !cell(row).is_covered() {
-                (self.last_bad, self.covered_since) = (Some(time), None);
-                continue;
-            }
-            self.covered_from = self.covered_from.or(Some(time));
-            if self.covered_since.is_none() && self.last_bad != Some(time) {
-                self.covered_since = Some(time);
-            }
+    /// Adds the rows of a part that comes after those before.
+    fn add(&mut self, part: &Self) {
+        self.covered_from = self.covered_from.or(part.covered_from);
+        if part.last_bad.is_some() {
+            (self.last_bad, self.covered_since) = (part.last_bad, part.covered_since);
         }
-        for month in by_month(times, cell) {
+        self.covered_since = self.covered_since.or(part.covered_since);
+        for month in &part.months {
             match self.months.last_mut().filter(|last| last.month == month.month) {
                 Some(last) => {
                     last.labels += month.labels;
@@ -51,7 +75,7 @@ impl RowSums {
                     last.truncated += month.truncated;
                     last.gap += month.gap;
                 }
-                None => self.months.push(month),
+                None => self.months.push(month.clone()),
             }
         }
     }
@@ -170,29 +194,32 @@ impl<'a> RetentionSums<'a> {
         self.labels += times.len() as u64;
         self.first = self.first.or(times.first().copied());
         self.last = times.last().copied().or(self.last);
-        for ((sums, own), cells) in self.features.iter_mut().zip(coverage).zip(cells) {
-            let counted = tally(cells.iter().copied());
-            sums.counts.iter_mut().zip(counted).for_each(|(all, own)| *all += own);
-            let rows = own.there.iter().zip(own.missing.iter());
-            sums.uncertain +=
-                rows.filter(|(there, missing)| there.is_covered() && !missing.is_covered()).count() as u64;
-            sums.rows.add(times, |row| cells[row]);
+        let months = months_of(times);
+        let counted = each_once(cells, |own| PartSums::of(times, &months, own));
+        for ((sums, own), part) in self.features.iter_mut().zip(coverage).zip(&counted) {
+            sums.counts.iter_mut().zip(part.counts).for_each(|(all, own)| *all += own);
+            if !Arc::ptr_eq(&own.there, &own.missing) {
+                let rows = own.there.iter().zip(own.missing.iter());
+                sums.uncertain +=
+                    rows.filter(|(there, missing)| there.is_covered() && !missing.is_covered()).count() as u64;
+            }
+            sums.rows.add(&part.rows);
         }
         for model in &mut self.models {
             let begin = model.after.map_or(0, |after| times.partition_point(|t| *t <= after));
             for (sums, &feature) in model.features.iter_mut().zip(&model.input.features) {
                 let own = &cells[feature][begin..];
-                let bad = || own.iter().enumerate().filter(|(_, cell)| !cell.is_covered());
-                sums.rows += own.len() as u64;
-                sums.bad += bad().count() as u64;
-                sums.truncated += bad().filter(|(_, cell)| **cell == Coverage::Truncated).count() as u64;
+                let [covered, truncated, gap] = tally(own);
+                sums.rows += covered + truncated + gap;
+                sums.bad += truncated + gap;
+                sums.truncated += truncated;
                 if let Some(has) = &legacy[feature] {
-                    *sums.had.get_or_insert(0) += bad().filter(|(row, _)| has[begin + row]).count() as u64;
+                    let bad = own.iter().zip(&has[begin..]).filter(|(cell, has)| !cell.is_covered() && **has);
+                    *sums.had.get_or_insert(0) += bad.count() as u64;
                 }
             }
-            let worst =
-                |row: usize| model.input.features.iter().map(|f| cells[*f][row]).max().unwrap_or(Coverage::Exact);
-            model.rows.add(times, worst);
+            let own = distinct(model.input.features.iter().map(|feature| &cells[*feature]));
+            model.rows.add(&PartSums::of(times, &months, &worst(&own, times.len())).rows);
         }
         self.add_expiry(times, coverage);
     }
@@ -220,7 +247,8 @@ impl<'a> RetentionSums<'a> {
         for (first, own) in self.expiry.needed.iter_mut().zip(&needed) {
             *first = own.iter().copied().min().unwrap_or(NOTHING).min(*first);
         }
-        for row in (0..times.len()).filter(|row| coverage.iter().all(|c| c.there[*row] == Coverage::Exact)) {
+        let worst = worst(&distinct(coverage.iter().map(|c| &c.there)), times.len());
+        for row in (0..times.len()).filter(|row| worst[*row].is_covered()) {
             self.expiry.covered += 1;
             let kept = |since: &Vec<Option<i64>>| {
                 let sources = since.iter().zip(&needed).filter(|(_, needed)| !needed.is_empty());

@@ -106,6 +106,11 @@ impl ParquetTable {
         groups.map(|group| u64::try_from(group.total_byte_size()).unwrap_or(0)).sum::<u64>().saturating_mul(2)
     }
 
+    /// The partitions that a scan has at the most. Behind a network it mostly waits: more files than threads are read at once.
+    pub(super) fn most_partitions(&self, threads: usize) -> usize {
+        if self.files.location.is_local() { threads } else { threads.max(FILES_AT_ONCE) }
+    }
+
     fn partitioned_file(&self, index: usize) -> PartitionedFile {
         let file = &self.files.files[index];
         let values = self
@@ -177,10 +182,7 @@ impl TableProvider for ParquetTable {
         // A scan has at least one file; its row groups are skipped when it is opened.
         let kept = if kept.is_empty() { vec![0] } else { kept };
         let files: Vec<PartitionedFile> = kept.iter().map(|&i| self.partitioned_file(i)).collect();
-        // Behind a network a scan mostly waits: more files than threads are read at once.
-        let threads = state.config().target_partitions();
-        let at_once = if self.files.location.is_local() { threads } else { threads.max(FILES_AT_ONCE) };
-        let groups = FileGroup::new(files).split_files(at_once);
+        let groups = FileGroup::new(files).split_files(self.most_partitions(state.config().target_partitions()));
         let rows = usize::try_from(kept.iter().map(|&i| self.footers.rows[i]).sum::<u64>());
         let rows = rows.map_or(Precision::Absent, Precision::Exact);
         let rows = if kept.len() == self.files.files.len() { rows } else { rows.to_inexact() };

@@ -9,6 +9,7 @@ use datafusion::error::Result as DfResult;
 
 use crate::exact::{Scale, order_of_float};
 use crate::sweep::best::{Best, Candidate};
+use crate::sweep::distinct::Distinct;
 use crate::sweep::layout::{Encoding, Events, Flag};
 use crate::sweep::members::Members;
 use crate::sweep::positions::{Cut, Range};
@@ -70,9 +71,16 @@ impl Sweeper {
         for at in (0..all.len()).step_by(BLOCK_EVENTS) {
             let events = all.part(at, BLOCK_EVENTS);
             let (own, inner) = runs.split_at_mut(1);
-            self.windows[0].narrowed(&self.reach(place, events), events, &mut own[0]);
+            match place {
+                Place::Keys(_) => self.windows[0].narrowed(self.everywhere(events), events, &mut own[0]),
+                Place::Piece(range) | Place::Pieces(Cut { range, .. }) => {
+                    let run = |event| Run { event, range, from: range.start, to: range.end };
+                    let all = (0..u32::try_from(events.len()).unwrap_or(u32::MAX)).map(run);
+                    self.windows[0].narrowed(all, events, &mut own[0]);
+                }
+            }
             for (window, inner) in self.windows[1..].iter().zip(inner) {
-                window.narrowed(&own[0], events, inner);
+                window.narrowed(own[0].iter().copied(), events, inner);
             }
             if !matches!(place, Place::Piece(_)) {
                 let mut last = None;
@@ -104,24 +112,13 @@ impl Sweeper {
         Ok(())
     }
 
-    /// The positions of each event's key, in a shard.
-    fn reach(&self, place: Place, events: Events<'_>) -> Vec<Run> {
-        match place {
-            Place::Keys(_) => self.everywhere(events),
-            Place::Piece(range) | Place::Pieces(Cut { range, .. }) => {
-                let run = |event| Run { event, range, from: range.start, to: range.end };
-                (0..u32::try_from(events.len()).unwrap_or(u32::MAX)).map(run).collect()
-            }
-        }
-    }
-
     /// All positions of each event's key.
-    pub(super) fn everywhere(&self, events: Events<'_>) -> Vec<Run> {
-        let run = |event: usize| {
+    pub(super) fn everywhere<'a>(&'a self, events: Events<'a>) -> impl Iterator<Item = Run> + 'a {
+        let run = move |event: usize| {
             let range = self.positions.ranges[events.group(event) as usize];
             Run { event: u32::try_from(event).unwrap_or(u32::MAX), range, from: range.start, to: range.end }
         };
-        (0..events.len()).map(run).collect()
+        (0..events.len()).map(run)
     }
 
     /// Has events wait for the pieces of which they count in a part.
@@ -131,11 +128,10 @@ impl Sweeper {
         let mut touched: Vec<(u32, u32)> = touched.collect();
         touched.sort_unstable();
         touched.dedup();
-        let mut words = Vec::new();
         for piece in touched.chunk_by(|a, b| a.0 == b.0) {
-            words.clear();
-            piece.iter().for_each(|(_, event)| words.extend_from_slice(events.words(*event)));
-            self.wait(piece[0].0 as usize, &words)?;
+            self.wait(piece[0].0 as usize, |waiting| {
+                piece.iter().for_each(|(_, event)| waiting.extend_from_slice(events.words(*event)));
+            })?;
         }
         Ok(())
     }
@@ -176,6 +172,9 @@ impl Sweeper {
         let value = argument.filter(|_| kind.has_value()).map(|a| self.layout.value(a));
         match (kind, track, value) {
             (Kind::Count, Track::Count(cells), _) => placed.for_each(|(_, at)| at.count(cells)),
+            (Kind::Distinct, Track::Distinct(distinct), Some((word, _))) => {
+                placed.for_each(|(event, at)| distinct.add(at, events.word(event, word)));
+            }
             (Kind::First(order), Track::Best(best), _) => {
                 let (prefix, row) = (self.layout.prefix(order), self.layout.firsts());
                 let rank = rows.rank(&self.orders[order], order);
@@ -232,6 +231,7 @@ impl Sweeper {
     fn track(&self, quantity: usize, positions: usize) -> Track {
         match self.quantities[quantity].kind {
             Kind::Count => Track::Count(vec![0; positions]),
+            Kind::Distinct => Track::Distinct(Distinct::default()),
             Kind::Integers => Track::Integers(vec![0; positions]),
             Kind::Floats => Track::Floats {
                 scale: *self.scales[quantity].get_or_init(|| Scale::suiting([])),

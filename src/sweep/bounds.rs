@@ -91,14 +91,21 @@ impl BoundColumn {
 /// Keys with no more positions are searched from one end to the other.
 const FEW: usize = 8;
 
-/// How many of sorted values come before a cut. Most keys have few positions; of one with many, most events are at an end.
+/// How many of sorted values come before a cut. Most keys have few positions; of one with many, most events are at an end, and
+/// windows are short: a cut near the start is found in few steps.
 fn before(values: &[i64], is: impl Fn(i64) -> bool) -> usize {
     match values {
         [] => 0,
         few if few.len() <= FEW => few.iter().map(|v| usize::from(is(*v))).sum(),
         [first, ..] if !is(*first) => 0,
         [.., last] if is(*last) => values.len(),
-        many => many.partition_point(|v| is(*v)),
+        many => {
+            let (mut known, mut reach) = (1, FEW);
+            while reach < many.len() && is(many[reach]) {
+                (known, reach) = (reach + 1, reach * 4);
+            }
+            known + many[known..reach.min(many.len())].partition_point(|v| is(*v))
+        }
     }
 }
 

@@ -5,16 +5,18 @@
 //! flags: this column is not NULL, this filter holds
 //! ```
 //!
-//! Values are kept as they are: integers and times as `i64`, floats as their bits, decimals as two words. Events that are kept as
+//! Values are kept as they are: integers and times as `i64`, floats as their bits, decimals as two words, texts as numbers. Events that are kept as
 //! rows (see [`super::arena`]) have the start of their sort key and a reference.
 
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
+use datafusion::arrow::buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type, SchemaRef, UInt64Type};
 use datafusion::common::exec_err;
 use datafusion::error::Result as DfResult;
 
 use crate::sweep::arena::RowRef;
+use crate::sweep::interner::Interner;
 
 /// Which word holds what.
 #[derive(Debug)]
@@ -43,6 +45,8 @@ struct Value {
     column: usize,
     word: usize,
     encoding: Encoding,
+    /// Of texts.
+    interner: Interner,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +55,8 @@ pub(super) enum Encoding {
     Unsigned,
     Decimal,
     Float,
+    /// The number of a text.
+    Text,
 }
 
 impl Encoding {
@@ -59,6 +65,7 @@ impl Encoding {
             DataType::UInt64 => Self::Unsigned,
             DataType::Decimal128(_, _) => Self::Decimal,
             DataType::Float16 | DataType::Float32 | DataType::Float64 => Self::Float,
+            text if Interner::takes(text) => Self::Text,
             _ => Self::Integer,
         }
     }
@@ -84,13 +91,19 @@ impl Layout {
         };
         let values = columns.iter().map(|&column| {
             let encoding = Encoding::of(events.field(column).data_type());
-            Value { column, word: next(if encoding == Encoding::Decimal { 2 } else { 1 }), encoding }
+            let word = next(if encoding == Encoding::Decimal { 2 } else { 1 });
+            Value { column, word, encoding, interner: Interner::default() }
         });
         let values = values.collect();
         let prefixes = (0..orders).map(|_| next(1)).collect();
         let firsts = firsts.then(|| next(1));
         let members = members.then(|| next(1));
         Self { words, flags, values, prefixes, firsts, members }
+    }
+
+    /// Bytes held of texts.
+    pub(super) fn extra_size(&self) -> usize {
+        self.values.iter().map(|v| v.interner.size()).sum()
     }
 
     /// Words of one event.
@@ -142,83 +155,133 @@ impl Layout {
         words.chunks_exact_mut(self.words).for_each(|event| event[word] |= u64::from(batch) << 32);
     }
 
-    /// The events at `rows` of the batch, in that order, as words. `groups`, `prefixes` (by order) and the numbers of kept rows are by
-    /// row of the batch.
-    pub(super) fn write(
+    /// A batch whose events are to be written as words. `groups`, `prefixes` (by order) and the numbers of kept rows are by row of the
+    /// batch.
+    ///
+    /// # Errors
+    /// Types that the layout was not made for, which is a defect.
+    pub(super) fn pages<'a>(
         &self,
         batch: &RecordBatch,
-        rows: &[u32],
-        groups: &[u32],
-        prefixes: &[Vec<i64>],
-        kept: &Kept,
-    ) -> DfResult<Vec<u64>> {
-        let mut out = Out { words: vec![0; rows.len() * self.words], width: self.words, rows };
-        out.fill(0, |row| u64::from(groups[row]));
+        groups: &'a [u32],
+        prefixes: Vec<Vec<i64>>,
+        kept: &'a Kept,
+    ) -> DfResult<Pages<'a>> {
+        let mut pages = Pages {
+            width: self.words,
+            groups,
+            always: vec![0; 1 + self.flags.len().saturating_sub(FIRST_FLAGS).div_ceil(64)],
+            flags: Vec::new(),
+            values: Vec::with_capacity(self.values.len() + prefixes.len()),
+            decimals: Vec::new(),
+            held: Vec::new(),
+            kept,
+        };
         for (at, flag) in self.flags.iter().enumerate() {
             let (word, bit) = Self::flag_at(at);
-            match *flag {
-                Flag::Valid(column) => match batch.column(column).logical_nulls().filter(|n| n.null_count() > 0) {
-                    None => out.fill(word, |_| 1 << bit),
-                    Some(nulls) => out.fill(word, |row| u64::from(nulls.is_valid(row)) << bit),
-                },
+            let set = match *flag {
+                Flag::Valid(column) => batch.column(column).logical_nulls().map(NullBuffer::into_inner),
                 Flag::Holds(column) => {
                     let column = batch.column(column);
                     let Some(filter) = column.as_boolean_opt() else {
                         return exec_err!("a filter that is {}", column.data_type());
                     };
-                    out.fill(word, |row| u64::from(filter.is_valid(row) && filter.value(row)) << bit);
+                    Some(filter.nulls().map_or_else(|| filter.values().clone(), |n| filter.values() & n.inner()))
                 }
+            };
+            match set {
+                Some(set) => pages.flags.push((word, bit, set)),
+                None => pages.always[word] |= 1 << bit,
             }
         }
-        for Value { column, word, encoding } in &self.values {
+        for Value { column, word, encoding, interner } in &self.values {
             let array = batch.column(*column);
-            match encoding {
+            let values = match encoding {
+                Encoding::Text => ScalarBuffer::from(interner.numbers(array)?).into_inner(),
                 Encoding::Integer => {
-                    let array = cast(array, &DataType::Int64)?;
-                    let values = array.as_primitive::<Int64Type>().values();
-                    out.fill(*word, |row| values[row].cast_unsigned());
+                    cast(array, &DataType::Int64)?.as_primitive::<Int64Type>().values().inner().clone()
                 }
-                Encoding::Unsigned => {
-                    let values = array.as_primitive::<UInt64Type>().values();
-                    out.fill(*word, |row| values[row]);
-                }
+                Encoding::Unsigned => array.as_primitive::<UInt64Type>().values().inner().clone(),
                 Encoding::Float => {
-                    let array = cast(array, &DataType::Float64)?;
-                    let values = array.as_primitive::<Float64Type>().values();
-                    out.fill(*word, |row| values[row].to_bits());
+                    cast(array, &DataType::Float64)?.as_primitive::<Float64Type>().values().inner().clone()
                 }
                 Encoding::Decimal => {
-                    let values = array.as_primitive::<Decimal128Type>().values();
-                    #[expect(clippy::cast_possible_truncation, reason = "the two halves")]
-                    out.fill(*word, |row| values[row] as u64);
-                    out.fill(*word + 1, |row| (values[row] >> 64) as u64);
+                    pages.decimals.push((*word, array.as_primitive::<Decimal128Type>().values().clone()));
+                    continue;
                 }
-            }
+            };
+            pages.values.push((*word, ScalarBuffer::new(values, 0, array.len())));
         }
         for (word, prefixes) in self.prefixes.iter().zip(prefixes) {
-            out.fill(*word, |row| prefixes[row].cast_unsigned());
+            let rows = prefixes.len();
+            pages.values.push((*word, ScalarBuffer::new(ScalarBuffer::from(prefixes).into_inner(), 0, rows)));
         }
-        if let Some(word) = self.firsts {
-            out.fill(word, |row| kept.of(kept.firsts, row));
+        pages.held.extend(self.firsts.map(|word| (word, kept.firsts)));
+        pages.held.extend(self.members.map(|word| (word, kept.members)));
+        Ok(pages)
+    }
+}
+
+/// A batch whose columns are at hand as they are to be written.
+#[derive(Debug)]
+pub(super) struct Pages<'a> {
+    width: usize,
+    groups: &'a [u32],
+    /// By word, flags that all events have.
+    always: Vec<u64>,
+    flags: Vec<(usize, u32, BooleanBuffer)>,
+    /// 64-bit values of any type, as their bits.
+    values: Vec<(usize, ScalarBuffer<u64>)>,
+    decimals: Vec<(usize, ScalarBuffer<i128>)>,
+    /// Words that refer to kept rows, and the number of their batch.
+    held: Vec<(usize, u32)>,
+    kept: &'a Kept,
+}
+
+impl Pages<'_> {
+    /// Writes the events at these rows, in that order, behind what is there.
+    pub(super) fn write(&self, rows: &[u32], words: &mut Vec<u64>) {
+        let start = words.len();
+        words.resize(start + rows.len() * self.width, 0);
+        let mut out = Out { words: &mut words[start..], width: self.width, rows };
+        out.put(0, |row| u64::from(self.groups[row]) | self.always[0]);
+        for (word, always) in self.always.iter().enumerate().skip(1) {
+            out.put(word, |_| *always);
         }
-        if let Some(word) = self.members {
-            out.fill(word, |row| kept.of(kept.members, row));
+        for (word, bit, set) in &self.flags {
+            out.set(*word, *bit, set);
         }
-        Ok(out.words)
+        for (word, values) in &self.values {
+            out.put(*word, |row| values[row]);
+        }
+        for (word, values) in &self.decimals {
+            #[expect(clippy::cast_possible_truncation, reason = "the two halves")]
+            out.put(*word, |row| values[row] as u64);
+            out.put(*word + 1, |row| (values[row] >> 64) as u64);
+        }
+        for (word, batch) in &self.held {
+            out.put(*word, |row| self.kept.of(*batch, row));
+        }
     }
 }
 
 /// Events being written, one column after another.
 struct Out<'a> {
-    words: Vec<u64>,
+    words: &'a mut [u64],
     width: usize,
     rows: &'a [u32],
 }
 
 impl Out<'_> {
-    fn fill(&mut self, word: usize, value: impl Fn(usize) -> u64) {
+    fn put(&mut self, word: usize, value: impl Fn(usize) -> u64) {
         for (event, &row) in self.words.chunks_exact_mut(self.width).zip(self.rows) {
-            event[word] |= value(row as usize);
+            event[word] = value(row as usize);
+        }
+    }
+
+    fn set(&mut self, word: usize, bit: u32, set: &BooleanBuffer) {
+        for (event, &row) in self.words.chunks_exact_mut(self.width).zip(self.rows) {
+            event[word] |= u64::from(set.value(row as usize)) << bit;
         }
     }
 }

@@ -20,6 +20,8 @@ pub(super) struct Quantity {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Count,
+    /// How many different values.
+    Distinct,
     Integers,
     Wide,
     Floats,
@@ -43,7 +45,7 @@ impl Kind {
     /// Bytes of a position's cell, and of what the finished values take.
     pub(super) fn cell_bytes(self) -> usize {
         match self {
-            Self::Count | Self::Members => 8,
+            Self::Count | Self::Distinct | Self::Members => 8,
             Self::Integers | Self::Floats | Self::Minimum | Self::Maximum | Self::First(_) => 16,
             Self::Wide => 32,
         }
@@ -167,6 +169,10 @@ pub(super) fn plan(
             return Ok(Plan { count: value, value });
         }
         (Function::Count, _) => None,
+        (Function::CountDistinct, Some(_)) => {
+            let value = add(Kind::Distinct, argument);
+            return Ok(Plan { count: value, value });
+        }
         (_, None) => return exec_err!("`{}` has no argument", aggregate.name),
         (Function::Sum | Function::Average, Some(t)) if t.is_floating() => Some(Kind::Floats),
         (Function::Sum | Function::Average, Some(DataType::Decimal128(precision, _))) if *precision > NARROW_DIGITS => {

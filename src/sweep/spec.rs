@@ -79,6 +79,8 @@ pub struct SweepAggregate {
 #[serde(rename_all = "snake_case")]
 pub enum Function {
     Count,
+    /// How many different values the argument has.
+    CountDistinct,
     Sum,
     Average,
     Minimum,
@@ -190,6 +192,7 @@ impl fmt::Display for SweepAggregate {
         let argument = self.argument.as_deref().unwrap_or("*");
         match &self.function {
             Function::Count => write!(f, "count({argument})")?,
+            Function::CountDistinct => write!(f, "count(DISTINCT {argument})")?,
             Function::Sum => write!(f, "sum({argument})")?,
             Function::Average => write!(f, "avg({argument})")?,
             Function::Minimum => write!(f, "min({argument})")?,

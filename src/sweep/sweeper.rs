@@ -123,9 +123,9 @@ impl Sweeper {
         if !quantities.contains(&own) {
             quantities.push(own);
         }
-        let holds_rows = |f: &Function| matches!(f, Function::First { .. } | Function::Call(_));
-        // Rows are held for positions as they are: such keys stay whole.
-        let cutting = !spec.aggregates.iter().any(|a| holds_rows(&a.function));
+        let whole = |f: &Function| matches!(f, Function::First { .. } | Function::Call(_) | Function::CountDistinct);
+        // Rows are held for positions as they are, and values of a piece may be those of the whole key: such keys stay whole.
+        let cutting = !spec.aggregates.iter().any(|a| whole(&a.function));
         let cells: usize = quantities.iter().map(|q| q.kind.cell_bytes()).sum();
         let cell_bytes = cells + 8 * spec.windows.len();
         let positions = Positions::new(&keys, spine.num_rows(), cell_bytes, cutting)?;
@@ -250,7 +250,10 @@ impl Sweeper {
 
     /// Bytes held now beside [`Sweeper::size`]: events, tree nodes, values that do not fit fixed-point cells.
     pub fn extra_size(&self) -> usize {
-        self.extra.load(Ordering::Relaxed) + 8 * self.waiting.load(Ordering::Relaxed) + self.rows.bytes()
+        self.extra.load(Ordering::Relaxed)
+            + 8 * self.waiting.load(Ordering::Relaxed)
+            + self.rows.bytes()
+            + self.layout.extra_size()
     }
 
     /// How many shards there are to finish.
@@ -330,19 +333,19 @@ impl Sweeper {
         }
         let prefixes = self.orders.iter().map(|o| o.prefixes(batch)).collect::<DfResult<Vec<_>>>()?;
         let kept = self.rows.keep(batch, &rows, self.holds_firsts(), self.holds_members())?;
-        let words = self.layout.write(batch, &rows, &groups, &prefixes, &kept)?;
-        let width = self.layout.words();
+        let pages = self.layout.pages(batch, &groups, prefixes, &kept)?;
         for (shard, range) in starts.windows(2).enumerate().filter(|(_, r)| r[0] < r[1]) {
-            self.wait(shard, &words[range[0] * width..range[1] * width])?;
+            self.wait(shard, |waiting| pages.write(&rows[range[0]..range[1]], waiting))?;
         }
         Ok(())
     }
 
-    /// Has events wait for a shard, until it has enough of them.
-    pub(super) fn wait(&self, shard: usize, words: &[u64]) -> DfResult<()> {
-        self.waiting.fetch_add(words.len(), Ordering::Relaxed);
+    /// Has the events that are put there wait for a shard, until it has enough of them.
+    pub(super) fn wait(&self, shard: usize, put: impl FnOnce(&mut Vec<u64>)) -> DfResult<()> {
         let mut waiting = self.shards[shard].waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.extend_from_slice(words);
+        let before = waiting.len();
+        put(&mut waiting);
+        self.waiting.fetch_add(waiting.len() - before, Ordering::Relaxed);
         if waiting.len() < self.longest_wait {
             return Ok(());
         }
@@ -448,12 +451,13 @@ impl Sweeper {
     /// Takes the keys from events that count for no observer.
     fn forget_uncounted(&self, batch: &RecordBatch, groups: &mut [u32]) -> DfResult<()> {
         let rows: Vec<u32> = (0..).zip(&*groups).filter(|(_, g)| **g != NO_GROUP).map(|(row, _)| row).collect();
-        let prefixes = vec![vec![0; batch.num_rows()]; self.orders.len()];
-        let words = self.layout.write(batch, &rows, groups, &prefixes, &Kept::default())?;
+        let (prefixes, kept) = (vec![vec![0; batch.num_rows()]; self.orders.len()], Kept::default());
+        let mut words = Vec::new();
+        self.layout.pages(batch, groups, prefixes, &kept)?.write(&rows, &mut words);
         let events = Events::new(&words, &self.layout);
         let mut counts = vec![false; rows.len()];
         let mut own = Vec::new();
-        self.windows[0].narrowed(&self.everywhere(events), events, &mut own);
+        self.windows[0].narrowed(self.everywhere(events), events, &mut own);
         own.iter().for_each(|run| counts[run.event as usize] = true);
         for (row, _) in rows.iter().zip(counts).filter(|(_, counts)| !counts) {
             groups[*row as usize] = NO_GROUP;

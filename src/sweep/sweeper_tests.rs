@@ -139,6 +139,8 @@ fn functions() -> Vec<(Function, Option<&'static str>, DataType)> {
             DataType::Utf8,
         ),
         (call("count", "s", Vec::new(), true), None, DataType::Int64),
+        (Function::CountDistinct, Some("s"), DataType::Int64),
+        (Function::CountDistinct, Some("n"), DataType::Int64),
         (call("array_agg", "n", [vec![key("ts", false)], latest_first()].concat(), false), None, list),
     ]
 }
@@ -237,6 +239,8 @@ fn plain(all: &[Event], window: usize, observer: &Observer) -> Vec<String> {
         or_null(seen.iter().filter(|e| e.s.is_some()).min_by_key(latest).and_then(|e| e.s).map(str::to_string)),
         or_null(texts.first().map(|t| (*t).to_string())),
         texts.len().to_string(),
+        texts.len().to_string(),
+        seen.iter().filter_map(|e| e.n).collect::<std::collections::HashSet<_>>().len().to_string(),
         if ns.is_empty() { "NULL".to_string() } else { format!("{ns:?}") },
     ]
 }

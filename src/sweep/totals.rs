@@ -33,10 +33,15 @@ pub(super) enum Totals {
 }
 
 impl Totals {
-    /// `keys`: the ranges of positions, in order.
+    /// `keys`: the ranges of positions, in order; they meet, and end with the last position.
     pub(super) fn new(track: Track, keys: &[(u32, u32)]) -> Self {
         match track {
             Track::Count(mut cells) => {
+                prefix_sums(&mut cells, keys, |a, b| a + b);
+                Self::Counts(cells)
+            }
+            Track::Distinct(distinct) => {
+                let mut cells = distinct.finish(keys.last().map_or(0, |key| key.1 as usize), keys);
                 prefix_sums(&mut cells, keys, |a, b| a + b);
                 Self::Counts(cells)
             }

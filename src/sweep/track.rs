@@ -18,6 +18,7 @@ use datafusion::common::HashMap;
 
 use crate::exact::{Cell, FloatCell, Scale};
 use crate::sweep::best::Best;
+use crate::sweep::distinct::Distinct;
 use crate::sweep::members::Members;
 use crate::sweep::positions::Range;
 
@@ -25,6 +26,7 @@ use crate::sweep::positions::Range;
 #[derive(Debug)]
 pub(super) enum Track {
     Count(Vec<i64>),
+    Distinct(Distinct),
     /// Below 2^94 each, so that 2^32 of them stay below 2^127.
     Integers(Vec<i128>),
     /// Decimals of any size: 2^127 times 2^32 stays below 2^255.
@@ -115,6 +117,7 @@ impl Track {
     pub(super) fn extra_size(&self) -> usize {
         match self {
             Self::Floats { others, .. } => others.capacity() * OTHER_BYTES,
+            Self::Distinct(distinct) => distinct.size(),
             Self::Best(best) => best.extra_size(),
             Self::Members(members) => members.extra_size(),
             _ => 0,

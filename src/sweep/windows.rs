@@ -39,7 +39,7 @@ pub(super) struct Run {
 
 impl CompiledWindow {
     /// The parts of `outer` in which this window's events count.
-    pub(super) fn narrowed(&self, outer: &[Run], events: Events<'_>, inner: &mut Vec<Run>) {
+    pub(super) fn narrowed(&self, outer: impl Iterator<Item = Run>, events: Events<'_>, inner: &mut Vec<Run>) {
         inner.clear();
         'runs: for run in outer {
             let known = self.bounds.iter().all(|b| events.holds(run.event, b.valid));
@@ -47,7 +47,7 @@ impl CompiledWindow {
                 continue;
             }
             if !self.regular {
-                self.split(run, events, inner);
+                self.split(&run, events, inner);
                 continue;
             }
             let mut interval = (run.from, run.to);
@@ -57,7 +57,7 @@ impl CompiledWindow {
                     continue 'runs;
                 }
             }
-            inner.push(Run { from: interval.0, to: interval.1, ..*run });
+            inner.push(Run { from: interval.0, to: interval.1, ..run });
         }
     }
 

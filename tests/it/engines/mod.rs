@@ -18,5 +18,6 @@ mod shrink;
 mod swept;
 mod swept_hard;
 mod swept_memory;
+mod together;
 mod unnesting;
 mod world;
