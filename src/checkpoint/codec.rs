@@ -46,8 +46,14 @@ struct Header {
     rows: usize,
 }
 
-/// The bytes of a checkpoint, and their SHA-256.
-pub(super) fn encode(address: &Address, view: &str, saved: &Saved) -> Result<(Vec<u8>, String), ArrowError> {
+/// The bytes of a checkpoint, and their SHA-256. `compressed`: worth it where they go over a network; most values are floats, which
+/// hardly get smaller.
+pub(super) fn encode(
+    address: &Address,
+    view: &str,
+    saved: &Saved,
+    compressed: bool,
+) -> Result<(Vec<u8>, String), ArrowError> {
     let header = Header {
         format: FORMAT.to_string(),
         address: address.to_string(),
@@ -60,7 +66,7 @@ pub(super) fn encode(address: &Address, view: &str, saved: &Saved) -> Result<(Ve
     bytes.push(b'\n');
     let batch = batch(&saved.values)?;
     let options = IpcWriteOptions::try_new(64, false, MetadataVersion::V5)?
-        .try_with_compression(Some(CompressionType::LZ4_FRAME))?;
+        .try_with_compression(compressed.then_some(CompressionType::LZ4_FRAME))?;
     let mut writer = StreamWriter::try_new_with_options(&mut bytes, &batch.schema(), options)?;
     for start in (0..batch.num_rows()).step_by(BATCH_ROWS) {
         writer.write(&batch.slice(start, BATCH_ROWS.min(batch.num_rows() - start)))?;
@@ -136,13 +142,15 @@ mod tests {
         for rows in [0, 1, 1000, BATCH_ROWS + 1] {
             let (saved, types) = saved(rows);
             let address = Address::of("here");
-            let (bytes, hash) = encode(&address, "v", &saved).unwrap();
-            assert_eq!(hash, crate::output::sha256_hex(&bytes));
-            let (back, again) = decode(&bytes, &address, &types, rows).unwrap();
-            assert_eq!((hash, back.engine.as_str(), back.reason.as_str()), (again, "sweep", "why"));
-            assert_eq!(back.values.found, saved.values.found);
-            for (a, b) in back.values.columns.iter().zip(&saved.values.columns) {
-                assert_eq!(a.to_data(), b.to_data());
+            for compressed in [true, false] {
+                let (bytes, hash) = encode(&address, "v", &saved, compressed).unwrap();
+                assert_eq!(hash, crate::output::sha256_hex(&bytes));
+                let (back, again) = decode(&bytes, &address, &types, rows).unwrap();
+                assert_eq!((hash, back.engine.as_str(), back.reason.as_str()), (again, "sweep", "why"));
+                assert_eq!(back.values.found, saved.values.found);
+                for (a, b) in back.values.columns.iter().zip(&saved.values.columns) {
+                    assert_eq!(a.to_data(), b.to_data());
+                }
             }
         }
     }
@@ -150,7 +158,7 @@ mod tests {
     #[test]
     fn another_address_number_of_rows_or_type_is_no_match() {
         let (saved, types) = saved(10);
-        let (bytes, _) = encode(&Address::of("here"), "v", &saved).unwrap();
+        let (bytes, _) = encode(&Address::of("here"), "v", &saved, false).unwrap();
         assert!(decode(&bytes, &Address::of("there"), &types, 10).is_none());
         assert!(decode(&bytes, &Address::of("here"), &types, 11).is_none());
         assert!(decode(&bytes, &Address::of("here"), &types[1..], 10).is_none());
@@ -160,7 +168,7 @@ mod tests {
     fn no_damaged_byte_goes_unseen() {
         let (saved, types) = saved(50);
         let address = Address::of("here");
-        let (bytes, _) = encode(&address, "v", &saved).unwrap();
+        let (bytes, _) = encode(&address, "v", &saved, true).unwrap();
         for at in 0..bytes.len() {
             let mut flipped = bytes.clone();
             flipped[at] ^= 1 << (at % 8);

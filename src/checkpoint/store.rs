@@ -96,8 +96,8 @@ impl Checkpoints {
         let path = Self::path(address);
         let at = self.output.join(&path);
         let rows = saved.values.found.len() as u64;
-        let (bytes, sha256) =
-            encode(address, view, saved).map_err(|e| Error::storage(format!("write `{}`", at.uri), e))?;
+        let (bytes, sha256) = encode(address, view, saved, !at.is_local())
+            .map_err(|e| Error::storage(format!("write `{}`", at.uri), e))?;
         let size = bytes.len() as u64;
         upload(&at, Content::Memory(bytes)).await?;
         self.note(address, Checkpoint::new(address, view, path, rows, (size, sha256)));

@@ -37,7 +37,7 @@ fn written(columns: &Columns) -> Result<Vec<u8>> {
     let failed = |e: String| Error::storage("write the example's data", e);
     let batch = RecordBatch::try_from_iter_with_nullable(columns.clone()).map_err(|e| failed(e.to_string()))?;
     let write = || {
-        let mut file = writer(&batch.schema(), Vec::new())?;
+        let mut file = writer(&batch.schema(), Vec::new(), Some(&batch))?;
         file.write(&batch)?;
         file.into_inner()
     };

@@ -102,7 +102,7 @@ fn encoded(folder: &str, schema: &SchemaRef, batches: &Receiver<RecordBatch>) ->
         while let Some(batch) = waiting.next(schema, PART_ROWS - rows, !open).map_err(|e| failed(e.into()))? {
             let writer = match &mut part {
                 Some(writer) => writer,
-                none => none.insert(dataset::writer(schema, Spool::new(folder)).map_err(failed)?),
+                none => none.insert(dataset::writer(schema, Spool::new(folder), Some(&batch)).map_err(failed)?),
             };
             writer.write(&batch).map_err(failed)?;
             rows += batch.num_rows();
@@ -113,7 +113,7 @@ fn encoded(folder: &str, schema: &SchemaRef, batches: &Receiver<RecordBatch>) ->
         }
     }
     if part.is_none() && files.is_empty() {
-        part = Some(dataset::writer(schema, Spool::new(folder)).map_err(failed)?);
+        part = Some(dataset::writer(schema, Spool::new(folder), None).map_err(failed)?);
     }
     files.extend(part.take().map(|part| closed(folder, files.len(), part, rows)).transpose()?);
     Ok(files)

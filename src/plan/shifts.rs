@@ -8,12 +8,13 @@
 //! that a calendar might end first stay what they are. Done last, to the plan that runs: what is shown keeps the words of the SQL.
 
 use datafusion::arrow::datatypes::{IntervalMonthDayNano, TimeUnit};
-use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::{Column, ScalarValue};
 use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator};
 
+use crate::plan::rewriter::unaliased;
 use crate::plan::spine::unit_of_label_time;
 use crate::source::time::unit_ns;
 
@@ -28,13 +29,26 @@ const LONGEST_NS: i128 = 10_000 * 366 * DAY_NS;
 pub fn with_fixed_shifts(plan: LogicalPlan) -> DfResult<LogicalPlan> {
     plan.transform_up_with_subqueries(|plan| {
         let names = NamePreserver::new(&plan);
+        let below = label_times_below(&plan);
         plan.map_expressions(|expr| {
             let name = names.save(&expr);
-            let fixed = expr.transform_up(|e| with_fixed_shift(e, unit_of_label_time))?;
+            let unit = |e: &Expr| match e {
+                Expr::Column(column) => below.iter().find(|(own, _)| own == column).map(|(_, unit)| *unit),
+                other => unit_of_label_time(other),
+            };
+            let fixed = expr.transform_up(|e| with_fixed_shift(e, unit))?;
             Ok(fixed.update_data(|e| name.restore(e)))
         })
     })
     .data()
+}
+
+/// The columns of a node's input that are label times: where several windows share one, the optimizer computes it once, below.
+fn label_times_below(plan: &LogicalPlan) -> Vec<(Column, TimeUnit)> {
+    let inputs = plan.inputs();
+    let [LogicalPlan::Projection(input)] = inputs.as_slice() else { return Vec::new() };
+    let columns = input.schema.columns().into_iter().zip(&input.expr);
+    columns.filter_map(|(column, expr)| Some((column, unit_of_label_time(unaliased(expr))?))).collect()
 }
 
 /// One expression, if it moves a label time: `unit` knows these by their unit.

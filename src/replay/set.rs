@@ -20,7 +20,7 @@ use futures::TryStreamExt;
 use crate::analysis::View;
 use crate::error::{Error, Result};
 use crate::monitor::Monitor;
-use crate::plan::with_fixed_shifts;
+use crate::plan::{with_fixed_shifts, without_needless_filters};
 use crate::replay::observers::LabelObservers;
 use crate::replay::values::{ViewValues, ambiguous};
 use crate::source::Labels;
@@ -113,7 +113,8 @@ pub(super) async fn physical(
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let failed = |e| Error::engine(format!("replay view `{}`", view.name), e);
     let state = session.state();
-    let optimized = with_fixed_shifts(optimized(plan, &state).map_err(failed)?).map_err(failed)?;
+    let optimized = optimized(plan, &state).and_then(without_needless_filters).and_then(with_fixed_shifts);
+    let optimized = optimized.map_err(failed)?;
     state.query_planner().create_physical_plan(&optimized, &state).await.map_err(failed)
 }
 

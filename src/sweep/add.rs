@@ -17,7 +17,7 @@ use crate::sweep::quantities::{Kind, Quantity};
 use crate::sweep::rows::Rows;
 use crate::sweep::sweeper::Sweeper;
 use crate::sweep::track::{Extremes, Interval, Track};
-use crate::sweep::windows::Run;
+use crate::sweep::windows::{Near, Run};
 
 /// Events that are added together: their intervals stay in a core's cache.
 const BLOCK_EVENTS: usize = 1024;
@@ -68,19 +68,22 @@ impl Sweeper {
         let place = self.place(shard);
         let all = Events::new(words, &self.layout);
         let (mut runs, mut placed) = (vec![Vec::<Run>::new(); self.windows.len()], Vec::new());
+        let mut near = self.near(place, shard);
         for at in (0..all.len()).step_by(BLOCK_EVENTS) {
             let events = all.part(at, BLOCK_EVENTS);
             let (own, inner) = runs.split_at_mut(1);
             match place {
-                Place::Keys(_) => self.windows[0].narrowed(self.everywhere(events), events, &mut own[0]),
+                Place::Keys(_) => {
+                    self.windows[0].narrowed(self.everywhere(events), events, Some(&mut near), &mut own[0]);
+                }
                 Place::Piece(range) | Place::Pieces(Cut { range, .. }) => {
                     let run = |event| Run { event, range, from: range.start, to: range.end };
                     let all = (0..u32::try_from(events.len()).unwrap_or(u32::MAX)).map(run);
-                    self.windows[0].narrowed(all, events, &mut own[0]);
+                    self.windows[0].narrowed(all, events, Some(&mut near), &mut own[0]);
                 }
             }
             for (window, inner) in self.windows[1..].iter().zip(inner) {
-                window.narrowed(own[0].iter().copied(), events, inner);
+                window.narrowed(own[0].iter().copied(), events, None, inner);
             }
             if !matches!(place, Place::Piece(_)) {
                 let mut last = None;
@@ -110,6 +113,19 @@ impl Sweeper {
             }
         }
         Ok(())
+    }
+
+    /// For searches among the positions of a shard's keys.
+    fn near(&self, place: Place, shard: usize) -> Near {
+        let ranges = &self.positions.ranges;
+        let key_at = |position: u32| ranges.partition_point(|r| r.end <= position);
+        let (first, end) = match place {
+            Place::Keys(start) => {
+                (key_at(start), ranges.partition_point(|r| r.start < self.positions.shards[shard + 1]))
+            }
+            Place::Piece(range) | Place::Pieces(Cut { range, .. }) => (key_at(range.start), key_at(range.start) + 1),
+        };
+        Near::new(u32::try_from(first).unwrap_or(u32::MAX), end.saturating_sub(first))
     }
 
     /// All positions of each event's key.

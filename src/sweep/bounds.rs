@@ -63,6 +63,22 @@ impl BoundColumn {
         self.regular
     }
 
+    /// As [`BoundColumn::narrow`], for many events of a key one after another: a search begins where the last one ended, which is
+    /// `near`, a number of positions from `from` on. Events mostly come in the order of time, so few steps are taken.
+    pub(super) fn narrow_near(&self, op: Comparison, event: i64, (from, to): (u32, u32), near: &mut u32) -> (u32, u32) {
+        let values = &self.values[from as usize..to as usize];
+        let begin = *near as usize;
+        let at = match op {
+            Comparison::Less | Comparison::GreaterOrEqual => around(values, begin, |v| v + self.shift <= event),
+            Comparison::LessOrEqual | Comparison::Greater => around(values, begin, |v| v + self.shift < event),
+        };
+        *near = u32::try_from(at).unwrap_or(0);
+        match op {
+            Comparison::Less | Comparison::LessOrEqual => (from + *near, to),
+            Comparison::Greater | Comparison::GreaterOrEqual => (from, from + *near),
+        }
+    }
+
     /// The positions `from..to` of one key at which `event op bound` holds. Only for regular bounds.
     pub(super) fn narrow(&self, op: Comparison, event: i64, (from, to): (u32, u32)) -> (u32, u32) {
         let values = &self.values[from as usize..to as usize];
@@ -109,6 +125,23 @@ fn before(values: &[i64], is: impl Fn(i64) -> bool) -> usize {
     }
 }
 
+/// How many of sorted values come before a cut that is probably near `begin`.
+fn around(values: &[i64], begin: usize, is: impl Fn(i64) -> bool) -> usize {
+    let begin = begin.min(values.len());
+    if begin < values.len() && is(values[begin]) {
+        return begin + 1 + before(&values[begin + 1..], is);
+    }
+    let (mut known, mut step) = (begin, 1);
+    while known > 0 {
+        let at = known.saturating_sub(step);
+        if is(values[at]) {
+            return at + 1 + values[at + 1..known].partition_point(|v| is(*v));
+        }
+        (known, step) = (at, step * 4);
+    }
+    0
+}
+
 /// What has to be added to `base` to give `values`, where that is the same everywhere.
 fn shift(values: &[i64], base: &[i64]) -> Option<i64> {
     let shift = values.first()?.checked_sub(*base.first()?)?;
@@ -131,4 +164,24 @@ pub fn is_ordered_integer(data_type: &DataType) -> bool {
             | DataType::Date64
             | DataType::Timestamp(_, _)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cut_is_found_from_anywhere() {
+        for length in [0_i64, 1, 2, 7, 8, 9, 31, 100, 1000] {
+            let values: Vec<i64> = (0..length).map(|i| i / 3).collect();
+            for cut in [-1, 0, 1, 2, 3, 10, length / 6, length / 3, length] {
+                let is = |v: i64| v < cut;
+                let wanted = values.partition_point(|v| is(*v));
+                assert_eq!(before(&values, is), wanted, "{length} values, {cut}");
+                for begin in (0..values.len() + 2).step_by(1 + values.len() / 20) {
+                    assert_eq!(around(&values, begin, is), wanted, "{length} values, {cut}, from {begin}");
+                }
+            }
+        }
+    }
 }

@@ -457,7 +457,7 @@ impl Sweeper {
         let events = Events::new(&words, &self.layout);
         let mut counts = vec![false; rows.len()];
         let mut own = Vec::new();
-        self.windows[0].narrowed(self.everywhere(events), events, &mut own);
+        self.windows[0].narrowed(self.everywhere(events), events, None, &mut own);
         own.iter().for_each(|run| counts[run.event as usize] = true);
         for (row, _) in rows.iter().zip(counts).filter(|(_, counts)| !counts) {
             groups[*row as usize] = NO_GROUP;

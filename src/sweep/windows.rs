@@ -37,9 +37,34 @@ pub(super) struct Run {
     pub to: u32,
 }
 
+/// Where searches among the positions of keys ended last.
+#[derive(Debug)]
+pub(super) struct Near {
+    /// The number of the first key.
+    first: u32,
+    by_key: Vec<u32>,
+}
+
+impl Near {
+    /// For so many keys from this number on.
+    pub(super) fn new(first: u32, keys: usize) -> Self {
+        Self { first, by_key: vec![0; keys] }
+    }
+
+    fn of(&mut self, key: usize) -> Option<&mut u32> {
+        self.by_key.get_mut(key.checked_sub(self.first as usize)?)
+    }
+}
+
 impl CompiledWindow {
-    /// The parts of `outer` in which this window's events count.
-    pub(super) fn narrowed(&self, outer: impl Iterator<Item = Run>, events: Events<'_>, inner: &mut Vec<Run>) {
+    /// The parts of `outer` in which this window's events count. `near`: for runs that are all positions of their keys.
+    pub(super) fn narrowed(
+        &self,
+        outer: impl Iterator<Item = Run>,
+        events: Events<'_>,
+        mut near: Option<&mut Near>,
+        inner: &mut Vec<Run>,
+    ) {
         inner.clear();
         'runs: for run in outer {
             let known = self.bounds.iter().all(|b| events.holds(run.event, b.valid));
@@ -51,8 +76,17 @@ impl CompiledWindow {
                 continue;
             }
             let mut interval = (run.from, run.to);
-            for bound in &self.bounds {
-                interval = bound.column.narrow(bound.op, events.integer(run.event, bound.word), interval);
+            for (i, bound) in self.bounds.iter().enumerate() {
+                let value = events.integer(run.event, bound.word);
+                let last = if i == 0 {
+                    near.as_mut().and_then(|n| n.of(events.group(run.event as usize) as usize))
+                } else {
+                    None
+                };
+                interval = match last {
+                    Some(last) => bound.column.narrow_near(bound.op, value, interval, last),
+                    None => bound.column.narrow(bound.op, value, interval),
+                };
                 if interval.0 >= interval.1 {
                     continue 'runs;
                 }
