@@ -7,6 +7,7 @@
 //! an event, 7 days             .     [-----------)     .       it counts from T2 to T4: arrived <= T, ts > T - 7 days
 //! counts and sums                    +v          -v            exact differences; a prefix sum gives every T its own
 //! minima, first values               tree nodes that cover the interval; a T looks up its path to the root
+//! distinct values                    intervals of one value joined, then differences
 //! ```
 //!
 //! * **Order.** None is asked of the events; the spine is sorted by observer if it is not. Results do not depend on batches,
@@ -14,13 +15,15 @@
 //! * **Shards.** The keys are dealt out to shards of some thousand positions. Events wait for theirs, as a few words each
 //!   (`layout.rs`), until there are so many that its cells are worth loading into a core's cache. A key with more positions than
 //!   two shards is cut into pieces, each a shard (`sweeper.rs`): unless rows are held of it, for first values or calls.
-//! * **Cost.** A table lookup and a binary search per event and window, O(log n) cells for extremes, whatever the window's length.
+//! * **Cost.** A table lookup and a search per event and window, near where the key's last one ended; O(log n) cells for extremes,
+//!   whatever the window's length.
 //!   Bounds that differ by a constant share their values. Aggregates without an algorithm of their own (`members.rs`) run
 //!   DataFusion's accumulator and cost what their pairs cost.
 //! * **Ties.** A first value reads the SQL's own sort keys and what is asked for, no more. Where the keys do not decide and the
 //!   values differ, the sweep fails with [`TiedFirsts`], and is planned again with all columns.
 //! * **Memory.** 8 to 16 bytes per observer and quantity, twice that for extremes, 48 MB of waiting events (a sixteenth of the
-//!   limit, where there is one), and the rows that are held for first values and calls; all reserved in the session's pool. Where that
+//!   limit, where there is one), the rows that are held for first values and calls, 16 bytes per joined interval of distinct values (and
+//!   texts that are counted so, once each); all reserved in the session's pool. Where that
 //!   is more than half of what the pool has left, or grows beyond it, events go to a temporary file by shard (`shelf.rs`, `disk.rs`),
 //!   once each, and one shard after another is made of them: then it is the cells of a shard per thread. What remains is 20 to
 //!   40 bytes per observer for the spine itself. The plan's metrics tell what was spilled.
