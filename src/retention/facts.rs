@@ -7,7 +7,7 @@ use futures::StreamExt;
 use crate::config::{FutureEvents, Since, SourceKind, Thin};
 use crate::error::{Error, Result};
 use crate::lookback::FROM_THE_BEGINNING;
-use crate::retention::activity::{Activity, DAY_NS, Span};
+use crate::retention::activity::{Activity, DAY_NS, HOUR_NS, Span};
 use crate::retention::model::{DayReport, Gap, GapKind, Judgement, SchemaChange, SourceRetention};
 use crate::retention::rhythm::{Judged, judge};
 use crate::source::time::rfc3339;
@@ -205,10 +205,24 @@ fn gaps(
             ..gap(span.from, span.to, GapKind::Silent)
         };
         gaps.extend(activity.silences(longest).into_iter().map(silent));
-        if let (Some(last), Some(until)) = (last, until)
+        // Of a log without any event all is silence.
+        let last = last.unwrap_or(i64::MIN);
+        if let Some(until) = until
             && until.saturating_sub(last) > longest
         {
             gaps.push(silent(Span { from: last, to: until.saturating_add(1) }));
+        }
+    } else if let (Some(last), Some(until)) = (last, until)
+        && config.kind == SourceKind::Log
+    {
+        let within = activity.silences(HOUR_NS).into_iter().map(|s| s.to.saturating_sub(s.from)).max();
+        let after = until.saturating_sub(last);
+        if after > within.unwrap_or(0).max(DAY_NS) {
+            report.notes.push(format!(
+                "the last label row is {} after the last event, longer than any silence before: windows that reach past it may lack \
+                 events (`max_silence` makes that a gap)",
+                crate::retention::timeline::iso_days(after / HOUR_NS * HOUR_NS)
+            ));
         }
     }
     for judged in judge(activity, config.rhythm) {

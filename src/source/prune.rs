@@ -46,7 +46,8 @@ impl ParquetTable {
         let mut reach = Reach::default();
         for (stretch, kept) in self.footers.stretches.iter().zip(self.kept(filters)?) {
             reach.row_groups += kept.iter().filter(|kept| **kept).count() as u64;
-            reach.rows += kept.iter().zip(stretch.rows.values()).map(|(kept, rows)| u64::from(*kept) * rows).sum::<u64>();
+            reach.rows +=
+                kept.iter().zip(stretch.rows.values()).map(|(kept, rows)| u64::from(*kept) * rows).sum::<u64>();
             reach.files += stretch.groups.iter().filter(|own| kept[(*own).clone()].contains(&true)).count() as u64;
         }
         Ok(reach)

@@ -88,11 +88,8 @@ impl Log {
         let reader: Box<dyn AsyncFileReader> = reader.map_err(|e| failed(&e))?;
         let opened = ParquetRecordBatchStreamBuilder::new(reader).await.map_err(|e| failed(&e))?;
         let mask = ProjectionMask::columns(opened.parquet_schema(), [self.config.time.as_str()]);
-        let mut batches = opened
-            .with_row_groups(groups.to_vec())
-            .with_projection(mask)
-            .build()
-            .map_err(|e| failed(&e))?;
+        let mut batches =
+            opened.with_row_groups(groups.to_vec()).with_projection(mask).build().map_err(|e| failed(&e))?;
         while let Some(batch) = batches.try_next().await.map_err(|e| failed(&e))? {
             let Some(column) = batch.columns().first() else { continue };
             let instants = plain_instants(column, self.config.timezone).map_err(|e| failed(&e))?;
