@@ -10,7 +10,7 @@ use super::world::World;
 use crate::support::Rng;
 
 /// Cases of the usual run.
-const SEEDS: u64 = 48;
+const SEEDS: u64 = 44;
 
 const BACK: [&str; 8] = ["1 hour", "6 hours", "1 day", "36 hours", "3 days", "7 days", "1 month", "20 days"];
 
