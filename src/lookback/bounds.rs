@@ -90,6 +90,8 @@ fn comparison(row: &Expr, op: Operator, bound: &Expr, times: &dyn Fn(&Column) ->
     if !matches!(op, Operator::Gt | Operator::GtEq | Operator::Eq | Operator::IsNotDistinctFrom) {
         return Vec::new();
     }
+    // Later than an instant of the coarser unit: that is so before the rounding, too.
+    let row = if op == Operator::Gt { rounded_up(row).unwrap_or(row) } else { row };
     let lower = |(scan, row): (usize, Expr)| Some((scan, Lower::At(implied(&row, bound)?)));
     of_event_time(row, times).into_iter().filter_map(lower).collect()
 }
@@ -114,14 +116,22 @@ pub(super) fn of_event_time(row: &Expr, times: &dyn Fn(&Column) -> Times) -> Tim
     columns.iter().flat_map(made).collect()
 }
 
+/// What is rounded up to a coarser unit.
+fn rounded_up(row: &Expr) -> Option<&Expr> {
+    match row {
+        Expr::Alias(alias) => rounded_up(&alias.expr),
+        Expr::ScalarFunction(f) if f.func.name() == ROUNDING[1] => f.args.first(),
+        _ => None,
+    }
+}
+
 /// What `row >= bound` says of the event time in `row`.
 fn implied(row: &Expr, bound: &Expr) -> Option<Expr> {
     if *row == event_time() {
         return Some(bound.clone());
     }
     if let Some(window) = window_call(row) {
-        let size = Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(window.size)), None);
-        let bound = if window.end { binary_expr(instant(bound), Operator::Minus, size) } else { bound.clone() };
+        let bound = if window.end { moved(bound, Operator::Minus, window.size) } else { bound.clone() };
         return implied(window.time, &bound);
     }
     match row {
@@ -136,6 +146,10 @@ fn implied(row: &Expr, bound: &Expr) -> Option<Expr> {
             _ => None,
         },
         Expr::ScalarFunction(f) if f.func.name() == ROUNDING[0] => implied(f.args.first()?, bound),
+        // No unit is coarser than a second.
+        Expr::ScalarFunction(f) if f.func.name() == ROUNDING[1] => {
+            implied(f.args.first()?, &moved(bound, Operator::Minus, IntervalMonthDayNano::new(0, 0, 1_000_000_000)))
+        }
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
             let (ts, shift, back) = match (interval(left), interval(right), op) {
                 (None, Some(shift), Operator::Plus) => (left, shift, Operator::Minus),
@@ -143,15 +157,19 @@ fn implied(row: &Expr, bound: &Expr) -> Option<Expr> {
                 (Some(shift), None, Operator::Plus) => (right, shift, Operator::Minus),
                 _ => return None,
             };
-            let literal = |v: IntervalMonthDayNano| Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(v)), None);
-            let mut moved = binary_expr(instant(bound), back, literal(shift));
+            let mut bound = moved(bound, back, shift);
             if shift.months != 0 {
-                moved = binary_expr(moved, Operator::Minus, literal(IntervalMonthDayNano::new(0, CALENDAR_DAYS, 0)));
+                bound = moved(&bound, Operator::Minus, IntervalMonthDayNano::new(0, CALENDAR_DAYS, 0));
             }
-            implied(ts, &moved)
+            implied(ts, &bound)
         }
         _ => None,
     }
+}
+
+/// The bound, so much later or earlier.
+fn moved(bound: &Expr, op: Operator, by: IntervalMonthDayNano) -> Expr {
+    binary_expr(instant(bound), op, Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(by)), None))
 }
 
 /// Types to which an instant is cast without going forward: UTC in another unit, or its day.

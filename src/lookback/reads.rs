@@ -66,6 +66,9 @@ pub(super) struct Read {
     pub source: usize,
     pub lower: Lower,
     pub columns: BTreeSet<usize>,
+    /// Rows are held against each other: which is first, or among the last three. That a row is recent then says nothing of those that
+    /// it was held against.
+    pub held: bool,
 }
 
 /// What something depends on. The earliest bound of a source counts.
@@ -75,7 +78,7 @@ pub(super) struct Reads(pub Vec<Read>);
 impl Reads {
     pub(super) fn add(&mut self, other: &Self) {
         for read in &other.0 {
-            match self.0.iter_mut().find(|r| r.scan == read.scan && r.lower == read.lower) {
+            match self.0.iter_mut().find(|r| r.scan == read.scan && r.held == read.held && r.lower == read.lower) {
                 Some(own) => own.columns.extend(&read.columns),
                 None => self.0.push(read.clone()),
             }
@@ -87,14 +90,24 @@ impl Reads {
         self
     }
 
-    /// Only events from these bounds on matter, by scan.
+    /// Rows are held against each other, but for those of some scans.
+    pub(super) fn held(mut self, but: &[usize]) -> Self {
+        let own = std::mem::take(&mut self.0);
+        for read in own {
+            let held = read.held || !but.contains(&read.scan);
+            self.add(&Self(vec![Read { held, ..read }]));
+        }
+        self
+    }
+
+    /// Only rows whose events are from these bounds on matter, by scan.
     pub(super) fn tighten(&mut self, bounds: &[(usize, Lower)]) {
         if bounds.is_empty() {
             return;
         }
         let reads = std::mem::take(&mut self.0);
         for mut read in reads {
-            for (_, lower) in bounds.iter().filter(|(scan, _)| *scan == read.scan) {
+            for (_, lower) in bounds.iter().filter(|(scan, _)| *scan == read.scan && !read.held) {
                 read.lower = read.lower.and(lower);
             }
             self.add(&Self(vec![read]));

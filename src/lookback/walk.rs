@@ -165,13 +165,14 @@ impl Walk<'_> {
                 let columns = window.input.schema().columns();
                 for expr in &window.window_expr {
                     let value = input.rows.clone().with(&reads_of(expr, &input, &columns)?);
+                    let value = value.held(&held_against_later(expr, &|c| times_of(c, &input, &columns)));
                     input.cols.push(Col { value, ..Col::default() });
                 }
                 Ok(input)
             }
             LogicalPlan::Sort(sort) if sort.fetch.is_none() => self.relation(&sort.input),
-            LogicalPlan::Sort(sort) => Ok(Relation { monotone: false, ..self.relation(&sort.input)? }),
-            LogicalPlan::Limit(limit) => Ok(Relation { monotone: false, ..self.relation(&limit.input)? }),
+            LogicalPlan::Sort(sort) => Ok(some_of(self.relation(&sort.input)?)),
+            LogicalPlan::Limit(limit) => Ok(some_of(self.relation(&limit.input)?)),
             LogicalPlan::Union(union) => {
                 let mut inputs = union.inputs.iter().map(|input| self.relation(input));
                 let first = inputs.next().unwrap_or_else(|| Ok(Relation::default()))?;
@@ -204,8 +205,9 @@ impl Walk<'_> {
         let own = [Some(&log.config.time), log.config.available_at.as_ref()];
         let mut own: BTreeSet<usize> = own.into_iter().flatten().chain(&log.config.id).filter_map(index).collect();
         own.extend(log.deleted().iter().flat_map(|d| d.column_refs()).filter_map(|c| index(&c.name)));
-        let read =
-            |columns: BTreeSet<usize>| Reads(vec![Read { scan: number, source, lower: Lower::Unbounded, columns }]);
+        let read = |columns: BTreeSet<usize>| {
+            Reads(vec![Read { scan: number, source, lower: Lower::Unbounded, columns, held: false }])
+        };
         let all: Vec<usize> = (0..log.schema.fields().len()).collect();
         let time = index(&log.config.time);
         let cols = scan.projection.as_ref().unwrap_or(&all).iter().map(|&i| {
@@ -578,6 +580,21 @@ fn united(a: Relation, b: Relation) -> Relation {
         monotone: a.monotone && b.monotone,
         unique: None,
     }
+}
+
+/// Some of the rows, picked by how they stand among the others.
+fn some_of(input: Relation) -> Relation {
+    Relation { rows: everything(&input).held(&[]), monotone: false, ..input }
+}
+
+/// The scans of which a window function holds a row only against those that are as late or later: a rank from the latest on.
+fn held_against_later(expr: &Expr, times: &dyn Fn(&Column) -> Times) -> Vec<usize> {
+    let Expr::WindowFunction(call) = unaliased(expr) else { return Vec::new() };
+    let ranks = ["row_number", "rank", "dense_rank"].contains(&call.fun.name());
+    let (Some(first), true) = (call.params.order_by.first(), ranks) else { return Vec::new() };
+    let Expr::Column(column) = unaliased(&first.expr) else { return Vec::new() };
+    let own = times(column).into_iter().filter(|(_, made)| *made == event_time() && !first.asc);
+    own.map(|(scan, _)| scan).collect()
 }
 
 /// All that a relation depends on.

@@ -67,7 +67,7 @@ impl Retained {
                 Look::AsConfigured if !asked => Reading::Unknown,
                 Look::AsConfigured | Look::Closely => Reading::Long,
             };
-            let looked = facts(log, until, reading).await;
+            let looked = facts(log, &project.inputs.stores, until, reading).await;
             if looked.is_err() {
                 monitor.end();
             }

@@ -4,7 +4,7 @@ use super::Report;
 use super::model::{ModelReport, Verdict};
 use super::table::{Align, Table};
 use super::terminal::{Style, wrap};
-use super::text::{clean, counted, percent, short_time, thousands};
+use super::text::{clean, counted, day_or_now, percent, short_time, thousands};
 use crate::retention::{FeatureRetention, GapKind, RetentionReport, SourceRetention, TimelineEntry};
 
 const MOST_FEATURES: usize = 20;
@@ -198,7 +198,7 @@ fn features(retention: &RetentionReport, style: Style, whole: bool, lines: &mut 
     }
 }
 
-/// One line per thing that happens; weeks of delay with a bar of the label rows that are still covered.
+/// One line per thing that happens, with its day where that is to come; weeks of delay with a bar of the label rows that are still covered.
 fn calendar(retention: &RetentionReport, style: Style, lines: &mut Vec<String>) {
     let told = |e: &&TimelineEntry| e.what != "today";
     let entries: Vec<&TimelineEntry> = retention.timeline.iter().filter(told).collect();
@@ -214,7 +214,7 @@ fn calendar(retention: &RetentionReport, style: Style, lines: &mut Vec<String>) 
     let most = entries.iter().filter_map(|e| Some(e.labels? + e.lost?)).max().unwrap_or(0);
     let mut weeks = 0;
     for entry in &entries {
-        let day: String = entry.at.chars().take(10).collect();
+        let day = format!("{:<10}", day_or_now(&entry.at, retention.today.as_deref()));
         let line = match entry.labels {
             Some(labels) => {
                 weeks += 1;

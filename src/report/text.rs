@@ -141,6 +141,15 @@ pub(super) fn short_time(rfc3339: &str) -> String {
     clean(&short.replacen('T', " ", 1))
 }
 
+/// The day of something that happens, or `now` where it has come to pass: only what lies ahead has a date.
+pub(super) fn day_or_now(at: &str, today: Option<&str>) -> String {
+    let instant = |text: &str| chrono::DateTime::parse_from_rfc3339(text).ok();
+    match (instant(at), today.and_then(instant)) {
+        (Some(at), Some(today)) if at <= today => "now".to_string(),
+        _ => clean(&at.chars().take(10).collect::<String>()),
+    }
+}
+
 /// The keys of a cell, clean: `tail_num=N1, origin=JFK`.
 pub(super) fn keys(cell: &WorstCell) -> String {
     let keys: Vec<String> = cell.keys.iter().map(|(name, key)| format!("{}={}", clean(name), value(key))).collect();

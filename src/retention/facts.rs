@@ -7,11 +7,11 @@ use futures::StreamExt;
 use crate::config::{FutureEvents, Since, SourceKind, Thin};
 use crate::error::{Error, Result};
 use crate::lookback::FROM_THE_BEGINNING;
-use crate::retention::activity::{Activity, DAY_NS, Span};
+use crate::retention::activity::{Activity, DAY_NS, HOUR_NS, Span};
 use crate::retention::model::{DayReport, Gap, GapKind, Judgement, SchemaChange, SourceRetention};
 use crate::retention::rhythm::{Judged, judge};
 use crate::source::time::rfc3339;
-use crate::source::{GroupTimes, Log};
+use crate::source::{GroupTimes, Log, Stores};
 
 /// Time columns read at once.
 const READ_AT_ONCE: usize = 4;
@@ -80,8 +80,9 @@ pub enum Reading {
 ///
 /// # Errors
 /// What reading a time column meets.
-pub async fn facts(log: &Log, until: Option<i64>, reading: Reading) -> Result<SourceFacts> {
+pub async fn facts(log: &Log, stores: &Stores, until: Option<i64>, reading: Reading) -> Result<SourceFacts> {
     let config = &log.config;
+    let before = stores.bytes_read();
     let files = &log.table.files.files;
     let mut report = SourceRetention {
         source: config.name.clone(),
@@ -94,42 +95,39 @@ pub async fn facts(log: &Log, until: Option<i64>, reading: Reading) -> Result<So
     let mut activity = Activity::new(config.max_silence);
     let mut times: Vec<Option<FileTimes>> = vec![None; files.len()];
     let mut wanted: Vec<(usize, Vec<usize>)> = Vec::new();
-    for (file, own) in times.iter_mut().enumerate() {
-        let groups = log.group_times(file);
-        report.bytes_read += files[file].meta.size.min(crate::source::FOOTER_BYTES as u64);
-        report.files_without_statistics += u64::from(groups.iter().any(|g| g.rows > 0 && g.range.is_none()));
-        let mut read = Vec::new();
-        for (number, group) in groups.iter().enumerate().filter(|(_, g)| g.rows > 0) {
-            let GroupTimes { rows, range, bytes } = group;
-            let long = range.is_none_or(|(first, last)| last.saturating_sub(first) > activity.finest_ns());
-            if let Some((first, last)) = *range {
-                *own = Some(widened(*own, first, last));
-            }
-            let reads = match reading {
-                Reading::Nothing => false,
-                Reading::Unknown => range.is_none(),
-                Reading::Long => long,
-            };
-            if reads {
-                report.bytes_read += bytes;
-                read.push(number);
-            } else {
-                report.row_groups_not_read += u64::from(long);
-                if let Some((first, last)) = *range {
-                    activity.events(first, last, *rows);
-                }
-            }
+    let mut without = None;
+    for GroupTimes { file, group, rows, range } in log.group_times() {
+        if range.is_none() && without.replace(file) != Some(file) {
+            report.files_without_statistics += 1;
         }
-        report.row_groups_read += read.len() as u64;
-        if !read.is_empty() {
-            wanted.push((file, read));
+        let long = range.is_none_or(|(first, last)| last.saturating_sub(first) > activity.finest_ns());
+        if let Some((first, last)) = range {
+            times[file] = Some(widened(times[file], first, last));
+        }
+        let reads = match reading {
+            Reading::Nothing => false,
+            Reading::Unknown => range.is_none(),
+            Reading::Long => long,
+        };
+        if reads {
+            report.row_groups_read += 1;
+            match wanted.last_mut().filter(|(last, _)| *last == file) {
+                Some((_, groups)) => groups.push(group),
+                None => wanted.push((file, vec![group])),
+            }
+        } else {
+            report.row_groups_not_read += u64::from(long);
+            if let Some((first, last)) = range {
+                activity.events(first, last, rows);
+            }
         }
     }
     let finest = activity.finest_ns();
     let read = futures::stream::iter(wanted)
-        .map(|(file, groups)| async move {
+        .map(|(file, groups)| (file, groups, stores.runtime().cache_manager.get_file_metadata_cache()))
+        .map(|(file, groups, cache)| async move {
             let mut own = Activity::new(Some(finest));
-            log.read_times(file, &groups, &mut |time| own.event(time)).await.map(|()| (file, own))
+            log.read_times(file, &groups, cache, &mut |time| own.event(time)).await.map(|()| (file, own))
         })
         .buffered(READ_AT_ONCE);
     let mut read = std::pin::pin!(read);
@@ -140,6 +138,7 @@ pub async fn facts(log: &Log, until: Option<i64>, reading: Reading) -> Result<So
         }
         activity.merge(&own);
     }
+    report.bytes_read = log.table.footer_bytes + stores.bytes_read() - before;
     let known: Vec<FileTimes> = times.iter().flatten().copied().collect();
     let first = known.iter().map(|f| f.first).min();
     let last = known.iter().map(|f| f.last).max();
@@ -206,10 +205,24 @@ fn gaps(
             ..gap(span.from, span.to, GapKind::Silent)
         };
         gaps.extend(activity.silences(longest).into_iter().map(silent));
-        if let (Some(last), Some(until)) = (last, until)
+        // Of a log without any event all is silence.
+        let last = last.unwrap_or(i64::MIN);
+        if let Some(until) = until
             && until.saturating_sub(last) > longest
         {
             gaps.push(silent(Span { from: last, to: until.saturating_add(1) }));
+        }
+    } else if let (Some(last), Some(until)) = (last, until)
+        && config.kind == SourceKind::Log
+    {
+        let within = activity.silences(HOUR_NS).into_iter().map(|s| s.to.saturating_sub(s.from)).max();
+        let after = until.saturating_sub(last);
+        if after > within.unwrap_or(0).max(DAY_NS) {
+            report.notes.push(format!(
+                "the last label row is {} after the last event, longer than any silence before: windows that reach past it may lack \
+                 events (`max_silence` makes that a gap)",
+                crate::retention::timeline::iso_days(after / HOUR_NS * HOUR_NS)
+            ));
         }
     }
     for judged in judge(activity, config.rhythm) {

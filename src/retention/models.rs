@@ -163,9 +163,16 @@ fn why(lookback: &FeatureLookback, facts: &[SourceFacts]) -> String {
     let told = |source: &usize| {
         let reach = crate::lookback::widest(&lookback.reads, *source)?;
         let facts = &facts[*source];
-        let since = facts.report.since.as_deref().unwrap_or("never");
-        let from = if since == "beginning" { "complete".to_string() } else { format!("complete since {since}") };
-        let gaps = if facts.gaps.is_empty() { String::new() } else { format!(" but for {} gaps", facts.gaps.len()) };
+        let from = match facts.report.since.as_deref() {
+            Some("beginning") => "complete".to_string(),
+            Some(since) => format!("complete since {since}"),
+            None => "not known to hold any event".to_string(),
+        };
+        let gaps = match facts.gaps.len() {
+            0 => String::new(),
+            1 => " but for a gap".to_string(),
+            many => format!(" but for {many} gaps"),
+        };
         let back =
             if reach.text == "unbounded" { "from the beginning".to_string() } else { format!("{} back", reach.text) };
         Some(format!("`{}` is read {back} and is {from}{gaps}", facts.report.source))

@@ -4,7 +4,9 @@
 //!    lower median of these, so a lasting change of level, summer time or a single odd week accuses nobody. An hour without
 //!    such a neighbour is not judged: neither is a log of less than a week.
 //! 2. *Spread*: how far hours (and days, and weeks) usually are from what is expected, as a multiple of a Poisson process's variance,
-//!    by the median deviation. A bursty log has a large spread and is accused of little.
+//!    by the median deviation. What is expected is first brought to the level of the four weeks around: a lower median is less than a
+//!    mean, and much less where a log grows, which says nothing of how its hours differ. A bursty log has a large spread and is
+//!    accused of little.
 //! 3. *Chance*: a stretch is told where so few events, by expectation and spread, have less than the given odds (Chernoff's bound);
 //!    and where the log does not have the like of it most weeks, as one that rests at random times does.
 //!
@@ -89,6 +91,7 @@ pub fn judge(activity: &Activity, rhythm: Rhythm) -> Vec<Judged> {
     let thin = thin_runs(&hours.events, &left, &silent, spread.hour, rhythm.share, surprise);
     let thin: Vec<Judged> = thin
         .into_iter()
+        .map(|run| thinnest(&hours.events, &left, run, rhythm.share))
         .map(|(from, to)| Judged {
             span: Span { from: hour_start(from), to: hour_start(to) },
             kind: GapKind::Thin,
@@ -143,6 +146,7 @@ struct Spread {
 
 impl Spread {
     fn of(events: &[f64], expected: &[f64]) -> Self {
+        let expected = &levelled(events, expected);
         let hour = spread(events, expected, 1);
         let day = spread(events, expected, DAY).max(hour);
         Self { hour, day, week: spread(events, expected, WEEK).max(day) }
@@ -155,6 +159,24 @@ impl Spread {
         };
         if hours <= DAY as f64 { between(self.hour, self.day, 1, DAY) } else { between(self.day, self.week, DAY, WEEK) }
     }
+}
+
+/// What is expected, with as many events in all as the two weeks before and after each hour have.
+fn levelled(events: &[f64], expected: &[f64]) -> Vec<f64> {
+    let sums = |values: &[f64]| {
+        let running = values.iter().scan(0.0, |sum, value| {
+            *sum += value;
+            Some(*sum)
+        });
+        std::iter::once(0.0).chain(running).collect::<Vec<f64>>()
+    };
+    let (had, wanted) = (sums(events), sums(expected));
+    let level = |i: usize| {
+        let (from, to) = (i.saturating_sub(2 * WEEK), (i + 2 * WEEK).min(events.len()));
+        let wanted = wanted[to] - wanted[from];
+        if wanted > 0.0 { (had[to] - had[from]) / wanted } else { 1.0 }
+    };
+    expected.iter().enumerate().map(|(i, expected)| expected * level(i)).collect()
 }
 
 fn spread(events: &[f64], expected: &[f64], hours: usize) -> f64 {
@@ -205,6 +227,29 @@ fn thin_runs(
     runs
 }
 
+/// The run itself, or, where it is not thin as a whole because it is a quiet season with a loss inside, the part of it that lacks most.
+fn thinnest(events: &[f64], expected: &[f64], run: (usize, usize), share: f64) -> (usize, usize) {
+    let lacks = |share: f64, i: usize| share * expected[i] - events[i];
+    if (run.0..run.1).map(|i| lacks(share, i)).sum::<f64>() >= 0.0 {
+        return run;
+    }
+    let (mut sum, mut start, mut best) = (0.0, run.0, (0.0, run));
+    for i in run.0..run.1 {
+        if sum <= 0.0 {
+            (sum, start) = (0.0, i);
+        }
+        // Of many parts one is picked: it has to lack more.
+        sum += lacks(share / 2.0, i);
+        if sum > best.0 {
+            best = (sum, (start, i + 1));
+        }
+    }
+    best.1
+}
+
 #[cfg(test)]
 #[path = "rhythm_tests.rs"]
 mod tests;
+#[cfg(test)]
+#[path = "rhythm_wide_tests.rs"]
+mod wide_tests;

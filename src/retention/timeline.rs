@@ -65,8 +65,12 @@ pub fn timeline(sums: &RetentionSums<'_>) -> Timeline {
         }
     }
     if let Some(at) = deadline {
-        let detail = "the first event that a covered label row needs is deleted: run the replay before".to_string();
-        entries.push(entry(at, "deadline", detail));
+        let detail = if at <= today {
+            "events that covered label rows need should be deleted by now: run the replay while they are there"
+        } else {
+            "the first event that a covered label row needs is deleted: run the replay before"
+        };
+        entries.push(entry(at, "deadline", detail.to_string()));
     }
     entries.extend(weeks(sums));
     entries.sort_by(|a, b| (&a.at, &a.what, &a.source).cmp(&(&b.at, &b.what, &b.source)));

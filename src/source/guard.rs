@@ -144,6 +144,7 @@ impl Guard {
             )));
         }
         self.requests.bytes.fetch_add(bytes.len() as u64, Relaxed);
+        self.requests.all_bytes.fetch_add(bytes.len() as u64, Relaxed);
         Ok(bytes)
     }
 
@@ -319,6 +320,7 @@ impl ObjectStore for Guard {
         let found = again(&self.requests, || self.inner.get_opts(path, options.clone())).await;
         let found = found.map_err(|e| self.told(e, Some(&pin)))?;
         self.same(&pin, &found.meta)?;
+        self.requests.all_bytes.fetch_add(found.range.end.saturating_sub(found.range.start), Relaxed);
         Ok(found)
     }
 
@@ -329,6 +331,8 @@ impl ObjectStore for Guard {
                 let bytes = self.inner.get_ranges(path, ranges).await.map_err(|e| self.told(e, Some(&pin)))?;
                 // Looked at afterwards: what was written before, or meanwhile, shows.
                 self.same(&pin, &self.inner.head(path).await.map_err(|e| self.told(e, Some(&pin)))?)?;
+                let read = bytes.iter().map(|bytes| bytes.len() as u64).sum();
+                self.requests.all_bytes.fetch_add(read, Relaxed);
                 Ok(bytes)
             }
             Some(pin) => self.remote_ranges(path, &pin, ranges).await,

@@ -7,7 +7,6 @@ use datafusion::arrow::compute::{cast, concat_batches, take, take_record_batch};
 use datafusion::arrow::datatypes::{DataType, SchemaRef, TimeUnit};
 use datafusion::arrow::row::{RowConverter, SortField};
 use datafusion::catalog::TableProvider;
-use datafusion::parquet::file::metadata::ParquetMetaData;
 use datafusion::prelude::SessionContext;
 
 use chrono_tz::Tz;
@@ -225,13 +224,8 @@ impl LabelTable {
     }
 
     fn null_times(&self, count: usize) -> Finding {
-        let nulls_of = |footer: &ParquetMetaData| {
-            let columns = footer.file_metadata().schema_descr().columns();
-            let leaf = columns.iter().position(|c| c.path().parts() == [self.time.clone()])?;
-            let groups = footer.row_groups();
-            groups.iter().map(|g| g.column(leaf).statistics()?.null_count_opt()).sum::<Option<u64>>()
-        };
-        let first = self.table.footers.footers.iter().position(|f| nulls_of(f.as_ref()) != Some(0)).unwrap_or(0);
+        let has_null = |file: &usize| self.table.footers.nulls(*file, &self.time) != Some(0);
+        let first = (0..self.table.files.files.len()).find(has_null).unwrap_or(0);
         let file = self.table.files.files.get(first).map_or("", |f| f.uri.as_str());
         Finding::error(format!("{count} label rows have no label time: `{}` is NULL, first in `{file}`", self.time))
             .help("remove these rows from the labels: without a time there is no as-of value")

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, StringArray, UInt64Array};
+use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, Int64Array, StringArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::pruning::PruningStatistics;
@@ -15,11 +15,11 @@ use datafusion::error::Result as DfResult;
 use datafusion::execution::context::ExecutionProps;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
-use datafusion::parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use datafusion::physical_expr::create_physical_expr;
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 
 use crate::source::barrier::prunable;
+use crate::source::footers::Stretch;
 use crate::source::table::ParquetTable;
 use crate::source::time::instants_ns;
 
@@ -34,9 +34,8 @@ pub struct Reach {
 impl ParquetTable {
     /// All there is.
     pub fn whole(&self) -> Reach {
-        let groups = |i: usize| self.footers.footers[i].num_row_groups() as u64;
-        let count = self.files.files.len();
-        Reach { files: count as u64, row_groups: (0..count).map(groups).sum(), rows: self.rows() }
+        let files = self.files.files.len() as u64;
+        Reach { files, row_groups: self.footers.row_groups() as u64, rows: self.rows() }
     }
 
     /// What these filters leave.
@@ -45,13 +44,11 @@ impl ParquetTable {
     /// Filters over other columns than the table's.
     pub fn reached(&self, filters: &[Expr]) -> DfResult<Reach> {
         let mut reach = Reach::default();
-        for (i, kept) in self.groups_kept(filters)?.into_iter().enumerate() {
-            let groups = self.footers.footers[i].row_groups();
-            let left = kept.iter().zip(groups).filter(|(kept, _)| **kept);
-            let rows: u64 = left.clone().map(|(_, g)| u64::try_from(g.num_rows()).unwrap_or(0)).sum();
-            reach.row_groups += left.count() as u64;
-            reach.rows += rows;
-            reach.files += u64::from(kept.iter().any(|k| *k));
+        for (stretch, kept) in self.footers.stretches.iter().zip(self.kept(filters)?) {
+            reach.row_groups += kept.iter().filter(|kept| **kept).count() as u64;
+            reach.rows +=
+                kept.iter().zip(stretch.rows.values()).map(|(kept, rows)| u64::from(*kept) * rows).sum::<u64>();
+            reach.files += stretch.groups.iter().filter(|own| kept[(*own).clone()].contains(&true)).count() as u64;
         }
         Ok(reach)
     }
@@ -61,141 +58,144 @@ impl ParquetTable {
     /// # Errors
     /// Filters over other columns than the table's.
     pub fn files_reached(&self, filters: &[Expr]) -> DfResult<Vec<usize>> {
-        let kept = self.groups_kept(filters)?;
-        Ok((0..kept.len()).filter(|&file| kept[file].contains(&true)).collect())
+        let kept = self.kept(filters)?;
+        let of = |(stretch, kept): (&Stretch, Vec<bool>)| {
+            let files = stretch.files.clone().zip(stretch.groups.clone());
+            files.filter(move |(_, own)| kept[own.clone()].contains(&true)).map(|(file, _)| file)
+        };
+        Ok(self.footers.stretches.iter().zip(kept).flat_map(of).collect())
     }
 
     /// The least and the most of a timestamp column in nanoseconds since 1970 (naive: as if UTC), by the footers; `None` where they
     /// don't say.
     pub fn time_range(&self, name: &str) -> Option<(i64, i64)> {
-        let schema = datafusion::catalog::TableProvider::schema(self);
-        let column = Column::new_unqualified(name);
-        let mut range: Option<(i64, i64)> = None;
-        for file in (0..self.files.files.len()).filter(|i| self.footers.rows[*i] > 0) {
-            let groups = RowGroups { table: self, schema: &schema, file };
-            let ends = [groups.min_values(&column)?, groups.max_values(&column)?];
-            let [least, most] = ends.map(|values| instants_ns(&values, 0).ok().filter(|v| v.null_count() == 0));
-            let (least, most) = (least?, most?);
-            for (&low, &high) in least.values().iter().zip(most.values()) {
-                range = Some(range.map_or((low, high), |(a, b)| (a.min(low), b.max(high))));
-            }
-        }
-        range
+        let spans = self.spans(name)?.into_iter().map(|(low, high, _)| (low, high));
+        spans.reduce(|(a, b), (low, high)| (a.min(low), b.max(high)))
     }
 
     /// For each row group that has rows: the least and the most value of a timestamp column in nanoseconds since 1970 (naive: as if
     /// UTC), and its rows; `None` where footers don't say.
     pub fn spans(&self, name: &str) -> Option<Vec<(i64, i64, u64)>> {
-        let schema = datafusion::catalog::TableProvider::schema(self);
-        let column = Column::new_unqualified(name);
         let mut spans = Vec::new();
-        for file in (0..self.files.files.len()).filter(|i| self.footers.rows[*i] > 0) {
-            let groups = RowGroups { table: self, schema: &schema, file };
-            let ends = [groups.min_values(&column)?, groups.max_values(&column)?];
-            let [least, most] = ends.map(|values| instants_ns(&values, 0).ok().filter(|v| v.null_count() == 0));
-            let rows = self.footers.footers[file].row_groups().iter().map(|g| u64::try_from(g.num_rows()).unwrap_or(0));
-            let both = least?.values().iter().copied().zip(most?.values().iter().copied()).collect::<Vec<_>>();
-            spans.extend(both.into_iter().zip(rows).map(|((low, high), rows)| (low, high, rows)));
-        }
+        self.each_stretch(name, |groups, column, rows| {
+            let (least, most) = (instants(groups.min_values(column)?)?, instants(groups.max_values(column)?)?);
+            for group in (0..rows.len()).filter(|&group| rows[group] > 0) {
+                spans.push((known(&least, group)?, known(&most, group)?, rows[group]));
+            }
+            Some(())
+        })?;
         Some(spans)
     }
 
     /// For each row group that has rows: the least value of a timestamp column in nanoseconds since 1970 (naive: as if UTC), and its
     /// rows; `None` where footers don't say.
     pub fn starts(&self, name: &str) -> Option<Vec<(i64, u64)>> {
-        let schema = datafusion::catalog::TableProvider::schema(self);
-        let column = Column::new_unqualified(name);
         let mut starts = Vec::new();
-        for file in (0..self.files.files.len()).filter(|i| self.footers.rows[*i] > 0) {
-            let least = RowGroups { table: self, schema: &schema, file }.min_values(&column)?;
-            let least = instants_ns(&least, 0).ok().filter(|v| v.null_count() == 0)?;
-            let rows = self.footers.footers[file].row_groups().iter().map(|g| u64::try_from(g.num_rows()).unwrap_or(0));
-            starts.extend(least.values().iter().copied().zip(rows));
-        }
+        self.each_stretch(name, |groups, column, rows| {
+            let least = instants(groups.min_values(column)?)?;
+            for group in (0..rows.len()).filter(|&group| rows[group] > 0) {
+                starts.push((known(&least, group)?, rows[group]));
+            }
+            Some(())
+        })?;
         Some(starts)
     }
 
-    /// By file and row group, whether a row of it may pass all filters.
-    pub(super) fn groups_kept(&self, filters: &[Expr]) -> DfResult<Vec<Vec<bool>>> {
+    /// Looks at a column stretch by stretch, where there are rows, until one says nothing.
+    fn each_stretch(
+        &self,
+        name: &str,
+        mut look: impl FnMut(&RowGroups<'_>, &Column, &[u64]) -> Option<()>,
+    ) -> Option<()> {
         let schema = datafusion::catalog::TableProvider::schema(self);
-        let all = || self.footers.footers.iter().map(|f| vec![true; f.num_row_groups()]).collect();
+        let column = Column::new_unqualified(name);
+        let mut with_rows = self.footers.stretches.iter().filter(|s| s.rows.values().iter().any(|rows| *rows > 0));
+        with_rows.try_for_each(|stretch| {
+            let groups = RowGroups { table: self, schema: &schema, stretch };
+            look(&groups, &column, stretch.rows.values())
+        })
+    }
+
+    /// By stretch and row group, whether a row of it may pass all filters.
+    fn kept(&self, filters: &[Expr]) -> DfResult<Vec<Vec<bool>>> {
+        let schema = datafusion::catalog::TableProvider::schema(self);
+        let stretches = self.footers.stretches.iter();
         let Some(filter) = filters.iter().filter_map(|f| prunable(f, &schema)).reduce(Expr::and) else {
-            return Ok(all());
+            return Ok(stretches.map(|stretch| vec![true; stretch.row_groups()]).collect());
         };
         let named = DFSchema::try_from(schema.as_ref().clone())?;
         let filter =
             create_physical_expr(&filter, &named, &ExecutionProps::new(), &PhysicalPlanningContext::default())?;
         let predicate = PruningPredicateBuilder::new().with_file_schema(Arc::clone(&schema)).try_build(filter)?;
-        let by_file = |file| predicate.prune(&RowGroups { table: self, schema: &schema, file });
-        (0..self.files.files.len()).map(by_file).collect()
+        stretches.map(|stretch| predicate.prune(&RowGroups { table: self, schema: &schema, stretch })).collect()
     }
 }
 
-/// The row groups of one file.
+/// Nanoseconds since 1970.
+fn instants(values: ArrayRef) -> Option<Int64Array> {
+    instants_ns(&values, 0).ok()
+}
+
+fn known(values: &Int64Array, at: usize) -> Option<i64> {
+    values.is_valid(at).then(|| values.value(at))
+}
+
+/// The row groups of a stretch of files.
 pub(super) struct RowGroups<'a> {
     pub table: &'a ParquetTable,
     pub schema: &'a SchemaRef,
-    pub file: usize,
+    pub stretch: &'a Stretch,
 }
 
 impl RowGroups<'_> {
-    /// A statistic of a column, in the table's type; `None` where the footer does not have it.
-    fn of(
-        &self,
-        column: &Column,
-        get: impl Fn(&StatisticsConverter<'_>, &Self) -> Option<ArrayRef>,
-    ) -> Option<ArrayRef> {
-        let footers = &self.table.footers;
-        let converter = StatisticsConverter::try_new(
-            &column.name,
-            &footers.schemas[self.file],
-            footers.footers[self.file].file_metadata().schema_descr(),
-        );
-        let converter = converter.ok()?.with_missing_null_counts_as_zero(false);
-        converter.parquet_column_index()?;
-        get(&converter, self)
-    }
-
-    fn typed(&self, column: &Column, values: &ArrayRef) -> Option<ArrayRef> {
+    /// Extremes of a column, in the table's type; `None` where the files do not have it.
+    fn typed(&self, column: &Column, values: Option<&ArrayRef>) -> Option<ArrayRef> {
+        let values = values?;
         let wanted = self.schema.field_with_name(&column.name).ok()?.data_type();
         if values.data_type() == wanted { Some(Arc::clone(values)) } else { cast(values, wanted).ok() }
     }
 
     /// The value of a partition column, for each row group.
     fn partition(&self, column: &Column) -> Option<ArrayRef> {
-        let file = &self.table.files.files[self.file];
-        let is_file_column = self.table.footers.schemas[self.file].field_with_name(&column.name).is_ok();
-        let (_, value) = file.partitions.iter().find(|(name, _)| *name == column.name && !is_file_column)?;
-        Some(Arc::new(StringArray::from(vec![value.clone()?; self.num_containers()])))
+        if self.stretch.schema.field_with_name(&column.name).is_ok() {
+            return None;
+        }
+        let mut named = false;
+        let files = self.table.files.files[self.stretch.files.clone()].iter().zip(&self.stretch.groups);
+        let values: StringArray = files
+            .flat_map(|(file, own)| {
+                let found = file.partitions.iter().find(|(name, _)| *name == column.name);
+                named |= found.is_some();
+                let value = found.and_then(|(_, value)| value.as_deref());
+                std::iter::repeat_n(value, own.len())
+            })
+            .collect();
+        named.then(|| Arc::new(values) as ArrayRef)
     }
 }
 
 impl PruningStatistics for RowGroups<'_> {
     fn min_values(&self, column: &Column) -> Option<ArrayRef> {
-        let groups = self.table.footers.footers[self.file].row_groups();
-        let least = self.of(column, |c, this| this.typed(column, &c.row_group_mins(groups).ok()?));
-        least.or_else(|| self.partition(column))
+        let own = self.stretch.column(&column.name);
+        self.typed(column, own.and_then(|own| own.least.as_ref())).or_else(|| self.partition(column))
     }
 
     fn max_values(&self, column: &Column) -> Option<ArrayRef> {
-        let groups = self.table.footers.footers[self.file].row_groups();
-        let most = self.of(column, |c, this| this.typed(column, &c.row_group_maxes(groups).ok()?));
-        most.or_else(|| self.partition(column))
+        let own = self.stretch.column(&column.name);
+        self.typed(column, own.and_then(|own| own.most.as_ref())).or_else(|| self.partition(column))
     }
 
     fn num_containers(&self) -> usize {
-        self.table.footers.footers[self.file].num_row_groups()
+        self.stretch.row_groups()
     }
 
     fn null_counts(&self, column: &Column) -> Option<ArrayRef> {
-        let groups = self.table.footers.footers[self.file].row_groups();
-        self.of(column, |c, _| c.row_group_null_counts(groups).ok().map(|n| Arc::new(n) as ArrayRef))
+        let nulls = self.stretch.column(&column.name)?.nulls.as_ref()?;
+        Some(Arc::new(nulls.clone()))
     }
 
     fn row_counts(&self) -> Option<ArrayRef> {
-        let groups = self.table.footers.footers[self.file].row_groups().iter();
-        let rows: UInt64Array = groups.map(|g| u64::try_from(g.num_rows()).ok()).collect();
-        Some(Arc::new(rows))
+        Some(Arc::new(self.stretch.rows.clone()))
     }
 
     fn contained(&self, _column: &Column, _values: &HashSet<ScalarValue>) -> Option<BooleanArray> {

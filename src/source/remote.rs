@@ -42,6 +42,8 @@ pub(super) struct Requests {
     pub(super) ranges_wanted: AtomicU64,
     /// Bytes of these.
     pub(super) bytes: AtomicU64,
+    /// Bytes that were read, of stores behind HTTP and of disks.
+    pub(super) all_bytes: AtomicU64,
     /// Objects that were listed as inputs.
     pub(super) objects: AtomicU64,
 }

@@ -1,4 +1,4 @@
-//! One schema for many files: Parquet footers read, columns matched by name, types brought together.
+//! One schema for many files: columns matched by name, types brought together.
 //!
 //! A column that a file lacks is NULL there. Types that widen without loss are widened; any other pair of types is
 //! refused with the two files that have them.
@@ -7,89 +7,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
-use datafusion::object_store::ObjectStore;
-use datafusion::parquet::arrow::parquet_to_arrow_schema;
-use datafusion::parquet::file::metadata::ParquetMetaData;
-use futures::{FutureExt, StreamExt, TryStreamExt};
 
 use crate::error::{Error, Result};
 use crate::finding::Finding;
-use crate::source::files::{DataFile, Files};
-use crate::source::store::{Stores, store_cause};
+use crate::source::files::Files;
 use crate::source::widen::{finer, wider_decimal, wider_integer};
-
-/// Footers are small: this many bytes from a file's end hold nearly all of them, in one request.
-pub const FOOTER_BYTES: usize = 64 * 1024;
-/// Footers fetched at once: each is one small request, most of whose time is spent waiting.
-const FOOTERS_AT_ONCE: usize = 64;
-
-/// Schemas that files may share: more are looked through for nothing.
-const MOST_SHARED: usize = 16;
-
-/// What the footers of a table's files say, file by file in the order of [`Files`].
-#[derive(Debug, Clone)]
-pub struct FileSchemas {
-    pub schemas: Vec<SchemaRef>,
-    pub rows: Vec<u64>,
-    pub footers: Vec<Arc<ParquetMetaData>>,
-}
-
-/// Reads all footers; they stay in the runtime's cache for the scans to come.
-///
-/// # Errors
-/// Bad input where a file is not Parquet; a storage error where it can't be read.
-pub async fn read_footers(stores: &Stores, files: &Files) -> Result<FileSchemas> {
-    let store = &files.location.store;
-    let footers: Vec<Arc<ParquetMetaData>> = futures::stream::iter(&files.files)
-        .map(|file| read_footer(stores, store.as_ref(), file))
-        .buffered(FOOTERS_AT_ONCE)
-        .try_collect()
-        .await?;
-    // Thousands of files have a handful of schemas.
-    let mut different: Vec<SchemaRef> = Vec::new();
-    let mut schemas: Vec<SchemaRef> = Vec::with_capacity(footers.len());
-    for (footer, file) in footers.iter().zip(&files.files) {
-        let own = arrow_schema(footer, file)?;
-        let known = different.iter().find(|known| **known == own).map(Arc::clone);
-        if known.is_none() && different.len() < MOST_SHARED {
-            different.push(Arc::clone(&own));
-        }
-        schemas.push(known.unwrap_or(own));
-    }
-    let rows = footers.iter().map(|f| u64::try_from(f.file_metadata().num_rows()).unwrap_or(0)).collect();
-    Ok(FileSchemas { schemas, rows, footers })
-}
-
-async fn read_footer(stores: &Stores, store: &dyn ObjectStore, file: &DataFile) -> Result<Arc<ParquetMetaData>> {
-    let cache = stores.runtime().cache_manager.get_file_metadata_cache();
-    let footer = DFParquetMetadata::new(store, &file.meta)
-        .with_metadata_size_hint(Some(FOOTER_BYTES))
-        .with_file_metadata_cache(Some(cache));
-    // The reader of parquet 59 panics on a footer that says it is longer than its file.
-    match std::panic::AssertUnwindSafe(footer.fetch_metadata()).catch_unwind().await {
-        Ok(read) => read.map_err(|e| match store_cause(&e) {
-            // The file may be as it should; it could not be had.
-            Some(cause) => Error::storage(format!("read `{}`", file.uri), cause),
-            None => unreadable(file, &e),
-        }),
-        Err(_) => Err(unreadable(file, &"its footer is damaged")),
-    }
-}
-
-fn arrow_schema(footer: &ParquetMetaData, file: &DataFile) -> Result<SchemaRef> {
-    let metadata = footer.file_metadata();
-    parquet_to_arrow_schema(metadata.schema_descr(), metadata.key_value_metadata())
-        .map(Arc::new)
-        .map_err(|e| unreadable(file, &e))
-}
-
-fn unreadable(file: &DataFile, cause: &dyn std::fmt::Display) -> Error {
-    Error::input(
-        Finding::error(format!("`{}` can't be read as Parquet: {cause}", file.uri))
-            .help("remove or replace the file, or narrow the URI so that it is not read"),
-    )
-}
 
 /// Brings the files' schemas together, first file's column order first. `plain` also decodes dictionaries and views.
 ///

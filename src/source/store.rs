@@ -71,6 +71,11 @@ impl Stores {
         self.requests.now()
     }
 
+    /// Bytes of inputs that have been read so far, from disk too.
+    pub fn bytes_read(&self) -> u64 {
+        self.requests.all_bytes.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
     /// These inputs have to stay what they are: a read of one that was replaced is an error.
     ///
     /// # Errors

@@ -22,7 +22,8 @@ use crate::error::{Error, Result};
 use crate::finding::Finding;
 use crate::source::barrier::{Barrier, prunable};
 use crate::source::files::{Files, list};
-use crate::source::schema::{FileSchemas, merge, read_footers};
+use crate::source::footers::{Footers, read_footers};
+use crate::source::schema::merge;
 use crate::source::store::Stores;
 
 /// Files of a store that one scan reads at once, at least.
@@ -31,7 +32,9 @@ const FILES_AT_ONCE: usize = 16;
 /// Parquet files that are one table. Reads only the columns and row groups that a plan needs.
 pub struct ParquetTable {
     pub files: Files,
-    pub footers: FileSchemas,
+    pub footers: Footers,
+    /// Bytes that were read of the files to know their footers.
+    pub footer_bytes: u64,
     /// File columns, then Hive partition columns (text).
     schema: SchemaRef,
     parts: TableSchema,
@@ -57,14 +60,16 @@ impl ParquetTable {
     /// As [`list`], [`read_footers`] and [`merge`]; and a name that is a column in one file, a partition of another.
     pub async fn open(stores: &Stores, uri: &str, base: &str, plain: bool, hive: bool) -> Result<Self> {
         let files = list(stores, uri, base).await?;
+        let before = stores.bytes_read();
         let footers = read_footers(stores, &files).await?;
+        let footer_bytes = stores.bytes_read() - before;
         let file_schema = merge(&files, &footers.schemas, plain)?;
         let partition_names = if hive { partition_names(&files, &footers.schemas)? } else { Vec::new() };
         let partitions =
             partition_names.iter().map(|name| Arc::new(Field::new(name, DataType::Utf8, true))).collect::<Vec<_>>();
         let parts = TableSchema::builder(Arc::new(file_schema)).with_table_partition_cols(partitions).build();
         let schema = Arc::clone(parts.table_schema());
-        Ok(Self { files, footers, schema, parts, partition_names })
+        Ok(Self { files, footers, footer_bytes, schema, parts, partition_names })
     }
 
     pub fn rows(&self) -> u64 {
@@ -74,26 +79,17 @@ impl ParquetTable {
     /// How often a plain column is NULL, by the footers; `None` where they don't say. A file that lacks the column counts
     /// with all its rows; a partition column is NULL where Hive says so.
     pub fn null_count(&self, name: &str) -> Option<u64> {
-        let mut count = 0;
-        for (i, footer) in self.footers.footers.iter().enumerate() {
+        let footers = &self.footers;
+        let of_file = |file: usize| {
             if self.partition_names.iter().any(|n| n == name) {
                 let value =
-                    self.files.files[i].partitions.iter().find(|(n, _)| n == name).and_then(|(_, v)| v.as_ref());
-                count += if value.is_none() { self.footers.rows[i] } else { 0 };
-                continue;
+                    self.files.files[file].partitions.iter().find(|(n, _)| n == name).and_then(|(_, v)| v.as_ref());
+                return Some(if value.is_none() { footers.rows[file] } else { 0 });
             }
-            let columns = footer.file_metadata().schema_descr().columns();
-            match columns.iter().position(|c| c.path().parts().len() == 1 && c.path().parts()[0] == name) {
-                Some(leaf) => {
-                    for group in footer.row_groups() {
-                        count += group.column(leaf).statistics()?.null_count_opt()?;
-                    }
-                }
-                None if self.footers.schemas[i].field_with_name(name).is_ok() => return None,
-                None => count += self.footers.rows[i],
-            }
-        }
-        Some(count)
+            let there = footers.schemas[file].field_with_name(name).is_ok();
+            if there { footers.nulls(file, name) } else { Some(footers.rows[file]) }
+        };
+        (0..footers.rows.len()).map(of_file).sum()
     }
 
     pub fn bytes(&self) -> u64 {
@@ -102,8 +98,7 @@ impl ParquetTable {
 
     /// About how many bytes the rows take in memory, by the footers.
     pub fn memory(&self) -> u64 {
-        let groups = self.footers.footers.iter().flat_map(|footer| footer.row_groups());
-        groups.map(|group| u64::try_from(group.total_byte_size()).unwrap_or(0)).sum::<u64>().saturating_mul(2)
+        self.footers.stretches.iter().map(|stretch| stretch.bytes).sum::<u64>().saturating_mul(2)
     }
 
     /// The partitions that a scan has at the most. Behind a network it mostly waits: more files than threads are read at once.
@@ -177,8 +172,7 @@ impl TableProvider for ParquetTable {
             let schema = DFSchema::try_from(self.schema.as_ref().clone())?;
             source = source.with_predicate(state.create_physical_expr(filter, &schema)?);
         }
-        let kept = self.groups_kept(filters)?;
-        let kept: Vec<usize> = (0..kept.len()).filter(|&i| kept[i].contains(&true)).collect();
+        let kept = self.files_reached(filters)?;
         // A scan has at least one file; its row groups are skipped when it is opened.
         let kept = if kept.is_empty() { vec![0] } else { kept };
         let files: Vec<PartitionedFile> = kept.iter().map(|&i| self.partitioned_file(i)).collect();

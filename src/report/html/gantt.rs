@@ -12,8 +12,8 @@ use chrono::DateTime;
 
 use crate::report::Report;
 use crate::report::sentence::duration;
-use crate::report::text::{clean, counted, short_time};
-use crate::retention::{FeatureRetention, RetentionReport, SourceRetention};
+use crate::report::text::{clean, counted, day_or_now, short_time};
+use crate::retention::{FeatureRetention, RetentionReport, SourceRetention, TimelineEntry};
 
 /// The width of the picture in its own units.
 const WIDTH: f64 = 1000.0;
@@ -150,7 +150,10 @@ pub(super) fn gantt(report: &Report) -> Option<Gantt> {
         time.format("%Y-%m-%d").to_string()
     };
     let events = retention.timeline.iter().filter(|e| e.what != "week" && (e.what != "today" || expiring));
-    let events = events.map(|e| (short_day(&e.at), clean(&e.detail))).collect();
+    let when = |e: &TimelineEntry| {
+        if e.what == "today" { short_day(&e.at) } else { day_or_now(&e.at, retention.today.as_deref()) }
+    };
+    let events = events.map(|e| (when(e), clean(&e.detail))).collect();
     Some(Gantt { rows, first: day(from), last: day(to), events })
 }
 

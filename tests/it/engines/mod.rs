@@ -3,6 +3,7 @@
 //! `just fuzz` runs other seeds than the usual ones. A failure is made smaller, then printed: tables, config, SQL and the first
 //! cell that differs.
 
+mod bounded;
 mod case;
 mod cheap;
 mod checked;

@@ -98,3 +98,38 @@ fn what_nothing_bounds_is_unbounded() {
     reads(&project, "either", &[("m", "events unbounded", "")]);
     reads(&project, "fewer", &[("x", "events P9D", "")]);
 }
+
+#[test]
+fn what_rows_are_held_against_is_not_bounded_by_their_own_time() {
+    let project = project()
+        .view("some", "SELECT user_id, sum(amount) AS largest FROM (SELECT * FROM events ORDER BY amount DESC LIMIT 3) e \
+               WHERE ts > NOW() - INTERVAL '1 day' GROUP BY user_id")
+        .view("first", "SELECT user_id, max(amount) AS early FROM (SELECT *, row_number() OVER (PARTITION BY user_id ORDER BY ts) AS n FROM events) e \
+               WHERE n <= 3 AND ts > NOW() - INTERVAL '1 day' GROUP BY user_id")
+        .view("before", "SELECT user_id, max(step) AS step FROM (SELECT user_id, ts, amount - lag(amount) OVER (PARTITION BY user_id ORDER BY ts) AS step \
+               FROM events) e WHERE ts > NOW() - INTERVAL '1 day' GROUP BY user_id")
+        .view("within", "SELECT user_id, max(step) AS inner_step FROM (SELECT user_id, ts, amount - lag(amount) OVER (PARTITION BY user_id ORDER BY ts) AS step \
+               FROM events WHERE ts > NOW() - INTERVAL '2 days') e WHERE ts > NOW() - INTERVAL '1 day' GROUP BY user_id")
+        .view("last", "SELECT user_id, max(amount) AS latest FROM (SELECT *, row_number() OVER (PARTITION BY user_id ORDER BY ts DESC) AS n FROM events) e \
+               WHERE n = 1 AND ts > NOW() - INTERVAL '1 day' GROUP BY user_id");
+    reads(&project, "some", &[("largest", "events unbounded", "")]);
+    reads(&project, "first", &[("early", "events unbounded", "")]);
+    reads(&project, "before", &[("step", "events unbounded", "")]);
+    reads(&project, "within", &[("inner_step", "events P2D", "")]);
+    // Ranks from the latest on: no older row changes them.
+    reads(&project, "last", &[("latest", "events P1D", "")]);
+}
+
+#[test]
+fn a_finer_unit_than_that_of_now_hides_no_bound() {
+    let labels = table("user_id:i64 at:us@UTC\n 1 2025-03-10T12:00");
+    let events = table("user_id:i64 ts:ns@UTC\n 1 2025-03-01T12:00");
+    let project = Project::new("keys = [\"user_id\"]\ntime = \"at\"", &labels)
+        .source("events", "time = \"ts\"", &events)
+        .view("v", "SELECT user_id, max(ts) AS a FROM events WHERE ts > NOW() - INTERVAL '7 days' GROUP BY user_id")
+        .view("w", "SELECT user_id, max(ts) AS b FROM events WHERE ts >= NOW() - INTERVAL '1 month' GROUP BY user_id")
+        .view("x", "SELECT user_id, max(ts) AS c FROM events WHERE ts BETWEEN NOW() - INTERVAL '1 day' AND NOW() GROUP BY user_id");
+    reads(&project, "v", &[("a", "events P7D", "")]);
+    reads(&project, "w", &[("b", "events P1M", "")]);
+    reads(&project, "x", &[("c", "events P1D", "")]);
+}

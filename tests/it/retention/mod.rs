@@ -4,6 +4,7 @@ mod audits;
 mod coverage;
 mod lookbacks;
 mod models;
+mod rowwise;
 mod unrecoverable;
 
 use datafusion::arrow::array::RecordBatch;

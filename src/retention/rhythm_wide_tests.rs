@@ -1,0 +1,154 @@
+//! Many logs: five to five thousand events an hour; by the hour of a day in a zone with summer time, quiet at weekends and at the end of the
+//! year, growing, or as steady as a changelog; whole, silent for a while, or thin for a while.
+
+use super::tests::Random;
+use super::*;
+
+const WEEKS: usize = 20;
+const HOURS: usize = WEEKS * WEEK;
+const RATES: [f64; 5] = [5.0, 30.0, 200.0, 1000.0, 5000.0];
+const SEEDS: u64 = 4;
+
+/// Relative to the rate, by hour.
+const CHARACTERS: [(&str, fn(usize) -> f64); 5] = [
+    ("steady", |_| 1.0),
+    ("summer time", |hour| day_and_week(if hour > 9 * WEEK + 26 { hour + 1 } else { hour })),
+    ("holidays", |hour| day_and_week(hour) * if (10 * WEEK + 48..11 * WEEK + 96).contains(&hour) { 0.65 } else { 1.0 }),
+    ("growing", |hour| day_and_week(hour) * (hour as f64 / 900.0).exp() / 4.0),
+    ("working days", |hour| if hour % WEEK < 120 { day_and_week(hour) } else { 0.15 * day_and_week(hour) }),
+];
+
+fn day_and_week(hour: usize) -> f64 {
+    let day = 1.0 + 0.7 * ((hour % 24) as f64 / 24.0 * std::f64::consts::TAU).sin();
+    day * if hour % WEEK >= 120 { 0.7 } else { 1.0 }
+}
+
+/// From, to (hours), and the share of events that get lost.
+type Loss = (f64, f64, f64);
+
+/// How many events of a Poisson process there are.
+fn poisson(random: &mut Random, mean: f64) -> u64 {
+    if mean > 60.0 {
+        let normal = (0..12).map(|_| random.unit()).sum::<f64>() - 6.0;
+        return (mean + mean.sqrt() * normal).round().max(0.0) as u64;
+    }
+    let (mut left, mut count) = (mean, 0);
+    loop {
+        left -= random.exponential(1.0);
+        if left < 0.0 {
+            return count;
+        }
+        count += 1;
+    }
+}
+
+/// By hour, cut at the ends of the loss: the first and the last event are as of so many at random.
+fn log(random: &mut Random, rate: &dyn Fn(usize) -> f64, loss: Loss) -> Activity {
+    let (from, to, share) = loss;
+    let mut activity = Activity::new(None);
+    for hour in 0..HOURS {
+        let (begin, end) = (hour as f64, hour as f64 + 1.0);
+        let cuts = [begin, from.clamp(begin, end), to.clamp(begin, end), end];
+        for (part, ends) in cuts.windows(2).enumerate() {
+            let length = ends[1] - ends[0];
+            let left = if part == 1 { 1.0 - share } else { 1.0 };
+            let events = poisson(random, rate(hour) * length * left);
+            let edge = |random: &mut Random| 1.0 - (1.0 - random.unit()).powf(1.0 / events.max(1) as f64);
+            let (first, last) = (ends[0] + length * edge(random), ends[1] - length * edge(random));
+            let (first, last) = if events < 2 { (first, first) } else { (first.min(last), last.max(first)) };
+            let at = |hours: f64| (hours * HOUR_NS as f64) as i64;
+            activity.events(at(first), at(last), events);
+        }
+    }
+    activity
+}
+
+fn judged(activity: &Activity) -> Vec<Judged> {
+    judge(activity, Rhythm { odds: 1e-8, share: 0.5, weeks: 4 })
+}
+
+fn each(mut test: impl FnMut(&mut Random, &str, &dyn Fn(usize) -> f64, f64) -> Result<(), String>) {
+    let mut failures = Vec::new();
+    let mut logs = 0;
+    for (name, shape) in CHARACTERS {
+        for (number, rate) in RATES.into_iter().enumerate() {
+            for seed in 0..SEEDS {
+                let mut random = Random(seed * 1000 + number as u64 * 77 + name.len() as u64);
+                let by_hour = |hour: usize| rate * shape(hour);
+                logs += 1;
+                if let Err(how) = test(&mut random, name, &by_hour, rate) {
+                    failures.push(format!("{name}, {rate} an hour, seed {seed}: {how}"));
+                }
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{} of {logs} logs\n{}", failures.len(), failures.join("\n"));
+}
+
+fn hours(judged: &Judged) -> (f64, f64) {
+    (judged.span.from as f64 / HOUR_NS as f64, judged.span.to as f64 / HOUR_NS as f64)
+}
+
+/// Somewhere inside, for as long as it takes to have had so many events.
+fn planted(random: &mut Random, rate: &dyn Fn(usize) -> f64, least_hours: f64, enough: f64, share: f64) -> Loss {
+    let from = 24.0 * (30.0 + (random.unit() * 70.0).floor()) + random.unit() * 24.0;
+    let mut to = from + least_hours;
+    let expected = |to: f64| (from as usize..to as usize).map(rate).sum::<f64>();
+    while expected(to) < enough {
+        to += 1.0;
+    }
+    (from, to, share)
+}
+
+#[test]
+fn whole_logs_are_accused_of_nothing() {
+    each(|random, _, rate, _| match judged(&log(random, rate, (0.0, 0.0, 0.0))) {
+        found if found.is_empty() => Ok(()),
+        found => Err(format!("{found:?}")),
+    });
+}
+
+#[test]
+fn silences_are_found_from_the_last_event_to_the_next() {
+    each(|random, _, rate, _| {
+        let (from, to, share) = planted(random, rate, 2.5, 120.0, 1.0);
+        let activity = log(random, rate, (from, to, share));
+        let found = judged(&activity);
+        let [one] = found.as_slice() else { return Err(format!("{from} to {to}: {found:?}")) };
+        let (a, b) = hours(one);
+        // An hour, or a stretch as long as some events take.
+        let off = |at: f64| (6.0 / rate(at as usize).min(rate(at as usize + 1)).max(0.01)).max(1.0);
+        let well = one.kind == GapKind::Silent && a <= from && b >= to - 1e-6;
+        if well && from - a <= off(from - 1.0) && b - to <= off(to) {
+            Ok(())
+        } else {
+            Err(format!("{from} to {to}: {a} to {b}, {:?}", one.kind))
+        }
+    });
+}
+
+#[test]
+fn thin_stretches_are_found_within_an_hour_where_an_hour_has_enough_events() {
+    each(|random, _, rate, mean| {
+        // A few events an hour are too few to say that some are missing.
+        if mean < 30.0 {
+            return Ok(());
+        }
+        let (from, to, share) = planted(random, rate, 6.0, 800.0, 0.8);
+        if rate(from as usize).min(rate(to as usize)) < 10.0 {
+            return Ok(());
+        }
+        let found = judged(&log(random, rate, (from, to, share)));
+        // Where one event in five is left, quiet hours may have none at all.
+        let inside = |j: &&Judged| j.kind == GapKind::Silent && hours(j).0 >= from - 1.0 && hours(j).1 <= to + 4.0;
+        let thin: Vec<&Judged> = found.iter().filter(|j| !inside(j)).collect();
+        let [one] = thin.as_slice() else { return Err(format!("{from} to {to}: {found:?}")) };
+        let (a, b) = hours(one);
+        let most = if mean >= 200.0 { 1.0 } else { (to - from) * 0.25 };
+        if (a - from).abs() <= most && (b - to).abs() <= most {
+            Ok(())
+        } else {
+            Err(format!("{from} to {to}: {a} to {b}"))
+        }
+    });
+}
