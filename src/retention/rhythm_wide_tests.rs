@@ -9,8 +9,10 @@ const HOURS: usize = WEEKS * WEEK;
 const RATES: [f64; 5] = [5.0, 30.0, 200.0, 1000.0, 5000.0];
 const SEEDS: u64 = 4;
 
-/// Relative to the rate, by hour.
-const CHARACTERS: [(&str, fn(usize) -> f64); 5] = [
+/// A name, and how many events there are in each hour, relative to the rate.
+type Character = (&'static str, fn(usize) -> f64);
+
+const CHARACTERS: [Character; 5] = [
     ("steady", |_| 1.0),
     ("summer time", |hour| day_and_week(if hour > 9 * WEEK + 26 { hour + 1 } else { hour })),
     ("holidays", |hour| day_and_week(hour) * if (10 * WEEK + 48..11 * WEEK + 96).contains(&hour) { 0.65 } else { 1.0 }),
