@@ -123,14 +123,14 @@ pub(super) fn reach(
 }
 
 /// The logs of which every reading goes back no further than one of the windows.
-fn bounded(view: &View, logs: &[Log], session: &SessionContext) -> HashSet<usize> {
+fn bounded(view: &View, logs: &[Log], windows: &Windows, session: &SessionContext) -> HashSet<usize> {
     let none = HashSet::new();
     let types: Vec<DataType> = view.keys.iter().map(|k| k.data_type.clone()).collect();
     let Ok(spines) = Spines::empty(&types, now_unit(session)) else { return none };
     let choice = choose(view, logs, &spines, None, session, Engine::Auto, Redelivery::ByTime);
     let Ok(choice) = choice else { return none };
     // What a window of TUMBLE or HOP is compared with bounds its end, not what is in it.
-    if choice.plan.is_none() || Windows::has_calls(&view.plan) {
+    if choice.plan.is_none() || windows.has_calls() {
         return none;
     }
     let reads = |source: usize| choice.lookbacks.iter().filter(move |l| l.source == source);
@@ -179,7 +179,7 @@ impl Lab {
             view: view.clone(),
             once: plans(),
             twice: plans(),
-            bounded: bounded(view, logs, session),
+            bounded: bounded(view, logs, &windows, session),
             logs: logs.to_vec(),
             held,
             windows,
@@ -267,7 +267,8 @@ impl Lab {
     async fn answer(&self, bench: &Bench, world: &Hypothesis, narrow: bool) -> Option<Answers> {
         let changes: Vec<&Change> = world.iter().collect();
         let plans = self.plans(counts_twice(&changes));
-        if !plans.failed.load(Ordering::Relaxed) {
+        let by_limits = !changes.iter().filter_map(|c| rewindow(c)).any(|r| self.windows.changes_calls(&r));
+        if by_limits && !plans.failed.load(Ordering::Relaxed) {
             match self.by_plan(bench, &changes, narrow).await {
                 Ok(Some(values)) => return self.told(bench, &values).ok(),
                 Ok(None) => plans.failed.store(true, Ordering::Relaxed),
@@ -414,7 +415,8 @@ impl Lab {
             let table: Arc<dyn TableProvider> = table(rows).map_err(failed)?;
             logs[source] = over(log, table, count, changes);
         }
-        let replayed = replay_view(&view, &logs, &bench.labels, &self.session, ReplayOptions::default(), &Silent).await?;
+        let replayed =
+            replay_view(&view, &logs, &bench.labels, &self.session, ReplayOptions::default(), &Silent).await?;
         Ok(replayed.values)
     }
 }

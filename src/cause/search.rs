@@ -95,7 +95,8 @@ impl Search<'_> {
     }
 
     async fn screen(&self, cases: &mut [Case<'_>]) -> Result<()> {
-        let all: Vec<Hypothesis> = candidates::instants(self.lab.windows(), true).into_iter().map(|c| vec![c]).collect();
+        let all: Vec<Hypothesis> =
+            candidates::instants(self.lab.windows(), true).into_iter().map(|c| vec![c]).collect();
         let all: Vec<Hypothesis> = all.into_iter().filter(|h| h.iter().all(|c| (self.allowed)(c))).collect();
         let Foremost { mut first, rest, missed } = self.foremost(cases, all).await?;
         first.insert(0, Vec::new());
@@ -171,7 +172,8 @@ impl Search<'_> {
         let samples: Vec<Vec<(usize, bool)>> =
             cases.iter().map(|c| if c.done { Vec::new() } else { c.screen(c.rows_to_lose(), 0) }).collect();
         let good = self.ask(cases, &samples, &grids, true).await?;
-        let mut grids: Vec<Grid> = grids.into_iter().zip(good).filter(|(_, good)| *good).map(|(grid, _)| grid).collect();
+        let mut grids: Vec<Grid> =
+            grids.into_iter().zip(good).filter(|(_, good)| *good).map(|(grid, _)| grid).collect();
         if !instants.is_empty() {
             grids.push((Vec::new(), instants));
         }
@@ -424,8 +426,7 @@ impl Search<'_> {
         for number in without {
             let case = &mut cases[number];
             let shared = established.iter().find(|(changes, rows)| {
-                let all =
-                    |s: &Scored| s.changes == *changes && s.judged.explained == case.open.len();
+                let all = |s: &Scored| s.changes == *changes && s.judged.explained == case.open.len();
                 let own = case.open.iter().filter(|p| rows.contains(&case.compared.label_row(**p))).count();
                 case.scored.iter().any(all) && own * 10 >= case.open.len() * 9
             });
@@ -517,12 +518,7 @@ impl Search<'_> {
 
     /// Replays grids (the worlds' changes, and parts that only change the label time) and scores every case. Where there are many, the
     /// mismatching rows are asked first: a grid that comes near no legacy value of any case is asked no further.
-    async fn try_grids(
-        &self,
-        cases: &mut [Case<'_>],
-        rows: (usize, usize),
-        mut grids: Vec<Grid>,
-    ) -> Result<()> {
+    async fn try_grids(&self, cases: &mut [Case<'_>], rows: (usize, usize), mut grids: Vec<Grid>) -> Result<()> {
         let samples: Vec<Vec<(usize, bool)>> =
             cases.iter().map(|c| if c.done { Vec::new() } else { c.screen(rows.0, rows.1) }).collect();
         if grids.len() >= MANY_GRIDS {

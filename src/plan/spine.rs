@@ -119,7 +119,9 @@ impl Observers {
     fn schema(&self) -> SchemaRef {
         let keys = self.keys.iter().enumerate();
         let keys = keys.map(|(i, key)| Field::new(Spine::key_name(i), key.data_type().clone(), false));
-        Arc::new(Schema::new(std::iter::once(Field::new(OBSERVER, DataType::Int64, false)).chain(keys).collect::<Vec<_>>()))
+        Arc::new(Schema::new(
+            std::iter::once(Field::new(OBSERVER, DataType::Int64, false)).chain(keys).collect::<Vec<_>>(),
+        ))
     }
 
     /// As a table, in batches.
