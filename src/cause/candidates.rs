@@ -1,7 +1,7 @@
 //! Which changes of meaning can apply to a view: derived from its windows and from its sources' rows, so that nobody has to
 //! list them. What cannot make a difference is left out.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono_tz::Tz;
 
@@ -76,6 +76,9 @@ const LIMITS: [i64; 20] = [
 ];
 
 const TILES: [i64; 8] = [DAY, HOUR, 15 * MINUTE, 5 * MINUTE, 10 * MINUTE, 30 * MINUTE, 6 * HOUR, 12 * HOUR];
+
+/// A row of `HOP` is put in no more windows than this.
+const MOST_HOPS: i64 = 1000;
 
 const LENGTHS: [i64; 24] = [
     5 * MINUTE,
@@ -221,7 +224,7 @@ pub(super) fn worlds(windows: &Windows, sources: &Sources) -> Vec<Change> {
 fn starts_off(windows: &Windows, tile: i64) -> bool {
     windows.starts.iter().any(|start| match start {
         Start::Before(months, _, _) => *months != 0 || start.nanos().is_some_and(|n| n >= tile),
-        Start::Of(..) => false,
+        Start::Of(..) | Start::Called { .. } => false,
     })
 }
 
@@ -293,7 +296,21 @@ fn lengths(windows: &Windows) -> Vec<Change> {
     let by_window: Vec<Vec<Length>> = windows.starts.iter().map(alternatives).collect();
     let most = by_window.iter().map(Vec::len).max().unwrap_or(0);
     let at = |step: usize| by_window.iter().map(|own| own.get(step).copied()).collect();
-    (0..most).map(|step| Change::WindowLength { window: None, step, lengths: at(step) }).collect()
+    let mut all: Vec<Change> =
+        (0..most).map(|step| Change::WindowLength { window: None, step, lengths: at(step) }).collect();
+    // What is asked of windows by their length changes with them: `window_end > NOW() - INTERVAL '1 hour'`.
+    for size in windows.starts.iter().filter(|s| matches!(s, Start::Called { .. })).filter_map(Start::nanos) {
+        let alike = |start: &Start| start.nanos() == Some(size);
+        if windows.starts.iter().filter(|start| alike(start)).count() < 2 {
+            continue;
+        }
+        for length in alternatives(&Start::Called { hop: None, size }) {
+            let lengths = windows.starts.iter().map(|start| alike(start).then_some(length)).collect();
+            let change = Change::WindowLength { window: None, step: most + all.len(), lengths };
+            all.push(change);
+        }
+    }
+    all
 }
 
 /// What a window may have been instead, the likelier first.
@@ -319,6 +336,23 @@ fn alternatives(start: &Start) -> Vec<Length> {
             return all;
         }
         Start::Before(m, d, n) => (*m, i64::from(*d) * DAY + n),
+        Start::Called { hop, size } => {
+            let fits = |length: &Length| match (hop, length) {
+                (None, Length::Fixed { months: 0, .. }) => true,
+                (Some(hop), Length::Fixed { months: 0, days, nanos }) => {
+                    let nanos = i64::from(*days) * DAY + nanos;
+                    nanos % hop == 0 && nanos / hop <= MOST_HOPS
+                }
+                _ => false,
+            };
+            let mut all = alternatives(&Start::Before(0, 0, *size));
+            // The next and the last multiple of the hop come first.
+            all.splice(0..0, hop.iter().flat_map(|hop| [size - hop, size + hop]).map(Length::nanos));
+            all.retain(|length| fits(length) && ![Length::nanos(*size), Length::nanos(0)].contains(length));
+            let mut known = HashSet::new();
+            all.retain(|length| known.insert(*length));
+            return all;
+        }
     };
     match (months_of, nanos) {
         (0, DAY) => all.push(Length::Calendar("day")),

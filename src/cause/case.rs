@@ -33,6 +33,13 @@ pub(super) struct Scored {
     pub nearer: f64,
 }
 
+/// A hypothesis, with the block and the part of a grid by which it can be weighed.
+struct Counted {
+    scored: Scored,
+    block: usize,
+    part: usize,
+}
+
 impl Scored {
     /// What it leaves open and what it breaks.
     fn error(&self) -> f64 {
@@ -46,9 +53,12 @@ impl Scored {
 
     /// Whether it needs no better.
     pub(super) fn settles(&self) -> bool {
-        self.judged.mismatches >= 20 && self.judged.explains() >= 0.995 && self.judged.breaks() <= 0.005
+        self.judged.mismatches >= 20 && self.judged.explains() >= SETTLED && self.judged.breaks() <= 0.005
     }
 }
+
+/// What explains this share of the mismatches explains them.
+pub(super) const SETTLED: f64 = 0.995;
 
 /// Each further cause has to explain this much more.
 const PAIR_COSTS: f64 = 0.015;
@@ -88,6 +98,17 @@ pub(super) fn leading(scored: &[Scored], tried: usize, most: usize) -> Vec<Hypot
         }
     }
     leading
+}
+
+/// Of the leading hypotheses, the best first: those to be tried on all rows, and those only where the best explains less there
+/// than it seemed to. Where the best explains all, only what breaks less can do better.
+pub(super) fn rivals(scored: &[Scored], leading: Vec<Hypothesis>) -> (Vec<Hypothesis>, Vec<Hypothesis>) {
+    let of = |hypothesis: &Hypothesis| scored.iter().find(|s| s.changes == *hypothesis);
+    let Some(best) = leading.first().and_then(of) else { return (leading, Vec::new()) };
+    if best.judged.explained < best.judged.mismatches {
+        return (leading, Vec::new());
+    }
+    leading.into_iter().partition(|h| *h == best.changes || of(h).is_some_and(|s| s.error() < best.error()))
 }
 
 /// Label rows that are asked for together; sorted, each once.
@@ -257,6 +278,8 @@ pub(super) struct Case<'a> {
     pub chosen: Vec<Chosen>,
     pub cause_of: BTreeMap<usize, u16>,
     pub done: bool,
+    /// How many rows of the screened sample a hypothesis may leave open and still win.
+    pub bar: Option<f64>,
 }
 
 impl<'a> Case<'a> {
@@ -284,6 +307,7 @@ impl<'a> Case<'a> {
             chosen: Vec::new(),
             cause_of: BTreeMap::new(),
             done: false,
+            bar: None,
         }
     }
 
@@ -313,6 +337,22 @@ impl<'a> Case<'a> {
         rows
     }
 
+    /// From now on only what can win against the best so far is worth to be tried.
+    pub(super) fn set_bar(&mut self) {
+        let best = best(&self.scored, self.tried).filter(|_| !self.done);
+        self.bar = best.map(|s| s.judged.mismatches as f64 * (s.error() + NEAR) + 0.5);
+    }
+
+    /// Whether a hypothesis that leaves so many rows open can still win.
+    pub(super) fn may_still_win(&self, open: usize) -> bool {
+        self.bar.is_none_or(|bar| open as f64 <= bar)
+    }
+
+    /// How many rows tell that a hypothesis which explains none of them can't win.
+    pub(super) fn rows_to_lose(&self) -> usize {
+        self.bar.map_or(usize::MAX, |bar| bar as usize + 1)
+    }
+
     /// The value changes to try on values that some hypothesis gives.
     pub(super) fn value_changes(&self, sample: &[(usize, bool)]) -> Vec<Change> {
         let legacy = |p: usize| self.compared.legacy_row(p);
@@ -330,23 +370,78 @@ impl<'a> Case<'a> {
         &mut self,
         panel: &Panel,
         parts: &[Hypothesis],
+        values: (&ArrayRef, &BooleanArray),
+        sample: (&[(usize, bool)], &Sides),
+        allowed: &(dyn Fn(&Change) -> bool + Sync),
+        glance: bool,
+    ) -> DfResult<(bool, usize)> {
+        let (blocks, mut fresh) = self.counted(panel, parts, values, sample, allowed, glance)?;
+        let tried = fresh.len();
+        fresh.retain(|f| match self.bar {
+            Some(_) => self.may_still_win(f.scored.judged.mismatches - f.scored.judged.explained),
+            None => f.scored.judged.explained > 0 || f.scored.nearer > 0.0,
+        });
+        if glance {
+            return Ok((!fresh.is_empty(), tried));
+        }
+        self.tried += tried;
+        // Chance is only worth a count for those that explain most.
+        fresh.sort_by(|a, b| a.scored.error().total_cmp(&b.scored.error()));
+        for Counted { scored, block, part } in fresh.iter_mut().take(WEIGHED) {
+            if scored.judged.explained > 0 {
+                scored.judged = blocks[*block].judge(self, panel, *part, sample.0, true).0;
+            }
+        }
+        let worth = !fresh.is_empty();
+        self.scored.extend(fresh.into_iter().map(|f| f.scored));
+        Ok((worth, tried))
+    }
+
+    /// By part, how many mismatching rows it explains, by itself or with a change of the number, and how much nearer it comes.
+    ///
+    /// # Errors
+    /// As [`Block::new`].
+    pub(super) fn glances(
+        &self,
+        panel: &Panel,
+        parts: &[Hypothesis],
+        values: (&ArrayRef, &BooleanArray),
+        sample: &[(usize, bool)],
+        allowed: &(dyn Fn(&Change) -> bool + Sync),
+    ) -> DfResult<Vec<(usize, f64)>> {
+        let sides = Sides::new(self, sample)?;
+        let mut told = vec![(0, 0.0); parts.len()];
+        for Counted { scored, part, .. } in self.counted(panel, parts, values, (sample, &sides), allowed, true)?.1 {
+            let (explained, nearer): &mut (usize, f64) = &mut told[part];
+            *explained = scored.judged.explained.max(*explained);
+            *nearer = scored.nearer.max(*nearer);
+        }
+        Ok(told)
+    }
+
+    /// What every hypothesis of a grid explains and breaks, not yet held against chance.
+    fn counted(
+        &self,
+        panel: &Panel,
+        parts: &[Hypothesis],
         (column, found): (&ArrayRef, &BooleanArray),
         (sample, sides): (&[(usize, bool)], &Sides),
         allowed: &(dyn Fn(&Change) -> bool + Sync),
         glance: bool,
-    ) -> DfResult<(bool, usize)> {
+    ) -> DfResult<(Vec<Block>, Vec<Counted>)> {
         let rows = panel.labels.len();
-        let plain = Block::new(self, std::slice::from_ref(column), rows, sides)?;
-        let Some(plain) = plain else { return Ok((false, 0)) };
+        let Some(plain) = Block::new(self, std::slice::from_ref(column), rows, sides)? else {
+            return Ok(Default::default());
+        };
         let mut blocks = vec![plain];
-        // What was counted, and by which block and number it can be weighed.
-        let mut fresh: Vec<(Scored, usize, usize)> = Vec::new();
+        let mut fresh: Vec<Counted> = Vec::new();
         for (at, part) in parts.iter().enumerate().filter(|(_, part)| !part.is_empty()) {
             let (judged, nearer, _) = blocks[0].judge(self, panel, at, sample, false);
-            fresh.push((Scored { changes: part.clone(), judged, nearer }, 0, at));
+            let scored = Scored { changes: part.clone(), judged, nearer };
+            fresh.push(Counted { scored, block: 0, part: at });
         }
         // On agreeing rows a hypothesis may still break.
-        let explained = !glance && fresh.iter().any(|(s, ..)| s.settles());
+        let explained = !glance && fresh.iter().any(|f| f.scored.settles());
         let mut changes: Vec<Change> = if explained { Vec::new() } else { self.value_changes(sample) };
         if !explained && self.spec.data_type.is_numeric() {
             changes.extend(self.factors(panel, parts, column, sample)?);
@@ -357,26 +452,12 @@ impl<'a> Case<'a> {
             for (at, part) in parts.iter().enumerate() {
                 let (judged, nearer, _) = block.judge(self, panel, at, sample, false);
                 let changes = part.iter().cloned().chain([change.clone()]).collect();
-                fresh.push((Scored { changes, judged, nearer }, blocks.len(), at));
+                let scored = Scored { changes, judged, nearer };
+                fresh.push(Counted { scored, block: blocks.len(), part: at });
             }
             blocks.push(block);
         }
-        let tried = fresh.len();
-        fresh.retain(|(s, ..)| s.judged.explained > 0 || s.nearer > 0.0);
-        if glance {
-            return Ok((!fresh.is_empty(), tried));
-        }
-        self.tried += tried;
-        // Chance is only worth a count for those that explain most.
-        fresh.sort_by(|(a, ..), (b, ..)| a.error().total_cmp(&b.error()));
-        for (scored, block, at) in fresh.iter_mut().take(WEIGHED) {
-            if scored.judged.explained > 0 {
-                scored.judged = blocks[*block].judge(self, panel, *at, sample, true).0;
-            }
-        }
-        let worth = !fresh.is_empty();
-        self.scored.extend(fresh.into_iter().map(|(s, ..)| s));
-        Ok((worth, tried))
+        Ok((blocks, fresh))
     }
 
     /// Factors by which the legacy values are off the values of some part.

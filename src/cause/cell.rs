@@ -45,7 +45,7 @@ pub async fn otherwise(
     let failed = |e| Error::engine(format!("trace `{}`", feature.full_name()), e);
     let single = one_partition(session);
     let sources = sources_of(&view.plan);
-    let reaches = lab::reach(view, logs, &sources, label, vec![0], &single).await;
+    let reaches = lab::reach(view, logs, &sources, label, vec![0], &single);
     let mut held = HashMap::new();
     for source in &sources {
         let log = &logs[*source];

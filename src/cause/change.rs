@@ -249,7 +249,7 @@ impl Change {
                 };
                 put("length", json!(named.map(Length::shown)));
                 let changed: Vec<Length> = lengths.iter().copied().flatten().collect();
-                if window.is_none() && changed.len() > 1 {
+                if window.is_none() && changed.iter().any(|length| *length != changed[0]) {
                     // None of them explains it by itself.
                     put("lengths", json!(changed.into_iter().map(Length::shown).collect::<Vec<_>>()));
                 }

@@ -1,10 +1,11 @@
 //! Replays of one view in other worlds.
 //!
-//! A view is planned once for each set of questions (label rows, at instants), over [`Slots`], and every world that asks the same
-//! is one execution of that plan over its own rows and windows. Where a view has no such plan, or the plan fails, the world is
-//! replayed by itself as any other view is, with the engine that takes it.
+//! A view is planned once, over [`Slots`] and for whatever label rows: every world, and every set of questions (label rows, at
+//! instants), is one execution of that plan over its own rows and windows. Where a view has no such plan, or the plan fails,
+//! the world is replayed by itself as any other view is, with the engine that takes it.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use datafusion::arrow::array::{
@@ -34,14 +35,14 @@ use crate::config::SourceKind;
 use crate::error::{Error, Result};
 use crate::monitor::Silent;
 use crate::plan::Spines;
-use crate::replay::{Engine, PreparedReplay, ReplayOptions, ViewValues, choose, replay_view};
+use crate::replay::{Engine, LabelObservers, PreparedReplay, ReplayOptions, ViewValues, choose, replay_view};
 use crate::source::time::instants_ns;
 use crate::source::{Labels, Log, Redelivery};
 use crate::sql::now_unit;
 
 /// A plan costs as much as so many executions on few rows: below twice that, worlds go one after the other.
 const WORTH_A_PLAN: usize = 8;
-/// Plans that are kept.
+/// Sets of questions that are kept.
 const KEPT: usize = 8;
 /// A world that sees further by no more than this has rows within this reach only.
 const NEAR: i64 = 3 * DAY;
@@ -58,28 +59,35 @@ pub(super) struct Lab {
     /// With one partition: replays run side by side.
     session: SessionContext,
     threads: usize,
-    plannable: bool,
     /// Sources that are read back to the start of a window only.
     bounded: HashSet<usize>,
     benches: Mutex<Vec<Arc<Bench>>>,
+    /// Where redeliveries count, the plan is another.
+    once: Plans,
+    twice: Plans,
     limits: Mutex<HashMap<Limit, Compiled>>,
 }
 
-/// A set of questions, and the plans that answer them.
+/// A set of questions.
 #[derive(Debug)]
 struct Bench {
     panel: Vec<usize>,
     instants: Vec<Hypothesis>,
-    /// Whether redeliveries count.
-    twice: bool,
     asks: Vec<Ask>,
-    /// The order of label times, and where in it each question is.
-    order: Vec<u32>,
+    /// The questions in the order of their times, and where in it each of them is.
+    labels: Labels,
+    observers: LabelObservers,
     place: UInt32Array,
-    idle: Mutex<Vec<Station>>,
     /// What of what is held can be seen from here, but in worlds that are far from this one.
     near: Mutex<Option<Arc<HashMap<usize, Held>>>>,
-    failed: std::sync::atomic::AtomicBool,
+}
+
+/// Plans of one kind, each for one world at a time.
+#[derive(Debug, Default)]
+struct Plans {
+    idle: Mutex<Vec<Station>>,
+    /// There is none.
+    failed: AtomicBool,
 }
 
 /// A plan, with what it reads.
@@ -95,7 +103,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// What a plan of `view` for these label rows reads of its sources, by their numbers. Empty where that can't be told.
-pub(super) async fn reach(
+pub(super) fn reach(
     view: &View,
     logs: &[Log],
     sources: &[usize],
@@ -103,26 +111,26 @@ pub(super) async fn reach(
     rows: Vec<usize>,
     session: &SessionContext,
 ) -> HashMap<usize, Reach> {
-    let asks: Vec<Ask> = rows.into_iter().map(|row| Ask { row, time: labels.times.value(row) }).collect();
-    let prepared = async {
-        let spine = spine(labels, asks.into_iter())?;
-        planned(view, logs, sources, &HashMap::new(), false, spine, session).await
+    let asked = || -> Result<HashMap<usize, Reach>> {
+        let asks = rows.into_iter().map(|row| Ask { row, time: labels.times.value(row) });
+        let labels = spine(labels, asks)?;
+        let (_, _, view, logs) = over_slots(view, logs, sources, &HashMap::new(), false)?;
+        let observers = LabelObservers::new(&labels, &view.keys, now_unit(session)).map_err(failed)?;
+        let choice = choose(&view, &logs, &observers.spines, None, session, Engine::Auto, Redelivery::ByTime)?;
+        Ok(choice.plan.map(|plan| reaches(&plan)).unwrap_or_default())
     };
-    match prepared.await {
-        Ok(Some((_, _, replay))) => reaches(replay.rewritten()),
-        _ => HashMap::new(),
-    }
+    asked().unwrap_or_default()
 }
 
 /// The logs of which every reading goes back no further than one of the windows.
-fn bounded(view: &View, logs: &[Log], session: &SessionContext) -> HashSet<usize> {
+fn bounded(view: &View, logs: &[Log], windows: &Windows, session: &SessionContext) -> HashSet<usize> {
     let none = HashSet::new();
     let types: Vec<DataType> = view.keys.iter().map(|k| k.data_type.clone()).collect();
     let Ok(spines) = Spines::empty(&types, now_unit(session)) else { return none };
     let choice = choose(view, logs, &spines, None, session, Engine::Auto, Redelivery::ByTime);
     let Ok(choice) = choice else { return none };
     // What a window of TUMBLE or HOP is compared with bounds its end, not what is in it.
-    if choice.plan.is_none() || Windows::has_calls(&view.plan) {
+    if choice.plan.is_none() || windows.has_calls() {
         return none;
     }
     let reads = |source: usize| choice.lookbacks.iter().filter(move |l| l.source == source);
@@ -132,16 +140,14 @@ fn bounded(view: &View, logs: &[Log], session: &SessionContext) -> HashSet<usize
     all.filter(bounded).collect()
 }
 
-/// The view planned over slots.
-async fn planned(
+/// The view, and its sources, over slots.
+fn over_slots(
     view: &View,
     logs: &[Log],
     sources: &[usize],
     held: &HashMap<usize, Held>,
     twice: bool,
-    labels: Labels,
-    session: &SessionContext,
-) -> Result<Option<(Arc<Slots>, Vec<Limit>, PreparedReplay)>> {
+) -> Result<(Arc<Slots>, Vec<Limit>, View, Vec<Log>)> {
     let slots = Arc::new(Slots::default());
     let mut view = view.clone();
     let (plan, limits) = slotted(view.plan, &slots).map_err(failed)?;
@@ -154,8 +160,7 @@ async fn planned(
         let rows = held.get(&source).map_or(0, |held| held.rows.num_rows() as u64);
         logs[source] = over(&logs[source], Arc::new(table), rows, changes);
     }
-    let replay = PreparedReplay::new(&view, &logs, labels, session).await?;
-    Ok(replay.map(|replay| (slots, limits, replay)))
+    Ok((slots, limits, view, logs))
 }
 
 impl Lab {
@@ -168,10 +173,13 @@ impl Lab {
         session: &SessionContext,
         threads: usize,
     ) -> Self {
+        let unplannable = held.keys().any(|source| needs_event_time(&logs[*source]));
+        let plans = || Plans { failed: AtomicBool::new(unplannable), ..Plans::default() };
         Self {
             view: view.clone(),
-            plannable: !held.keys().any(|source| needs_event_time(&logs[*source])),
-            bounded: bounded(view, logs, session),
+            once: plans(),
+            twice: plans(),
+            bounded: bounded(view, logs, &windows, session),
             logs: logs.to_vec(),
             held,
             windows,
@@ -202,9 +210,10 @@ impl Lab {
         let side = if many > 100_000 { grids.len() } else { grids.len() / WORTH_A_PLAN };
         let narrow = grids.len() >= WORTH_A_PLAN;
         let replays = grids.iter().map(|(world, instants)| {
-            let bench = self.bench(panel, instants, counts_twice(&world.iter().collect::<Vec<_>>()));
+            let bench = self.bench(panel, instants);
             let (lab, world) = (Arc::clone(self), world.clone());
             async move {
+                let bench = bench.ok()?;
                 let task = SpawnedTask::spawn(async move { lab.answer(&bench, &world, narrow).await });
                 task.join().await.ok().flatten()
             }
@@ -213,13 +222,13 @@ impl Lab {
         futures::stream::iter(replays).buffered(side.clamp(1, self.threads)).collect().await
     }
 
-    fn bench(&self, panel: &Panel, instants: &[Hypothesis], twice: bool) -> Arc<Bench> {
+    fn bench(&self, panel: &Panel, instants: &[Hypothesis]) -> Result<Arc<Bench>> {
         let mut benches = locked(&self.benches);
-        let same = |b: &Arc<Bench>| b.twice == twice && b.panel == panel.labels && b.instants == instants;
+        let same = |b: &Arc<Bench>| b.panel == panel.labels && b.instants == instants;
         if let Some(at) = benches.iter().position(same) {
             let bench = benches.remove(at);
             benches.push(Arc::clone(&bench));
-            return bench;
+            return Ok(bench);
         }
         let time = |row: usize, instant: &Hypothesis| {
             instant.iter().fold(self.labels.times.value(row), |time, change| seen_at(change, time))
@@ -234,31 +243,35 @@ impl Lab {
         for (at, &i) in order.iter().enumerate() {
             place[i as usize] = u32::try_from(at).unwrap_or(u32::MAX);
         }
+        let labels = spine(&self.labels, order.iter().map(|&i| asks[i as usize]))?;
         let bench = Arc::new(Bench {
             panel: panel.labels.clone(),
             instants: instants.to_vec(),
-            twice,
             asks,
-            order,
+            observers: LabelObservers::new(&labels, &self.view.keys, now_unit(&self.session)).map_err(failed)?,
+            labels,
             place: UInt32Array::from(place),
-            idle: Mutex::default(),
             near: Mutex::default(),
-            failed: std::sync::atomic::AtomicBool::new(!self.plannable),
         });
         if benches.len() >= KEPT {
             benches.remove(0);
         }
         benches.push(Arc::clone(&bench));
-        bench
+        Ok(bench)
+    }
+
+    fn plans(&self, twice: bool) -> &Plans {
+        if twice { &self.twice } else { &self.once }
     }
 
     async fn answer(&self, bench: &Bench, world: &Hypothesis, narrow: bool) -> Option<Answers> {
-        use std::sync::atomic::Ordering::Relaxed;
         let changes: Vec<&Change> = world.iter().collect();
-        if !bench.failed.load(Relaxed) {
+        let plans = self.plans(counts_twice(&changes));
+        let by_limits = !changes.iter().filter_map(|c| rewindow(c)).any(|r| self.windows.changes_calls(&r));
+        if by_limits && !plans.failed.load(Ordering::Relaxed) {
             match self.by_plan(bench, &changes, narrow).await {
                 Ok(Some(values)) => return self.told(bench, &values).ok(),
-                Ok(None) => bench.failed.store(true, Relaxed),
+                Ok(None) => plans.failed.store(true, Ordering::Relaxed),
                 Err(_) => {}
             }
         }
@@ -275,23 +288,21 @@ impl Lab {
         })
     }
 
-    fn labels_of(&self, bench: &Bench) -> Result<Labels> {
-        spine(&self.labels, bench.order.iter().map(|&i| bench.asks[i as usize]))
-    }
-
     /// `None` where the view can't be planned so.
     async fn by_plan(&self, bench: &Bench, changes: &[&Change], narrow: bool) -> Result<Option<ViewValues>> {
-        let idle = locked(&bench.idle).pop();
+        let twice = counts_twice(changes);
+        let plans = self.plans(twice);
+        let idle = locked(&plans.idle).pop();
         let station = match idle {
             Some(station) => station,
-            None => match self.station(bench).await {
+            None => match self.station(twice).await {
                 Ok(Some(station)) => station,
                 _ => return Ok(None),
             },
         };
         let near = if narrow && self.is_near(changes) { self.near(bench, &station).map_err(failed)? } else { None };
-        let values = self.run(&station, near.as_deref().unwrap_or(&self.held), changes).await;
-        locked(&bench.idle).push(station);
+        let values = self.run(&station, bench, near.as_deref().unwrap_or(&self.held), changes).await;
+        locked(&plans.idle).push(station);
         values.map(Some)
     }
 
@@ -352,7 +363,13 @@ impl Lab {
         Ok(earliest)
     }
 
-    async fn run(&self, station: &Station, held: &HashMap<usize, Held>, changes: &[&Change]) -> Result<ViewValues> {
+    async fn run(
+        &self,
+        station: &Station,
+        bench: &Bench,
+        held: &HashMap<usize, Held>,
+        changes: &[&Change],
+    ) -> Result<ViewValues> {
         let mut rows = HashMap::new();
         for (&source, held) in held {
             let log = &self.logs[source];
@@ -365,7 +382,7 @@ impl Lab {
             self.compiled(limit, &state)
         });
         station.slots.set(rows, limits.collect::<DfResult<_>>().map_err(failed)?);
-        station.replay.run().await
+        station.replay.run(&bench.labels, &bench.observers).await
     }
 
     fn compiled(&self, limit: Limit, state: &SessionState) -> DfResult<Compiled> {
@@ -377,12 +394,11 @@ impl Lab {
         Ok(made)
     }
 
-    async fn station(&self, bench: &Bench) -> Result<Option<Station>> {
+    async fn station(&self, twice: bool) -> Result<Option<Station>> {
         let sources: Vec<usize> = self.held.keys().copied().collect();
-        let labels = self.labels_of(bench)?;
-        let planned = planned(&self.view, &self.logs, &sources, &self.held, bench.twice, labels, &self.session).await?;
-        let Some((slots, limits, replay)) = planned else { return Ok(None) };
-        Ok(Some(Station { slots, limits, replay }))
+        let (slots, limits, view, logs) = over_slots(&self.view, &self.logs, &sources, &self.held, twice)?;
+        let replay = PreparedReplay::new(&view, &logs, &self.session).await?;
+        Ok(replay.map(|replay| Station { slots, limits, replay }))
     }
 
     /// One world, planned for itself.
@@ -399,8 +415,8 @@ impl Lab {
             let table: Arc<dyn TableProvider> = table(rows).map_err(failed)?;
             logs[source] = over(log, table, count, changes);
         }
-        let labels = self.labels_of(bench)?;
-        let replayed = replay_view(&view, &logs, &labels, &self.session, ReplayOptions::default(), &Silent).await?;
+        let replayed =
+            replay_view(&view, &logs, &bench.labels, &self.session, ReplayOptions::default(), &Silent).await?;
         Ok(replayed.values)
     }
 }

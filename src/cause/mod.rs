@@ -203,7 +203,7 @@ impl Evidence<'_> {
         let mut rows: Vec<usize> = cases.iter().flat_map(Case::label_rows).collect();
         rows.sort_unstable();
         rows.dedup();
-        let reaches = lab::reach(view, logs, sources, &self.labels, rows, &self.single).await;
+        let reaches = lab::reach(view, logs, sources, &self.labels, rows, &self.single);
         for source in sources {
             if held.contains_key(source) {
                 continue;

@@ -13,7 +13,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::cause::candidates::{self, Sources};
-use crate::cause::case::{Block, Case, Hypothesis, Panel, Sides, best, layer, leading};
+use crate::cause::case::{Block, Case, Hypothesis, Panel, SETTLED, Scored, Sides, best, layer, leading, rivals};
 use crate::cause::change::{Ahead, Change, DAY, HOUR, Layer, MINUTE, Shift};
 use crate::cause::lab::Lab;
 use crate::cause::values;
@@ -21,7 +21,11 @@ use crate::cause::world::Answers;
 use crate::error::{Error, Result};
 use crate::source::Labels;
 
-/// Rows of each feature on which hypotheses are first tried: mismatching, agreeing.
+/// Mismatching rows of each feature on which all changes of the label time are tried first, ...
+const FIRST: usize = 8;
+/// ... and how many of those are then tried on more rows: those that explain most, and as many that come nearest.
+const FOREMOST: usize = 6;
+/// Rows of each feature on which hypotheses are tried: mismatching, agreeing.
 const SCREEN: (usize, usize) = (64, 64);
 /// The same for pairs.
 const PAIR_SCREEN: (usize, usize) = (32, 24);
@@ -41,6 +45,22 @@ const MANY_GRIDS: usize = 3;
 
 /// By case, by set of hypotheses: what [`Case::score`] says of it.
 type Glances = Vec<Vec<(bool, usize)>>;
+
+/// A world, and the changes of the label time that are asked for in it.
+type Grid = (Hypothesis, Vec<Hypothesis>);
+
+/// Changes of the label time, after a first look.
+#[derive(Default)]
+struct Foremost {
+    /// Those that do most for some case.
+    first: Vec<Hypothesis>,
+    rest: Vec<Hypothesis>,
+    /// By open case, how many mismatching rows each of the rest left unexplained.
+    missed: Vec<Vec<usize>>,
+}
+
+/// By number of the hypothesis, the mismatches that it explains and the share of agreeing rows that it breaks.
+type Hits = HashMap<usize, (Vec<usize>, f64)>;
 
 /// The search over one view of one snapshot.
 pub(super) struct Search<'a> {
@@ -75,19 +95,42 @@ impl Search<'_> {
     }
 
     async fn screen(&self, cases: &mut [Case<'_>]) -> Result<()> {
-        let mut instants: Vec<Hypothesis> = vec![Vec::new()];
-        let shifts = self.allowed_all(candidates::instants(self.lab.windows(), true));
-        instants.extend(shifts.into_iter().map(|c| vec![c]));
-        self.try_grids(cases, SCREEN, vec![(Vec::new(), instants.clone())]).await?;
+        let all: Vec<Hypothesis> =
+            candidates::instants(self.lab.windows(), true).into_iter().map(|c| vec![c]).collect();
+        let all: Vec<Hypothesis> = all.into_iter().filter(|h| h.iter().all(|c| (self.allowed)(c))).collect();
+        let Foremost { mut first, rest, missed } = self.foremost(cases, all).await?;
+        first.insert(0, Vec::new());
+        cases.iter_mut().for_each(|case| case.tried += rest.len());
+        self.try_grids(cases, SCREEN, vec![(Vec::new(), first)]).await?;
         if self.settled(cases) {
             return Ok(());
         }
         let worlds = self.allowed_all(candidates::worlds(self.lab.windows(), &self.sources));
+        if cases.iter().all(|c| c.done || Self::explained(c) >= ENOUGH) {
+            return self.contest(cases, worlds, rest, &missed).await;
+        }
         // What has no parameter comes with the changes of the label time that go the right way.
         let (plain, fitted): (Vec<&Change>, Vec<&Change>) = worlds.iter().partition(|w| w.freedom() == 0);
         let near = self.nearest(cases);
-        let grids = plain.iter().map(|w| (vec![(*w).clone()], near.clone())).collect();
-        self.try_grids(cases, PAIR_SCREEN, grids).await?;
+        for world in &plain {
+            self.try_grids(cases, PAIR_SCREEN, vec![(vec![(*world).clone()], near.clone())]).await?;
+            if self.settled(cases) {
+                return Ok(());
+            }
+        }
+        if !rest.is_empty() {
+            // They are counted now.
+            cases.iter_mut().for_each(|case| case.tried -= rest.len());
+            self.try_grids(cases, SCREEN, vec![(Vec::new(), rest)]).await?;
+            if self.settled(cases) {
+                return Ok(());
+            }
+            let more: Vec<Hypothesis> = self.nearest(cases).into_iter().filter(|h| !near.contains(h)).collect();
+            if !more.is_empty() {
+                let grids = plain.iter().map(|w| (vec![(*w).clone()], more.clone())).collect();
+                self.try_grids(cases, PAIR_SCREEN, grids).await?;
+            }
+        }
         for family in fitted.chunk_by(|a, b| a.name() == b.name()) {
             if self.settled(cases) {
                 return Ok(());
@@ -102,11 +145,75 @@ impl Search<'_> {
         if self.settled(cases) {
             return Ok(());
         }
+        let near = self.nearest(cases);
         self.pairs(cases, &worlds, &near).await?;
         if self.settled(cases) {
             return Ok(());
         }
         self.fitted(cases).await
+    }
+
+    /// All mismatches have an explanation that breaks agreeing rows: looks for one that breaks fewer. Few rows tell what can't explain
+    /// enough for that.
+    async fn contest(
+        &self,
+        cases: &mut [Case<'_>],
+        worlds: Vec<Change>,
+        instants: Vec<Hypothesis>,
+        missed: &[Vec<usize>],
+    ) -> Result<()> {
+        cases.iter_mut().for_each(Case::set_bar);
+        let open: Vec<usize> = (0..cases.len()).filter(|number| !cases[*number].done).collect();
+        let good = |at: &usize| open.iter().any(|number| cases[*number].may_still_win(missed[*number][*at]));
+        let kept: Vec<usize> = (0..instants.len()).filter(good).collect();
+        cases.iter_mut().for_each(|case| case.tried -= kept.len().min(case.tried));
+        let instants: Vec<Hypothesis> = kept.into_iter().map(|at| instants[at].clone()).collect();
+        let grids: Vec<Grid> = worlds.into_iter().map(|world| (vec![world], vec![Vec::new()])).collect();
+        let samples: Vec<Vec<(usize, bool)>> =
+            cases.iter().map(|c| if c.done { Vec::new() } else { c.screen(c.rows_to_lose(), 0) }).collect();
+        let good = self.ask(cases, &samples, &grids, true).await?;
+        let mut grids: Vec<Grid> =
+            grids.into_iter().zip(good).filter(|(_, good)| *good).map(|(grid, _)| grid).collect();
+        if !instants.is_empty() {
+            grids.push((Vec::new(), instants));
+        }
+        cases.iter_mut().for_each(|case| case.bar = None);
+        let samples: Vec<Vec<(usize, bool)>> =
+            cases.iter().map(|c| if c.done { Vec::new() } else { c.screen(SCREEN.0, SCREEN.1) }).collect();
+        self.ask(cases, &samples, &grids, false).await?;
+        if self.settled(cases) {
+            return Ok(());
+        }
+        self.zones(cases).await
+    }
+
+    /// Tries all changes of the label time on a few mismatching rows.
+    async fn foremost(&self, cases: &[Case<'_>], all: Vec<Hypothesis>) -> Result<Foremost> {
+        let samples: Vec<Vec<(usize, bool)>> =
+            cases.iter().map(|c| if c.done { Vec::new() } else { c.screen(FIRST, 0) }).collect();
+        let asked = cases.iter().zip(&samples);
+        let panel = Panel::new(asked.flat_map(|(c, sample)| sample.iter().map(|(p, _)| c.compared.label_row(*p))));
+        let answers = self.lab.answers(&panel, &[(Vec::new(), all.clone())]).await.pop().flatten();
+        let Some(answers) = answers else { return Ok(Foremost { first: all, ..Foremost::default() }) };
+        let mut picked: BTreeSet<usize> = BTreeSet::new();
+        let mut missed: Vec<Vec<usize>> = vec![Vec::new(); cases.len()];
+        for (number, (case, sample)) in cases.iter().zip(&samples).enumerate().filter(|(_, (case, _))| !case.done) {
+            let values = answers.of(case.slot);
+            let told = case.glances(&panel, &all, values, sample, self.allowed).map_err(failed)?;
+            missed[number] = told.iter().map(|(explained, _)| sample.len() - explained).collect();
+            let simple = |at: &usize| all[*at].iter().map(Change::freedom).sum::<usize>();
+            let mut ranked: Vec<usize> = (0..all.len()).filter(|at| told[*at].0 > 0 || told[*at].1 > 0.0).collect();
+            ranked.sort_by(|a, b| told[*b].0.cmp(&told[*a].0).then(simple(a).cmp(&simple(b))).then(a.cmp(b)));
+            picked.extend(ranked.iter().take(FOREMOST));
+            ranked.sort_by(|a, b| told[*b].1.total_cmp(&told[*a].1).then(simple(a).cmp(&simple(b))).then(a.cmp(b)));
+            picked.extend(ranked.iter().take(FOREMOST));
+        }
+        for missed in missed.iter_mut().filter(|missed| !missed.is_empty()) {
+            *missed = (0..all.len()).filter(|at| !picked.contains(at)).map(|at| missed[at]).collect();
+        }
+        let (first, rest): (Vec<_>, Vec<_>) = all.into_iter().enumerate().partition(|(at, _)| picked.contains(at));
+        let hypotheses = |all: Vec<(usize, Hypothesis)>| all.into_iter().map(|(_, h)| h).collect();
+        Ok(Foremost { first: hypotheses(first), rest: hypotheses(rest), missed })
     }
 
     /// Zones by name, where a fixed offset fits some of the rows.
@@ -188,7 +295,7 @@ impl Search<'_> {
         if self.settled(cases) {
             return Ok(());
         }
-        let mut grids: Vec<(Hypothesis, Vec<Hypothesis>)> = Vec::new();
+        let mut grids: Vec<Grid> = Vec::new();
         for &a in &picked {
             for &b in picked.range(a + 1..) {
                 if worlds[a].name() != worlds[b].name() && !opposed(&worlds[a], &worlds[b]) {
@@ -282,59 +389,28 @@ impl Search<'_> {
     /// Tries the leading hypotheses on all rows of the sample and takes the best of each case. Where nothing holds for a case by
     /// itself, a hypothesis that holds for another feature of the view, and explains all of this one on the same rows, does.
     async fn decide(&self, cases: &mut [Case<'_>]) -> Result<()> {
-        let mut wanted: Vec<Hypothesis> = Vec::new();
-        for case in cases.iter().filter(|c| !c.done) {
-            for hypothesis in leading(&case.scored, case.tried, LEADING) {
-                for hypothesis in self.resolved(hypothesis) {
-                    if !wanted.contains(&hypothesis) {
-                        wanted.push(hypothesis);
-                    }
-                }
-            }
+        let (mut wanted, mut spare): (Vec<Hypothesis>, Vec<Vec<Hypothesis>>) = Default::default();
+        for case in cases.iter() {
+            let leading = if case.done { Vec::new() } else { leading(&case.scored, case.tried, LEADING) };
+            let (first, others) = rivals(&case.scored, leading);
+            self.want(&mut wanted, first);
+            spare.push(others);
         }
         let tried: Vec<usize> = cases.iter().map(|c| c.tried).collect();
         for case in cases.iter_mut() {
             case.scored.clear();
         }
-        let positions = |case: &Case<'_>| -> Vec<(usize, bool)> {
-            let differing = case.differing.iter().map(|p| (*p, true));
-            differing.chain(case.calm.iter().map(|p| (*p, false))).collect()
-        };
-        let open = cases.iter().filter(|c| !c.done);
-        let panel = Panel::new(open.flat_map(|c| positions(c).into_iter().map(|(p, _)| c.compared.label_row(p))));
-        let sides =
-            cases.iter().map(|c| Sides::new(c, &positions(c))).collect::<Result<Vec<_>, _>>().map_err(failed)?;
-        let mut explained: Vec<HashMap<usize, (Vec<usize>, f64)>> = vec![HashMap::new(); cases.len()];
-        let parts = by_world(&wanted);
-        let grids: Vec<_> = parts.iter().map(|(world, instants, _)| (world.clone(), instants.clone())).collect();
-        let answers = self.lab.answers(&panel, &grids).await;
-        for ((_, _, members), answers) in parts.iter().zip(answers) {
-            let Some(answers) = answers else { continue };
-            for (number, case) in cases.iter_mut().enumerate().filter(|(_, c)| !c.done) {
-                let all = positions(case);
-                let residual: BTreeSet<usize> = case.open.iter().copied().collect();
-                for (hypothesis, at) in members {
-                    let changes = &wanted[*hypothesis];
-                    let column = &answers.columns[case.slot];
-                    let readings = match layer(changes, Layer::Value).first() {
-                        Some(change) => values::changed(change, case.spec, column, &answers.found).map_err(failed)?,
-                        None => vec![Arc::clone(column)],
-                    };
-                    let sides = &sides[number];
-                    let Some(block) = Block::new(case, &readings, panel.labels.len(), sides).map_err(failed)? else {
-                        continue;
-                    };
-                    let sample: Vec<(usize, bool)> =
-                        all.iter().copied().filter(|(p, mismatched)| !mismatched || residual.contains(p)).collect();
-                    let (judged, nearer, _) = block.judge(case, &panel, *at, &sample, true);
-                    let (_, _, rows) = block.judge(case, &panel, *at, &all, false);
-                    let hits = all.iter().zip(&rows).filter(|((_, m), row)| *m && row.agrees).map(|((p, _), _)| *p);
-                    explained[number].insert(*hypothesis, (hits.collect(), judged.breaks()));
-                    let scored = crate::cause::case::Scored { changes: changes.clone(), judged, nearer };
-                    case.scored.push(scored);
-                }
+        let mut explained: Vec<Hits> = vec![Hits::new(); cases.len()];
+        self.weigh(cases, &wanted, 0, &mut explained).await?;
+        // On more rows the best may not be what it seemed.
+        let weighed = wanted.len();
+        for (number, case) in cases.iter().enumerate().filter(|(_, c)| !c.done) {
+            let enough = best(&case.scored, tried[number]).is_some_and(|s| s.judged.explains() >= SETTLED);
+            if !enough {
+                self.want(&mut wanted, std::mem::take(&mut spare[number]));
             }
         }
+        self.weigh(cases, &wanted, weighed, &mut explained).await?;
         let mut established: Vec<(Hypothesis, BTreeSet<usize>)> = Vec::new();
         let mut without: Vec<usize> = Vec::new();
         for (number, case) in cases.iter_mut().enumerate().filter(|(_, c)| !c.done) {
@@ -350,8 +426,7 @@ impl Search<'_> {
         for number in without {
             let case = &mut cases[number];
             let shared = established.iter().find(|(changes, rows)| {
-                let all =
-                    |s: &crate::cause::case::Scored| s.changes == *changes && s.judged.explained == case.open.len();
+                let all = |s: &Scored| s.changes == *changes && s.judged.explained == case.open.len();
                 let own = case.open.iter().filter(|p| rows.contains(&case.compared.label_row(**p))).count();
                 case.scored.iter().any(all) && own * 10 >= case.open.len() * 9
             });
@@ -359,6 +434,66 @@ impl Search<'_> {
             match position.and_then(|p| Some((p, explained[number].remove(&p)?))) {
                 Some((position, (hits, breaks))) => case.take(wanted[position].clone(), &hits, breaks),
                 None => case.done = true,
+            }
+        }
+        Ok(())
+    }
+
+    fn want(&self, wanted: &mut Vec<Hypothesis>, more: Vec<Hypothesis>) {
+        for hypothesis in more.into_iter().flat_map(|h| self.resolved(h)) {
+            if !wanted.contains(&hypothesis) {
+                wanted.push(hypothesis);
+            }
+        }
+    }
+
+    /// Scores the hypotheses from number `first` on by all rows of every open case, and adds which mismatches each explains and
+    /// how much it breaks.
+    async fn weigh(
+        &self,
+        cases: &mut [Case<'_>],
+        wanted: &[Hypothesis],
+        first: usize,
+        explained: &mut [Hits],
+    ) -> Result<()> {
+        if first == wanted.len() {
+            return Ok(());
+        }
+        let positions = |case: &Case<'_>| -> Vec<(usize, bool)> {
+            let differing = case.differing.iter().map(|p| (*p, true));
+            differing.chain(case.calm.iter().map(|p| (*p, false))).collect()
+        };
+        let open = cases.iter().filter(|c| !c.done);
+        let panel = Panel::new(open.flat_map(|c| positions(c).into_iter().map(|(p, _)| c.compared.label_row(p))));
+        let sides =
+            cases.iter().map(|c| Sides::new(c, &positions(c))).collect::<Result<Vec<_>, _>>().map_err(failed)?;
+        let parts = by_world(&wanted[first..]);
+        let grids: Vec<_> = parts.iter().map(|(world, instants, _)| (world.clone(), instants.clone())).collect();
+        let answers = self.lab.answers(&panel, &grids).await;
+        for ((_, _, members), answers) in parts.iter().zip(answers) {
+            let Some(answers) = answers else { continue };
+            for (number, case) in cases.iter_mut().enumerate().filter(|(_, c)| !c.done) {
+                let all = positions(case);
+                let residual: BTreeSet<usize> = case.open.iter().copied().collect();
+                for (hypothesis, at) in members {
+                    let changes = &wanted[first + hypothesis];
+                    let (column, found) = answers.of(case.slot);
+                    let readings = match layer(changes, Layer::Value).first() {
+                        Some(change) => values::changed(change, case.spec, column, found).map_err(failed)?,
+                        None => vec![Arc::clone(column)],
+                    };
+                    let sides = &sides[number];
+                    let Some(block) = Block::new(case, &readings, panel.labels.len(), sides).map_err(failed)? else {
+                        continue;
+                    };
+                    let sample: Vec<(usize, bool)> =
+                        all.iter().copied().filter(|(p, mismatched)| !mismatched || residual.contains(p)).collect();
+                    let (judged, nearer, _) = block.judge(case, &panel, *at, &sample, true);
+                    let (_, _, rows) = block.judge(case, &panel, *at, &all, false);
+                    let hits = all.iter().zip(&rows).filter(|((_, m), row)| *m && row.agrees).map(|((p, _), _)| *p);
+                    explained[number].insert(first + hypothesis, (hits.collect(), judged.breaks()));
+                    case.scored.push(Scored { changes: changes.clone(), judged, nearer });
+                }
             }
         }
         Ok(())
@@ -383,12 +518,7 @@ impl Search<'_> {
 
     /// Replays grids (the worlds' changes, and parts that only change the label time) and scores every case. Where there are many, the
     /// mismatching rows are asked first: a grid that comes near no legacy value of any case is asked no further.
-    async fn try_grids(
-        &self,
-        cases: &mut [Case<'_>],
-        rows: (usize, usize),
-        mut grids: Vec<(Hypothesis, Vec<Hypothesis>)>,
-    ) -> Result<()> {
+    async fn try_grids(&self, cases: &mut [Case<'_>], rows: (usize, usize), mut grids: Vec<Grid>) -> Result<()> {
         let samples: Vec<Vec<(usize, bool)>> =
             cases.iter().map(|c| if c.done { Vec::new() } else { c.screen(rows.0, rows.1) }).collect();
         if grids.len() >= MANY_GRIDS {
@@ -404,7 +534,7 @@ impl Search<'_> {
         &self,
         cases: &mut [Case<'_>],
         samples: &[Vec<(usize, bool)>],
-        grids: &[(Hypothesis, Vec<Hypothesis>)],
+        grids: &[Grid],
         glance: bool,
     ) -> Result<Vec<bool>> {
         let asked = |(_, mismatched): &&(usize, bool)| *mismatched || !glance;
@@ -414,7 +544,7 @@ impl Search<'_> {
             .flat_map(|(c, sample)| sample.iter().filter(asked).map(|(p, _)| c.compared.label_row(*p)));
         let panel = Panel::new(labels).screening();
         let answers = self.lab.answers(&panel, grids).await;
-        let parts = |(world, instants): &(Hypothesis, Vec<Hypothesis>)| -> Vec<Hypothesis> {
+        let parts = |(world, instants): &Grid| -> Vec<Hypothesis> {
             instants.iter().map(|instant| world.iter().chain(instant).cloned().collect()).collect()
         };
         let grids: Vec<(Vec<Hypothesis>, Option<Answers>)> = grids.iter().map(parts).zip(answers).collect();
@@ -422,8 +552,7 @@ impl Search<'_> {
             let sides = Sides::new(case, sample).map_err(failed)?;
             let one = |(parts, answers): &(Vec<Hypothesis>, Option<Answers>)| {
                 let Some(answers) = answers else { return Ok((false, 0)) };
-                let column = (&answers.columns[case.slot], &answers.found);
-                case.score(&panel, parts, column, (sample, &sides), self.allowed, glance).map_err(failed)
+                case.score(&panel, parts, answers.of(case.slot), (sample, &sides), self.allowed, glance).map_err(failed)
             };
             grids.iter().map(one).collect()
         };

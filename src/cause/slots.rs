@@ -10,7 +10,6 @@
 //! expression of SQL, evaluated by DataFusion. No optimizer can see through it, so nothing in the plan depends on one world.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -23,17 +22,16 @@ use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, Tr
 use datafusion::common::{DFSchema, exec_datafusion_err, internal_err};
 use datafusion::datasource::TableType;
 use datafusion::error::Result as DfResult;
-use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
+use datafusion::execution::SessionState;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     Volatility, binary_expr, col,
 };
-use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::ExecutionPlan;
 
 use crate::cause::windows::{Limit, Windows};
+use crate::plan::LateScan;
 use crate::source::time::unit_ns;
 use crate::sql::is_now;
 
@@ -67,8 +65,11 @@ impl Slots {
         *self.now.write().unwrap_or_else(PoisonError::into_inner) = Held { rows, limits };
     }
 
-    fn rows(&self, source: usize) -> Option<RecordBatch> {
-        self.now.read().unwrap_or_else(PoisonError::into_inner).rows.get(&source).cloned()
+    fn batches(&self, source: usize) -> DfResult<Vec<RecordBatch>> {
+        let rows = self.now.read().unwrap_or_else(PoisonError::into_inner).rows.get(&source).cloned();
+        let rows = rows.ok_or_else(|| exec_datafusion_err!("no world has rows of source {source}"))?;
+        let count = rows.num_rows();
+        Ok((0..count).step_by(ROWS_PER_BATCH).map(|at| rows.slice(at, ROWS_PER_BATCH.min(count - at))).collect())
     }
 
     fn limit(&self, slot: usize) -> Option<Compiled> {
@@ -223,68 +224,7 @@ impl TableProvider for SlotTable {
         _: &[Expr],
         _: Option<usize>,
     ) -> DfResult<Arc<dyn ExecutionPlan>> {
-        let projection = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
-        let schema = Arc::new(self.schema.project(&projection)?);
-        let properties = PlanProperties::new(
-            EquivalenceProperties::new(Arc::clone(&schema)),
-            Partitioning::UnknownPartitioning(1),
-            EmissionType::Incremental,
-            Boundedness::Bounded,
-        );
         let (source, slots) = (self.source, Arc::clone(&self.slots));
-        Ok(Arc::new(SlotExec { source, projection, slots, properties: Arc::new(properties) }))
-    }
-}
-
-/// The scan of a [`SlotTable`]. It knows nothing of the rows before it is executed.
-#[derive(Debug)]
-struct SlotExec {
-    source: usize,
-    projection: Vec<usize>,
-    slots: Arc<Slots>,
-    properties: Arc<PlanProperties>,
-}
-
-impl DisplayAs for SlotExec {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "SlotExec: source={}", self.source)
-    }
-}
-
-impl ExecutionPlan for SlotExec {
-    fn name(&self) -> &'static str {
-        "SlotExec"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        Vec::new()
-    }
-
-    fn apply_expressions(
-        &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> DfResult<TreeNodeRecursion>,
-    ) -> DfResult<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn with_new_children(self: Arc<Self>, _: Vec<Arc<dyn ExecutionPlan>>) -> DfResult<Arc<dyn ExecutionPlan>> {
-        Ok(self)
-    }
-
-    fn execute(&self, _: usize, _: Arc<TaskContext>) -> DfResult<SendableRecordBatchStream> {
-        let rows = self.slots.rows(self.source);
-        let rows = rows.ok_or_else(|| exec_datafusion_err!("no world has rows of source {}", self.source))?;
-        let rows = rows.project(&self.projection)?;
-        let count = rows.num_rows();
-        let batches =
-            (0..count).step_by(ROWS_PER_BATCH).map(move |at| Ok(rows.slice(at, ROWS_PER_BATCH.min(count - at))));
-        Ok(Box::pin(RecordBatchStreamAdapter::new(
-            Arc::clone(self.properties.eq_properties.schema()),
-            futures::stream::iter(batches),
-        )))
+        LateScan::plan("SlotScan", &self.schema, projection, Arc::new(move || slots.batches(source)))
     }
 }

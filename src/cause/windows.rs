@@ -20,7 +20,10 @@ use datafusion::functions::datetime::expr_fn::{date_bin, date_trunc};
 use datafusion::logical_expr::{Between, BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, binary_expr, lit};
 
 use crate::cause::change::{DAY, Length};
-use crate::sql::{LENGTH_OF_TIME, ROUNDING, exact_comparisons, is_now, mentions_now, rewrite_expressions, window_call};
+use crate::sql::{
+    LENGTH_OF_TIME, ROUNDING, Resize, exact_comparisons, is_now, mentions_now, rewrite_expressions, window_sizes,
+    with_windows_resized,
+};
 
 /// Where a window begins, as the SQL says it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,6 +32,8 @@ pub(super) enum Start {
     Before(i32, i32, i64),
     /// The start of a calendar unit of that.
     Of(String, i32, i32, i64),
+    /// A window of `TUMBLE`, or of `HOP` with this hop, of this size.
+    Called { hop: Option<i64>, size: i64 },
 }
 
 impl Start {
@@ -37,6 +42,7 @@ impl Start {
         match self {
             Self::Before(months, days, nanos) => (i64::from(*months) * 28 + i64::from(*days)) * DAY + nanos,
             Self::Of(_, months, days, nanos) => (i64::from(*months) * 28 + i64::from(*days)) * DAY + nanos,
+            Self::Called { size, .. } => *size,
         }
     }
 
@@ -44,6 +50,7 @@ impl Start {
     pub(super) fn nanos(&self) -> Option<i64> {
         match self {
             Self::Before(0, days, nanos) => Some(i64::from(*days) * DAY + nanos),
+            Self::Called { size, .. } => Some(*size),
             _ => None,
         }
     }
@@ -124,6 +131,10 @@ impl Windows {
                 })
             })
         });
+        for (hop, size, timestamps) in window_sizes(plan).unwrap_or_default() {
+            windows.starts.push(Start::Called { hop, size });
+            windows.includes_start |= timestamps;
+        }
         windows.starts.sort();
         windows.starts.dedup();
         windows
@@ -158,15 +169,29 @@ impl Windows {
     }
 
     /// Whether there are windows of `TUMBLE` or `HOP`.
-    pub(super) fn has_calls(plan: &LogicalPlan) -> bool {
-        let mut found = false;
-        let walked = plan.apply_with_subqueries(|node| {
-            node.apply_expressions(|expr| {
-                found |= expr.exists(|e| Ok(window_call(e).is_some()))?;
-                Ok(TreeNodeRecursion::Continue)
-            })
-        });
-        found || walked.is_err()
+    pub(super) fn has_calls(&self) -> bool {
+        self.starts.iter().any(|start| matches!(start, Start::Called { .. }))
+    }
+
+    /// Whether the change is one of windows of `TUMBLE` or `HOP`, which no limit says.
+    pub(super) fn changes_calls(&self, change: &Rewindow) -> bool {
+        let called =
+            |start: &Start| matches!(start, Start::Called { hop, size } if self.resize(*hop, *size, change).is_some());
+        self.starts.iter().any(called)
+    }
+
+    fn resize(&self, hop: Option<i64>, size: i64, change: &Rewindow) -> Option<Resize> {
+        match change {
+            Rewindow::Start { inclusive: false } => Some(Resize::EndIncluded),
+            Rewindow::Lengths(lengths) => {
+                let own = self.starts.iter().position(|start| *start == Start::Called { hop, size })?;
+                match lengths.get(own).copied().flatten()? {
+                    Length::Fixed { months: 0, days, nanos } => Some(Resize::To(i64::from(days) * DAY + nanos)),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
     }
 
     /// The plan with other windows.
@@ -185,7 +210,11 @@ impl Windows {
             let parts = parts.map(|(part, new)| new.unwrap_or(Limit::At(part.op, part.bound)).of(part.row));
             Ok(Transformed::yes(parts.reduce(Expr::and).unwrap_or_else(|| lit(true))))
         })?;
-        exact_comparisons(rewritten)
+        let resized = match self.changes_calls(change) {
+            true => with_windows_resized(rewritten, &|call| self.resize(call.hop, call.size_ns()?, change))?,
+            false => rewritten,
+        };
+        exact_comparisons(resized)
     }
 
     /// The plan with `with(row, number)` in the place of each comparison with the label time, and the limits that these are, each

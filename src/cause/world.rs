@@ -43,6 +43,13 @@ pub(super) struct Answers {
     pub found: BooleanArray,
 }
 
+impl Answers {
+    /// The values of one feature, and where the view has a row.
+    pub(super) fn of(&self, slot: usize) -> (&ArrayRef, &BooleanArray) {
+        (&self.columns[slot], &self.found)
+    }
+}
+
 /// The schema of a source's rows in any world.
 pub(super) fn world_schema(log: &Log) -> SchemaRef {
     let files = TableProvider::schema(log.table.as_ref());

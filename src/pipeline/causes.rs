@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::monitor::Monitor;
 use crate::pipeline::compare::Sides;
 use crate::pipeline::sample::Gathered;
-use crate::report::{Leak, Note, Report, cause_clause, iso_nanos};
+use crate::report::{Leak, Note, Report, cause_clause, iso_nanos, thousands};
 
 /// By feature of a snapshot: the names of its causes, and which of them explains a label row, by number among all.
 #[derive(Debug, Default)]
@@ -100,7 +100,7 @@ fn leaked(project: &Project, snapshot: &str, feature: &str, cause: &Cause, (rows
     let fed = if models.is_empty() { String::new() } else { format!("; it feeds {}", models.join(", ")) };
     let what = if rows == 1 { "legacy value" } else { "legacy values" };
     let clause = cause_clause(cause);
-    let sentence = format!("{rows} {what} of `{feature}`: {clause}{fed}");
+    let sentence = format!("{} {what} of `{feature}`: {clause}{fed}", thousands(rows));
     Leak {
         snapshot: snapshot.to_string(),
         feature: feature.to_string(),

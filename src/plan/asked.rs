@@ -12,7 +12,7 @@
 
 use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
 use datafusion::arrow::buffer::BooleanBuffer;
@@ -27,6 +27,7 @@ use datafusion::logical_expr::{
 };
 
 use crate::plan::rewriter::{Binding, Outcome, Rewriter};
+use crate::plan::spine::{Observers, Seats};
 
 /// The function that says whether key columns hold the keys of some observer.
 pub const IS_ASKED_FOR: &str = "is_asked_for";
@@ -36,28 +37,57 @@ pub(super) fn only_asked(rewriter: &Rewriter, plan: LogicalPlan, binding: &Bindi
     if rewriter.is_derived(binding) {
         return Ok(plan);
     }
+    let spine = &rewriter.spines.keyed;
     let mut columns = Vec::new();
     let mut keys = Vec::new();
     for (expr, key) in binding {
-        let values = &rewriter.spines.keyed.observers.keys[*key];
-        let exact = !values.data_type().is_floating() && !values.data_type().is_nested();
-        if exact && matches!(expr, Expr::Column(_)) && expr.get_type(plan.schema())? == *values.data_type() {
+        let data_type = &spine.key_types()[*key];
+        let exact = !data_type.is_floating() && !data_type.is_nested();
+        if exact && matches!(expr, Expr::Column(_)) && expr.get_type(plan.schema())? == *data_type {
             columns.push(expr.clone());
-            keys.push(Arc::clone(values));
+            keys.push(*key);
         }
     }
     if keys.is_empty() {
         return Ok(plan);
     }
     let mut builder = LogicalPlanBuilder::from(plan);
-    for (column, values) in columns.iter().zip(&keys) {
-        if let Some((least, most)) = range(values)? {
+    let seats = Arc::clone(spine.seats());
+    for (column, key) in columns.iter().zip(&keys) {
+        let Some(observers) = seats.fixed() else { break };
+        if let Some((least, most)) = range(&observers.keys[*key])? {
             builder = builder.filter(column.clone().gt_eq(lit(least)).and(column.clone().lt_eq(lit(most))))?;
         }
     }
-    let asked = Arc::new(Asked::new(&keys)?);
+    let asked = Arc::new(AskedBy { seats, keys, known: Mutex::default() });
     let call = ScalarUDF::from(IsAskedFor { asked, signature: Signature::variadic_any(Volatility::Immutable) });
     Ok(builder.filter(call.call(columns))?.build()?)
+}
+
+/// The keys of whoever sits on a spine.
+#[derive(Debug)]
+struct AskedBy {
+    seats: Arc<Seats>,
+    /// By number.
+    keys: Vec<usize>,
+    /// Of the last observers that were met.
+    known: Mutex<Option<(Arc<Observers>, Arc<Asked>)>>,
+}
+
+impl AskedBy {
+    fn asked(&self) -> DfResult<Arc<Asked>> {
+        let observers = self.seats.observers();
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, asked)) = known.as_ref()
+            && Arc::ptr_eq(of, &observers)
+        {
+            return Ok(Arc::clone(asked));
+        }
+        let keys: Vec<ArrayRef> = self.keys.iter().map(|key| Arc::clone(&observers.keys[*key])).collect();
+        let asked = Arc::new(Asked::new(&keys)?);
+        *known = Some((observers, Arc::clone(&asked)));
+        Ok(asked)
+    }
 }
 
 /// The least and the most of values without NULL, where there is one.
@@ -155,7 +185,7 @@ fn converter(columns: &[ArrayRef]) -> DfResult<RowConverter> {
 /// Whether key columns hold the keys of some observer.
 #[derive(Debug)]
 struct IsAskedFor {
-    asked: Arc<Asked>,
+    asked: Arc<AskedBy>,
     signature: Signature,
 }
 
@@ -188,7 +218,7 @@ impl ScalarUDFImpl for IsAskedFor {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> DfResult<ColumnarValue> {
         let columns = args.args.iter().map(|a| a.to_array(args.number_rows)).collect::<DfResult<Vec<_>>>()?;
-        Ok(ColumnarValue::Array(Arc::new(self.asked.holds(&columns)?)))
+        Ok(ColumnarValue::Array(Arc::new(self.asked.asked()?.holds(&columns)?)))
     }
 }
 

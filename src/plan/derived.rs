@@ -49,7 +49,7 @@ pub(super) struct Derived {
 impl Rewriter<'_> {
     /// Whether the binding is to keys that a join asks for, not to the labels'.
     pub(super) fn is_derived(&self, binding: &Binding) -> bool {
-        binding.first().is_some_and(|(_, key)| *key >= self.spines.keyed.observers.keys.len())
+        binding.first().is_some_and(|(_, key)| *key >= self.spines.keyed.key_types().len())
     }
 
     /// The spine that a live relation is taken to under this binding.
@@ -84,7 +84,7 @@ impl Rewriter<'_> {
         }
         let plan = plan.project(exprs)?.build()?;
         let mut all = self.derived.borrow_mut();
-        let first = all.last().map_or(self.spines.keyed.observers.keys.len(), |d: &Derived| d.first + d.types.len());
+        let first = all.last().map_or(self.spines.keyed.key_types().len(), |d: &Derived| d.first + d.types.len());
         let binding = usable.iter().enumerate().map(|(i, (_, other, _))| ((*other).clone(), first + i)).collect();
         let types = usable.into_iter().map(|(_, _, data_type)| data_type).collect();
         all.push(Derived { rows: plan, types, first });
@@ -93,9 +93,8 @@ impl Rewriter<'_> {
 
     /// The type in which a key is compared, and its column inside [`Rewriter::observers`].
     pub(super) fn key(&self, key: usize) -> (DataType, Expr) {
-        let own = &self.spines.keyed.observers.keys;
-        if let Some(values) = own.get(key) {
-            return (values.data_type().clone(), Spine::key_column(key));
+        if let Some(own) = self.spines.keyed.key_types().get(key) {
+            return (own.clone(), Spine::key_column(key));
         }
         let all = self.derived.borrow();
         let derived = all.iter().rev().find(|d| d.first <= key).expect("a key number is given out with its spine");

@@ -250,7 +250,7 @@ impl Rewriter<'_> {
 
     /// Whether a live relation may be taken to observers before it has to: where that does not give every row to every T.
     pub(super) fn stabs_early(&self, binding: &Binding) -> bool {
-        !binding.is_empty() || self.spines.keyed.observers.keys.is_empty()
+        !binding.is_empty() || self.spines.keyed.key_types().is_empty()
     }
 
     /// The operator below as an as-of relation: [`Rewriter::rewrite`], then [`Rewriter::as_of`].
@@ -343,7 +343,7 @@ impl Rewriter<'_> {
         conditions: impl IntoIterator<Item = &'a Expr>,
     ) -> Outcome<LogicalPlan> {
         Ok(match self.times {
-            Some(times) => bounds::prune(plan, conditions, times, self.spines.timed.observers.now_unit)?,
+            Some(times) => bounds::prune(plan, conditions, times, self.spines.timed.now_unit())?,
             None => plan,
         })
     }

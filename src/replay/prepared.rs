@@ -1,12 +1,12 @@
-//! A view planned once and replayed many times, for one set of label rows: over tables whose rows change from one replay to
-//! the next.
+//! A view planned once and replayed many times: for label rows, and over tables, that change from one replay to the next.
 //!
 //! Only the set-at-a-time engines plan so. What the plan says of the data must hold for all of it: tables that give no
-//! statistics and take no filters are the caller's part.
+//! statistics and take no filters are the caller's part. One replay at a time.
 
 use std::fmt;
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::execution_plan::reset_plan_states;
@@ -15,6 +15,7 @@ use datafusion::prelude::SessionContext;
 use crate::analysis::View;
 use crate::error::{Error, Result};
 use crate::monitor::Silent;
+use crate::plan::Spines;
 use crate::replay::engine::{Engine, choose};
 use crate::replay::observers::LabelObservers;
 use crate::replay::set;
@@ -25,8 +26,7 @@ use crate::sql::now_unit;
 /// A planned view.
 pub struct PreparedReplay {
     view: View,
-    labels: Labels,
-    observers: LabelObservers,
+    spines: Spines,
     rewritten: LogicalPlan,
     physical: Arc<dyn ExecutionPlan>,
     session: SessionContext,
@@ -39,36 +39,33 @@ impl fmt::Debug for PreparedReplay {
 }
 
 impl PreparedReplay {
-    /// Plans `view` for these label rows; `None` where it takes the reference engine.
+    /// Plans `view`; `None` where it takes the reference engine.
     ///
     /// # Errors
     /// Where DataFusion can't plan what was rewritten.
-    pub async fn new(view: &View, logs: &[Log], labels: Labels, session: &SessionContext) -> Result<Option<Self>> {
-        let times = match (labels.times.values().first(), labels.times.values().last()) {
-            (Some(&first), Some(&last)) => Some((first, last)),
-            _ => None,
-        };
-        let failed = |e| Error::engine(format!("plan view `{}`", view.name), e);
-        let observers = LabelObservers::new(&labels, &view.keys, now_unit(session)).map_err(failed)?;
-        let choice = choose(view, logs, &observers.spines, times, session, Engine::Auto, Redelivery::ByTime)?;
+    pub async fn new(view: &View, logs: &[Log], session: &SessionContext) -> Result<Option<Self>> {
+        let keys: Vec<DataType> = view.keys.iter().map(|key| key.data_type.clone()).collect();
+        let spines = Spines::changing(&keys, now_unit(session));
+        let choice = choose(view, logs, &spines, None, session, Engine::Auto, Redelivery::ByTime)?;
         let Some(plan) = choice.plan else { return Ok(None) };
         let physical = set::physical(view, &plan, session).await?;
         let (view, session) = (view.clone(), session.clone());
-        Ok(Some(Self { view, labels, observers, rewritten: plan, physical, session }))
+        Ok(Some(Self { view, spines, rewritten: plan, physical, session }))
     }
 
-    /// The plan for all label rows; not optimised.
+    /// The plan for whatever label rows; not optimised.
     pub fn rewritten(&self) -> &LogicalPlan {
         &self.rewritten
     }
 
-    /// The values over the rows that the tables hold now.
+    /// The values for these label rows, over the rows that the tables hold now.
     ///
     /// # Errors
     /// As one replay by this plan; no other engine is tried.
-    pub async fn run(&self) -> Result<ViewValues> {
+    pub async fn run(&self, labels: &Labels, observers: &LabelObservers) -> Result<ViewValues> {
+        self.spines.seat(&observers.spines);
         let physical = reset_plan_states(Arc::clone(&self.physical))
             .map_err(|e| Error::engine(format!("replay view `{}`", self.view.name), e))?;
-        set::answer(&self.view, physical, &self.observers, &self.labels, &self.session, &Silent).await
+        set::answer(&self.view, physical, observers, labels, &self.session, &Silent).await
     }
 }

@@ -69,7 +69,7 @@ pub(super) fn shorten(text: &str, columns: usize) -> String {
 }
 
 /// `1234567` as `1,234,567`.
-pub(super) fn thousands(count: u64) -> String {
+pub fn thousands(count: u64) -> String {
     let digits = count.to_string();
     let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {

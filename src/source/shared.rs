@@ -373,3 +373,7 @@ fn async_stream(
     };
     futures::stream::once(begun).try_flatten()
 }
+
+#[cfg(test)]
+#[path = "shared_tests.rs"]
+mod tests;

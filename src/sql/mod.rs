@@ -30,7 +30,9 @@ mod zeros;
 mod zones;
 
 pub use declared::Declared;
-pub use dialect::{Clauses, Refused, WindowCall, closed_windows, nearest_rows, window_call};
+pub use dialect::{
+    Clauses, Refused, Resize, WindowCall, closed_windows, nearest_rows, window_call, window_sizes, with_windows_resized,
+};
 pub use instants::{ROUNDING, exact, exact_comparisons};
 pub use intervals::{LENGTH_OF_TIME, lengths_as_in_postgres};
 pub use json::{CallForJson, check_uses};

@@ -11,6 +11,7 @@ mod asof;
 mod clauses;
 mod close;
 mod interval;
+mod resize;
 mod tables;
 mod windows;
 
@@ -20,6 +21,7 @@ pub use asof::nearest_rows;
 pub use clauses::{Clauses, Refused};
 pub(super) use clauses::{mark_joins, take};
 pub use close::closed_windows;
+pub use resize::{Resize, window_sizes, with_windows_resized};
 pub(super) use tables::call_windows;
 pub use windows::{WindowCall, window_call};
 

@@ -29,6 +29,8 @@ use crate::sql::refuse::last_part;
 
 /// One event is in at most so many windows: `HOP` makes a row for each.
 const MOST_WINDOWS: i128 = 10_000;
+/// The table of window numbers that `HOP` joins to its rows.
+pub(super) const HOPS: &str = "__backcast_hops";
 
 /// Puts subqueries in the place of `TUMBLE` and `HOP`; what is wrong with them is told.
 pub(in crate::sql) fn call_windows(text: &SqlText, query: &mut ast::Query) -> Vec<Finding> {
@@ -171,7 +173,7 @@ impl Windows {
             Some(hops) => {
                 let numbers: Vec<String> = (0..hops).map(|i| format!("({i})")).collect();
                 format!(
-                    "{} FROM (VALUES {}) AS __backcast_hops (__backcast_hop), __backcast_table
+                    "{} FROM (VALUES {}) AS {HOPS} (__backcast_hop), __backcast_table
                      WHERE __backcast_time IS NOT NULL",
                     select("__backcast_rows.*", "__backcast_hop"),
                     numbers.join(", ")

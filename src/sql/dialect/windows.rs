@@ -33,15 +33,36 @@ pub struct WindowCall<'a> {
     pub end: bool,
     pub time: &'a Expr,
     pub size: IntervalMonthDayNano,
+    /// How far apart windows begin, nanoseconds; `None` where each ends where the next begins (`TUMBLE`).
+    pub hop: Option<i64>,
 }
+
+impl WindowCall<'_> {
+    /// Nanoseconds.
+    pub fn size_ns(&self) -> Option<i64> {
+        i64::try_from(length_ns(self.size)?).ok()
+    }
+}
+
+/// The places of a call's arguments.
+pub(super) const TIME: usize = 0;
+pub(super) const HOP: usize = 1;
+pub(super) const SIZE: usize = 2;
 
 /// The call that the expression is.
 pub fn window_call(expr: &Expr) -> Option<WindowCall<'_>> {
     let Expr::ScalarFunction(call) = expr else { return None };
     let bound = (call.func.inner().as_ref() as &dyn std::any::Any).downcast_ref::<WindowBound>()?;
     match call.args.as_slice() {
-        [time, _, Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(size)), _), _, _] => {
-            Some(WindowCall { end: bound.end, time, size: *size })
+        [time, hop, Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(size)), _), _, n] => {
+            let hop = match (n, hop) {
+                (Expr::Literal(..), _) => None,
+                (_, Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(hop)), _)) => {
+                    Some(i64::try_from(length_ns(*hop)?).ok()?)
+                }
+                _ => return None,
+            };
+            Some(WindowCall { end: bound.end, time, size: *size, hop })
         }
         _ => None,
     }

@@ -1,5 +1,6 @@
 //! Planted flaws: a legacy store that computes from its own definition, and the cause that has to be found first.
 
+mod called;
 mod shapes;
 mod world;
 

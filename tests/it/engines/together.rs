@@ -44,13 +44,6 @@ fn project(rows: usize) -> Project {
     Project::new(LABELS, &table(&labels)).source_of_files("events", EVENTS, &files)
 }
 
-/// Bytes that a run reads, its check of itself among them.
-fn bytes_read(project: &Project, engine: &str) -> u64 {
-    let args = ["replay", "--fresh", "--engine", engine, "--format", "json"];
-    let report = project.backcast(&args).exits_with(0).json();
-    report["storage"]["bytes_read"].as_u64().unwrap_or_else(|| panic!("no bytes in {}", report["storage"]))
-}
-
 #[test]
 fn views_that_share_a_scan_have_the_values_of_the_other_engines() {
     let project = VIEWS.iter().fold(project(4000), |project, (name, sql)| project.view(name, sql));
@@ -58,20 +51,6 @@ fn views_that_share_a_scan_have_the_values_of_the_other_engines() {
     for engine in [Engine::Sweep, Engine::Auto, Engine::Rewrite] {
         assert_eq!(first_difference(&reference, &project.by(engine).unwrap()), None, "{engine:?}");
     }
-}
-
-#[test]
-fn a_source_that_several_views_read_is_read_once() {
-    let sums = ["1 day", "2 days", "7 days", "9 days"];
-    let project = sums.iter().enumerate().fold(project(4000), |project, (i, window)| {
-        let sql = format!(
-            "SELECT user_id, sum(x) AS x{i}, max(y) AS y{i} FROM events WHERE ts > NOW() - INTERVAL '{window}' GROUP BY user_id"
-        );
-        project.view(&format!("v{i}"), &sql)
-    });
-    // One scan and four checks against four scans and four checks.
-    let (shared, apart) = (bytes_read(&project, "sweep"), bytes_read(&project, "rewrite"));
-    assert!(shared * 10 < apart * 8, "{shared} bytes for views that share, {apart} for those that do not");
 }
 
 #[test]
