@@ -39,7 +39,6 @@ diagnostics! {
     B104 Error "only a query can be replayed"
     B105 Error "a table as of another time, or of processing time"
     B106 Error "a recursive CTE"
-    B107 Error "`EXCEPT ALL` or `INTERSECT ALL`"
     B108 Error "`FOR UPDATE` or `FOR SHARE`"
     B109 Error "`SELECT INTO`"
     B110 Error "a table function"

@@ -21,9 +21,10 @@ use crate::diagnostics;
 use crate::finding::{Finding, Place, nearest};
 use crate::source::{LabelTable, Log, plain_type};
 use crate::sql::{
-    CallForJson, CallForZones, PostgresWords, Refusal, Refused, SqlText, Statement, calls_to_placeholder, check_uses,
-    closed_windows, exact_comparisons, lengths_as_in_postgres, name_subqueries, nearest_rows, now_unit, one_zero,
-    output_span, parse, relation_span, repeated_output, settle_ties, unnest,
+    CallForJson, CallForZones, FarTimestamps, PostgresWords, Refusal, Refused, SqlText, Statement, TellCastsApart,
+    calls_to_placeholder, casts_as_written, check_uses, closed_windows, count_copies, exact_comparisons,
+    lengths_as_in_postgres, name_subqueries, names_clash, nearest_rows, now_unit, one_zero, output_span, parse,
+    relation_span, repeated_output, settle_ties, unnest,
 };
 
 /// A feature view, planned.
@@ -365,9 +366,18 @@ pub async fn plan_as_written(statement: &Statement, session: &SessionContext) ->
     let _ = query.visit(&mut CallForZones);
     let _ = query.visit(&mut CallForJson);
     let _ = query.visit(&mut PostgresWords);
-    let planned = session.state().statement_to_plan(DfStatement::Statement(Box::new(query))).await?;
+    let _ = query.visit(&mut FarTimestamps);
+    let state = session.state();
+    let planned = match state.statement_to_plan(DfStatement::Statement(Box::new(query.clone()))).await {
+        Err(clash) if names_clash(&clash) => {
+            let _ = query.visit(&mut TellCastsApart::new(|name: &str| state.aggregate_functions().contains_key(name)));
+            let told_apart = state.statement_to_plan(DfStatement::Statement(Box::new(query))).await;
+            told_apart.and_then(casts_as_written).map_err(|_| clash)?
+        }
+        planned => planned?,
+    };
     check_uses(&planned)?;
-    let planned = lengths_as_in_postgres(planned)?;
+    let planned = lengths_as_in_postgres(count_copies(planned)?)?;
     let plan = if statement.columns.is_empty() { planned } else { renamed(planned, &statement.columns)? };
     calls_to_placeholder(plan)
 }

@@ -4,8 +4,11 @@
 //! depend on the order of rows.
 
 mod aggregates;
+mod casts;
+mod copies;
 mod declared;
 mod dialect;
+mod far;
 mod filters;
 mod grammar;
 mod having;
@@ -15,6 +18,7 @@ mod joins;
 mod json;
 mod names;
 mod now;
+mod order_keys;
 mod parse;
 mod planner;
 mod postgres;
@@ -29,10 +33,13 @@ mod unnesting;
 mod zeros;
 mod zones;
 
+pub use casts::{TellCastsApart, casts_as_written, names_clash};
+pub use copies::count_copies;
 pub use declared::Declared;
 pub use dialect::{
     Clauses, Refused, Resize, WindowCall, closed_windows, nearest_rows, window_call, window_sizes, with_windows_resized,
 };
+pub use far::FarTimestamps;
 pub use instants::{ROUNDING, exact, exact_comparisons};
 pub use intervals::{LENGTH_OF_TIME, lengths_as_in_postgres};
 pub use json::{CallForJson, check_uses};

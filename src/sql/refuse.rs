@@ -77,12 +77,6 @@ impl Visitor for Refusal<'_> {
             let help = "write the levels that you need as ordinary CTEs";
             self.numbered(diagnostics::B106, with.with_token.0.span, "a recursive CTE can't be replayed", help);
         }
-        if let ast::SetExpr::SetOperation { op, set_quantifier: ast::SetQuantifier::All, .. } = query.body.as_ref()
-            && *op != ast::SetOperator::Union
-        {
-            let help = "DataFusion does not count duplicates here: number the rows of both sides and compare these too";
-            self.numbered(diagnostics::B107, query.span(), format!("`{op} ALL` can't be replayed"), help);
-        }
         if !query.locks.is_empty() {
             self.numbered(
                 diagnostics::B108,

@@ -12,7 +12,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::error::{Error, Result};
 use crate::sql::planner::Planner;
-use crate::sql::{aggregates, dialect, filters, intervals, joins, json, now, zones};
+use crate::sql::{aggregates, casts, dialect, filters, intervals, joins, json, now, zones};
 
 /// What a session is made with.
 #[derive(Debug, Clone)]
@@ -91,6 +91,7 @@ pub fn new_session(options: &SessionOptions, runtime: Arc<RuntimeEnv>) -> Sessio
         session.register_udf(function);
     }
     session.register_udf(zones::function());
+    session.register_udf(casts::function());
     for function in dialect::functions() {
         session.register_udf(function);
     }

@@ -356,7 +356,6 @@ pub(super) const GROUPS: &[Group] = &[
                 "SELECT e.user_id, 1 AS v FROM events e JOIN events FOR SYSTEM_TIME AS OF PROCTIME() f ON e.x = f.x",
                 Refused("B105"),
             ),
-            ("`EXCEPT ALL`", "SELECT user_id, x AS v FROM events EXCEPT ALL SELECT user_id, 1 FROM events", Refused("B107")),
             ("`SELECT INTO`", "SELECT user_id, x AS v INTO t FROM events", Refused("B109")),
             ("`FOR UPDATE`", "SELECT user_id, x AS v FROM events FOR UPDATE", Refused("B108")),
             ("parameters", "SELECT user_id, x AS v FROM events WHERE x > $1", Refused("B114")),

@@ -78,3 +78,43 @@ fn a_filter_over_a_having_without_groups_leaves_no_row() {
         &["1", "1", "NULL"],
     );
 }
+
+#[test]
+fn aggregates_that_differ_in_a_cast_alone() {
+    let sql = "SELECT user_id, max(x) AS x FROM (
+                 SELECT user_id, count(DISTINCT ts::date) * 10 + count(DISTINCT ts) + sum(qty) - sum(qty::double) AS x
+                 FROM events GROUP BY user_id) s GROUP BY user_id";
+    gives(&[("v", sql)], &["12.0", "11.0", "22.0"]);
+}
+
+#[test]
+fn keys_of_an_aggregates_order_that_simplification_makes_one() {
+    let sql = "SELECT user_id, last_value(qty ORDER BY ts, qty, qty * 1, coalesce(qty, qty)) AS x FROM events GROUP BY user_id";
+    gives(&[("v", sql)], &["2", "3", "4"]);
+    let sql = "SELECT DISTINCT ON (user_id) user_id, qty AS x FROM events ORDER BY user_id, qty + 0 DESC, qty DESC, ts";
+    gives(&[("v", sql)], &["2", "3", "4"]);
+}
+
+#[test]
+fn timestamps_that_are_written_out_reach_beyond_nanoseconds() {
+    let sql = "SELECT user_id, count(*) AS x FROM (
+                 SELECT user_id, CASE WHEN kind = 'b' THEN TIMESTAMP '9999-12-31 00:00:00' ELSE ts END AS valid_to,
+                        coalesce(CASE WHEN kind = 'a' THEN ts END, '9999-12-31'::timestamp) AS other FROM events) s
+               WHERE valid_to > NOW() AND other > NOW() GROUP BY user_id";
+    gives(&[("v", sql)], &["1", "null", "1"]);
+}
+
+#[test]
+fn set_operations_that_count_duplicates() {
+    let of = |operation: &str| {
+        format!(
+            "SELECT user_id, count(*) AS x FROM (
+               SELECT user_id, kind FROM (SELECT user_id, kind FROM events UNION ALL SELECT user_id, kind FROM events) two
+               {operation} ALL SELECT user_id, kind FROM events WHERE kind = 'a') s GROUP BY user_id"
+        )
+    };
+    gives(&[("v", of("EXCEPT").as_str())], &["3", "1", "3"]);
+    gives(&[("v", of("INTERSECT").as_str())], &["1", "1", "1"]);
+    let read = of("EXCEPT");
+    gives(&[("w", read.as_str()), ("v", "SELECT user_id, x FROM w")], &["3", "1", "3"]);
+}
