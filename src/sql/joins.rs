@@ -19,9 +19,8 @@ use datafusion::optimizer::push_down_filter::PushDownFilter;
 use datafusion::optimizer::{ApplyOrder, Optimizer, OptimizerConfig, OptimizerRule};
 
 use crate::sql::having::may_push_down;
-use crate::sql::order_keys::KeysOnce;
 
-/// DataFusion's rules, three of them kept away from plans that they would change the meaning of, and one of our own.
+/// DataFusion's rules, three of them kept away from plans that they would change the meaning of.
 pub(super) fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let careful = |rule: Arc<dyn OptimizerRule + Send + Sync>| -> Arc<dyn OptimizerRule + Send + Sync> {
         let may_see: fn(&LogicalPlan) -> DfResult<bool> = match rule.name() {
@@ -32,7 +31,7 @@ pub(super) fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
         };
         Arc::new(Careful { rule, may_see })
     };
-    Optimizer::new().rules.into_iter().map(careful).chain([Arc::new(KeysOnce) as _]).collect()
+    Optimizer::new().rules.into_iter().map(careful).collect()
 }
 
 /// A rule that sees only the plans that it may.

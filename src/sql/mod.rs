@@ -18,7 +18,6 @@ mod joins;
 mod json;
 mod names;
 mod now;
-mod order_keys;
 mod parse;
 mod planner;
 mod postgres;

@@ -25,7 +25,6 @@ use datafusion::logical_expr::{
 
 use crate::source::order_key;
 use crate::sql::names::with_windows;
-use crate::sql::order_keys::once;
 
 /// Applies the table above to the plan and its subqueries.
 ///
@@ -90,7 +89,13 @@ fn has_sort(plan: &LogicalPlan) -> bool {
 /// The order with this last key, each key once: the plan of a view that is read is settled already, and DataFusion 55 panics on
 /// a key that is repeated, or makes columns of one name.
 fn order_of(given: Vec<SortExpr>, last: SortExpr) -> Vec<SortExpr> {
-    once(given.into_iter().chain([last]))
+    let mut order: Vec<SortExpr> = Vec::with_capacity(given.len() + 1);
+    for key in given.into_iter().chain([last]) {
+        if !order.iter().any(|k| k.expr == key.expr) {
+            order.push(key);
+        }
+    }
+    order
 }
 
 fn settle_distinct_on(on: DistinctOn) -> DfResult<LogicalPlan> {

@@ -88,14 +88,6 @@ fn aggregates_that_differ_in_a_cast_alone() {
 }
 
 #[test]
-fn keys_of_an_aggregates_order_that_simplification_makes_one() {
-    let sql = "SELECT user_id, last_value(qty ORDER BY ts, qty, qty * 1, coalesce(qty, qty)) AS x FROM events GROUP BY user_id";
-    gives(&[("v", sql)], &["2", "3", "4"]);
-    let sql = "SELECT DISTINCT ON (user_id) user_id, qty AS x FROM events ORDER BY user_id, qty + 0 DESC, qty DESC, ts";
-    gives(&[("v", sql)], &["2", "3", "4"]);
-}
-
-#[test]
 fn timestamps_that_are_written_out_reach_beyond_nanoseconds() {
     let sql = "SELECT user_id, count(*) AS x FROM (
                  SELECT user_id, CASE WHEN kind = 'b' THEN TIMESTAMP '9999-12-31 00:00:00' ELSE ts END AS valid_to,
