@@ -17,17 +17,19 @@ use crate::checkpoint::{Address, Checkpoints, FileIdentity, Found, Saved, view_a
 use crate::error::{Error, Result};
 use crate::monitor::Monitor;
 use crate::output::{ChunkEntry, Manifest};
+use crate::pipeline::prepare::Opened;
 use crate::plan::Spines;
 use crate::replay::{Chunk, Engine, Replay, ReplayOptions, ViewReplay, choose, optimized, replay_view};
 use crate::report::ChunkView;
 use crate::source::time::rfc3339;
 use crate::source::{Labels, Log, ParquetTable, Redelivery};
-use crate::sql::now_unit;
+use crate::sql::{Spills, now_unit};
 
 /// What replaying a chunk needs.
 pub(super) struct Replayer<'a> {
     pub project: &'a Project,
     pub session: &'a SessionContext,
+    pub spills: &'a Spills,
     pub options: ReplayOptions,
     pub checkpoints: Checkpoints,
     /// What the last run kept.
@@ -43,14 +45,14 @@ pub(super) struct Replayed {
 
 impl<'a> Replayer<'a> {
     pub(super) fn new(
-        project: &'a Project,
-        session: &'a SessionContext,
+        opened: &'a Opened,
         options: ReplayOptions,
         checkpoints: Checkpoints,
         before: Option<&Manifest>,
     ) -> Self {
         let before = before.map_or_else(Vec::new, |m| m.chunks.clone());
-        Self { project, session, options, checkpoints, before }
+        let Opened { project, session, spills, .. } = opened;
+        Self { project, session, spills, options, checkpoints, before }
     }
 
     /// The values of all views for the label rows of a chunk.
@@ -61,14 +63,20 @@ impl<'a> Replayer<'a> {
         let (mut views, mut told, mut kept) = (Vec::new(), Vec::new(), Vec::new());
         let project = self.project;
         for view in project.views.iter().filter(|v| !v.is_helper()) {
-            let began = Instant::now();
+            let (began, spilled) = (Instant::now(), self.spills.now());
             let address = self.address(view, labels)?;
             let (replayed, reused, why) = match self.found(view, labels, &address, chunk).await? {
                 Ok(replayed) => (replayed, true, None),
                 Err(why) => (self.replayed(view, labels, &address, monitor).await?, false, why),
             };
             views.push(replayed);
-            told.push(ChunkView { view: view.name.clone(), reused, why, seconds: began.elapsed().as_secs_f64() });
+            told.push(ChunkView {
+                view: view.name.clone(),
+                reused,
+                why,
+                seconds: began.elapsed().as_secs_f64(),
+                spilled_bytes: self.spills.now().since(spilled).bytes,
+            });
             kept.extend(self.entry(&address, chunk));
         }
         Ok(Replayed { replay: Replay::new(project, views)?, views: told, kept })

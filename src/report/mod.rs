@@ -32,4 +32,5 @@ pub use model::{
 };
 pub use sentence::cause_clause;
 pub use terminal::{Style, summary};
+pub use text::size;
 pub use trace::trace_text;
