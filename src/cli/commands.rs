@@ -311,12 +311,7 @@ fn scan_text(scan: &ScanReport) -> String {
     .join(", ")
 }
 
-async fn work(
-    common: &Common,
-    args: &RunArgs,
-    work: Work,
-    (progress, stop): (&Progress, &Stop),
-) -> Result<u8> {
+async fn work(common: &Common, args: &RunArgs, work: Work, (progress, stop): (&Progress, &Stop)) -> Result<u8> {
     let (config, warnings) = load(common, &args.at.config)?;
     let text = std::fs::read_to_string(&config.path).unwrap_or_default() + &common.set.join("\n");
     let options = RunOptions { work, replay: ReplayOptions { engine: common.engine.into() }, fresh: args.fresh };

@@ -5,7 +5,8 @@ use crate::support::{Project, table};
 /// 29 March 23:45 less a month is 28 February 23:45, and 30 March 0:00 less a month is 28 February 0:00: the later label sees more.
 #[test]
 fn a_window_of_months_is_the_same_in_every_chunk_at_a_months_end() {
-    let labels = "user_id:i64 at:us@UTC\n1 2025-03-29T10:00\n1 2025-03-29T23:45\n1 2025-03-30T00:00\n1 2025-03-31T15:00\n";
+    let labels =
+        "user_id:i64 at:us@UTC\n1 2025-03-29T10:00\n1 2025-03-29T23:45\n1 2025-03-30T00:00\n1 2025-03-31T15:00\n";
     let events = "user_id:i64 ts:us@UTC\n1 2025-02-28T14:55\n1 2025-02-28T23:30\n1 2025-02-27T01:00\n";
     let sql = "SELECT user_id, count(*) AS n FROM events WHERE ts > NOW() - INTERVAL '1 month' GROUP BY user_id";
     let project = Project::new(super::LABELS, &table(labels))
