@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::finding::{Finding, Severity};
 use crate::pipeline::{
     self, Asked, AuditOptions, ChunkPlan, Explained, Look, Outcome, Ran, ReadReport, RunOptions, ScanReport, Standing,
-    Work,
+    Stop, Work,
 };
 use crate::replay::ReplayOptions;
 use crate::report::{self, Report, Style};
@@ -43,10 +43,13 @@ pub(super) fn execute(args: Args) -> u8 {
         Ok(runtime) => runtime,
         Err(e) => return told(&args.common, &Error::storage("start the runtime", e)),
     };
+    let stop = Stop::new(interrupted());
+    // These let go of their work by themselves, and tell of it.
+    let tells = matches!(args.command, Command::Replay(_) | Command::Diff(_) | Command::Run(_));
     let result = runtime.block_on(async {
         tokio::select! {
-            done = dispatch(&args, &progress) => done,
-            () = interrupted() => Err(Error::Interrupted),
+            done = dispatch(&args, &progress, &stop) => done,
+            () = stop.wished(), if !tells => Err(Error::Interrupted),
         }
     });
     progress.clear();
@@ -76,7 +79,7 @@ async fn interrupted() {
     let _ = tokio::signal::ctrl_c().await;
 }
 
-async fn dispatch(args: &Args, progress: &Progress) -> Result<u8> {
+async fn dispatch(args: &Args, progress: &Progress, stop: &Stop) -> Result<u8> {
     let common = &args.common;
     match &args.command {
         Command::Init(at) => init::init(common, at),
@@ -84,9 +87,9 @@ async fn dispatch(args: &Args, progress: &Progress) -> Result<u8> {
         Command::Explain(at) => explain(common, at).await,
         Command::Audit(at) => audit(common, at, progress).await,
         Command::Inventory(at) => inventory(common, at).await,
-        Command::Replay(at) => work(common, at, Work::Replay, progress).await,
-        Command::Diff(at) => work(common, at, Work::Diff, progress).await,
-        Command::Run(at) => work(common, at, Work::Run, progress).await,
+        Command::Replay(at) => work(common, at, Work::Replay, (progress, stop)).await,
+        Command::Diff(at) => work(common, at, Work::Diff, (progress, stop)).await,
+        Command::Run(at) => work(common, at, Work::Run, (progress, stop)).await,
         Command::Trace(at) => trace(common, at, progress).await,
         Command::Verify(at) => verify::verify(common, at, progress).await,
     }
@@ -308,11 +311,11 @@ fn scan_text(scan: &ScanReport) -> String {
     .join(", ")
 }
 
-async fn work(common: &Common, args: &RunArgs, work: Work, progress: &Progress) -> Result<u8> {
+async fn work(common: &Common, args: &RunArgs, work: Work, (progress, stop): (&Progress, &Stop)) -> Result<u8> {
     let (config, warnings) = load(common, &args.at.config)?;
     let text = std::fs::read_to_string(&config.path).unwrap_or_default() + &common.set.join("\n");
     let options = RunOptions { work, replay: ReplayOptions { engine: common.engine.into() }, fresh: args.fresh };
-    let ran = Box::pin(pipeline::run_told(config, &text, options, progress)).await?;
+    let ran = Box::pin(pipeline::run_told(config, &text, options, stop, progress)).await?;
     progress.clear();
     Ok(match ran {
         Ran::Done(outcome) => finished(common, &warnings, &outcome),

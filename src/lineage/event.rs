@@ -47,6 +47,8 @@ pub enum Outcome {
     Start,
     Complete,
     Fail(String),
+    /// Somebody stopped it.
+    Abort,
 }
 
 /// One event.
@@ -92,6 +94,7 @@ impl Event<'_> {
                 Outcome::Start => "START",
                 Outcome::Complete => "COMPLETE",
                 Outcome::Fail(_) => "FAIL",
+                Outcome::Abort => "ABORT",
             },
             "eventTime": self.at.to_rfc3339_opts(SecondsFormat::Millis, true),
             "producer": producer,

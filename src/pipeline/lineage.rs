@@ -9,6 +9,7 @@ use crate::monitor::Monitor;
 use crate::output::{Manifest, read_manifest};
 use crate::pipeline::prepare::session_options;
 use crate::pipeline::run::{Ran, RunOptions, run};
+use crate::pipeline::stop::Stop;
 use crate::source::{Files, Stores, list, merge, read_footers};
 use crate::sql::new_runtime;
 
@@ -16,14 +17,21 @@ use crate::sql::new_runtime;
 ///
 /// # Errors
 /// As [`run`].
-pub async fn run_told(config: Config, config_text: &str, options: RunOptions, monitor: &dyn Monitor) -> Result<Ran> {
-    let Some(lineage) = config.lineage.clone() else { return run(config, config_text, options, monitor).await };
+pub async fn run_told(
+    config: Config,
+    config_text: &str,
+    options: RunOptions,
+    stop: &Stop,
+    monitor: &dyn Monitor,
+) -> Result<Ran> {
+    let Some(lineage) = config.lineage.clone() else { return run(config, config_text, options, stop, monitor).await };
     let asked = config.clone();
     let told = Told::new(&asked, &lineage, options.work.name(), monitor);
     let inputs = told.inputs().await;
     told.tell(Outcome::Start, &inputs, &told.outputs()).await;
-    let ran = run(config, config_text, options, monitor).await;
+    let ran = run(config, config_text, options, stop, monitor).await;
     match &ran {
+        Err(Error::Interrupted) => told.tell(Outcome::Abort, &inputs, &told.outputs()).await,
         Ok(_) => told.tell(Outcome::Complete, &inputs, &told.written().await).await,
         Err(e) => told.tell(Outcome::Fail(short(e)), &inputs, &told.outputs()).await,
     }

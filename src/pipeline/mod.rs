@@ -24,6 +24,7 @@ mod snapshots;
 mod sources;
 mod spine;
 mod standing;
+mod stop;
 mod trace;
 mod verify;
 
@@ -37,5 +38,6 @@ pub use prepare::{Opened, Prepared, check, open, prepare};
 pub use retained::Look;
 pub use run::{Outcome, Ran, RunOptions, Work, run};
 pub use standing::Standing;
+pub use stop::Stop;
 pub use trace::{Asked, trace};
 pub use verify::{VerifyOptions, verify};

@@ -19,13 +19,15 @@ use crate::pipeline::cost;
 use crate::pipeline::spine::Spine;
 use crate::replay::reference;
 use crate::source::{Labels, Stores, exact_unit};
-use crate::sql::{SessionOptions, new_runtime, new_session};
+use crate::sql::{SessionOptions, Spills, new_counting_runtime, new_session};
 
 /// A project whose SQL is planned; no row was read.
 pub struct Opened {
     pub project: Project,
     pub session: SessionContext,
     pub options: SessionOptions,
+    /// What did not fit the memory limit so far.
+    pub spills: Arc<Spills>,
     /// How the dataset takes a snapshot's schema, where the config asks for it.
     pub conform: Option<Conform>,
 }
@@ -67,14 +69,18 @@ pub async fn open(config: Config) -> Result<Opened> {
 /// As [`open`], with `NOW()` in this unit.
 pub(super) async fn open_in(config: Config, now_unit: TimeUnit) -> Result<Opened> {
     let options = SessionOptions { now_unit, ..session_options(&config) };
-    let runtime = new_runtime(options.memory)?;
+    let (runtime, spills) = new_counting_runtime(options.memory)?;
     let stores = Arc::new(Stores::new(Arc::clone(&runtime), &config.storage));
     let session = new_session(&options, runtime);
     let inputs = Inputs::open(config, stores, &session).await?;
-    plan(inputs, options, session).await
+    plan(inputs, options, (session, spills)).await
 }
 
-async fn plan(inputs: Inputs, options: SessionOptions, session: SessionContext) -> Result<Opened> {
+async fn plan(
+    inputs: Inputs,
+    options: SessionOptions,
+    (session, spills): (SessionContext, Arc<Spills>),
+) -> Result<Opened> {
     let project = Project::plan(inputs, &session).await?;
     let mut findings = Vec::new();
     for view in &project.views {
@@ -92,7 +98,7 @@ async fn plan(inputs: Inputs, options: SessionOptions, session: SessionContext) 
         return Err(findings.into());
     }
     let conform = conform(&project)?;
-    Ok(Opened { project, session, options, conform })
+    Ok(Opened { project, session, options, spills, conform })
 }
 
 fn first_line(error: &DataFusionError) -> String {
@@ -189,5 +195,5 @@ async fn for_unit(opened: Opened, unit: TimeUnit) -> Result<Opened> {
     // NOW() has to be exact, so the views are planned anew with its finer type.
     let options = SessionOptions { now_unit: TimeUnit::Nanosecond, ..opened.options };
     let session = new_session(&options, Arc::clone(&opened.session.runtime_env()));
-    plan(opened.project.inputs, options, session).await
+    plan(opened.project.inputs, options, (session, opened.spills)).await
 }

@@ -17,6 +17,7 @@ use crate::checkpoint::{Address, Checkpoints, FileIdentity, Found, Saved, view_a
 use crate::error::{Error, Result};
 use crate::monitor::Monitor;
 use crate::output::{ChunkEntry, Manifest};
+use crate::pipeline::prepare::Opened;
 use crate::plan::Spines;
 use crate::replay::{
     Chunk, Engine, Replay, ReplayOptions, ViewReplay, choose, optimized, replay_together, replay_view,
@@ -24,12 +25,13 @@ use crate::replay::{
 use crate::report::ChunkView;
 use crate::source::time::rfc3339;
 use crate::source::{Labels, Log, ParquetTable, Redelivery};
-use crate::sql::now_unit;
+use crate::sql::{Spills, now_unit};
 
 /// What replaying a chunk needs.
 pub(super) struct Replayer<'a> {
     pub project: &'a Project,
     pub session: &'a SessionContext,
+    pub spills: &'a Spills,
     pub options: ReplayOptions,
     pub checkpoints: Checkpoints,
     /// What the last run kept.
@@ -45,14 +47,14 @@ pub(super) struct Replayed {
 
 impl<'a> Replayer<'a> {
     pub(super) fn new(
-        project: &'a Project,
-        session: &'a SessionContext,
+        opened: &'a Opened,
         options: ReplayOptions,
         checkpoints: Checkpoints,
         before: Option<&Manifest>,
     ) -> Self {
         let before = before.map_or_else(Vec::new, |m| m.chunks.clone());
-        Self { project, session, options, checkpoints, before }
+        let Opened { project, session, spills, .. } = opened;
+        Self { project, session, spills, options, checkpoints, before }
     }
 
     /// The values of all views for the label rows of a chunk.
@@ -69,27 +71,35 @@ impl<'a> Replayer<'a> {
         }
         let missing: Vec<&View> =
             looked.iter().filter(|(_, found, _)| found.is_err()).map(|(view, ..)| *view).collect();
-        let began = Instant::now();
+        let (began, spilled) = (Instant::now(), self.spills.now());
         let (logs, options) = (&project.inputs.logs, self.options);
         let together = replay_together(&missing, logs, labels, self.session, options, monitor).await?;
         let shares = together.iter().flatten().count().max(1);
-        let share = began.elapsed().as_secs_f64() / shares as f64;
+        let share = (
+            began.elapsed().as_secs_f64() / shares as f64,
+            self.spills.now().since(spilled).bytes / u64::try_from(shares).unwrap_or(1),
+        );
         let mut together = together.into_iter();
         for (view, found, address) in looked {
-            let began = Instant::now();
+            let (began, spilled) = (Instant::now(), self.spills.now());
             let (replayed, reused, why, before) = match found {
-                Ok(replayed) => (replayed, true, None, 0.0),
+                Ok(replayed) => (replayed, true, None, (0.0, 0)),
                 Err(why) => match together.next().flatten() {
                     Some(replayed) => (self.kept(view, &address, replayed).await?, false, why, share),
                     None => {
                         let replayed = replay_view(view, logs, labels, self.session, options, monitor).await?;
-                        (self.kept(view, &address, replayed).await?, false, why, 0.0)
+                        (self.kept(view, &address, replayed).await?, false, why, (0.0, 0))
                     }
                 },
             };
             views.push(replayed);
-            let seconds = before + began.elapsed().as_secs_f64();
-            told.push(ChunkView { view: view.name.clone(), reused, why, seconds });
+            told.push(ChunkView {
+                view: view.name.clone(),
+                reused,
+                why,
+                seconds: before.0 + began.elapsed().as_secs_f64(),
+                spilled_bytes: before.1 + self.spills.now().since(spilled).bytes,
+            });
             kept.extend(self.entry(&address, chunk));
         }
         Ok(Replayed { replay: Replay::new(project, views)?, views: told, kept })

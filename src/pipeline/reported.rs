@@ -7,6 +7,10 @@ use crate::plan::Lookback;
 use crate::replay::{Engine, EngineChoice, SelfCheck};
 use crate::report::{self, Gate, GateKind, LabelsReport, Note, Report, ViewReport, ViewSource};
 use crate::source::time::rfc3339;
+use crate::sql::Spilled;
+
+/// Views that are named as those that spilled most.
+const MOST_SPILLING: usize = 3;
 
 /// A report with what is known before any work.
 pub(super) fn new_report(project: &Project) -> Report {
@@ -34,6 +38,30 @@ pub(super) fn storage(project: &Project, report: &mut Report) {
             ),
         });
     }
+}
+
+/// What did not fit the memory limit.
+pub(super) fn spilled(spilled: Spilled, memory: Option<u64>, report: &mut Report) {
+    if spilled.bytes == 0 {
+        return;
+    }
+    report.spilled = Some(spilled);
+    let mut by_view: Vec<(&str, u64)> = Vec::new();
+    for view in report.chunks.iter().flat_map(|chunk| &chunk.views).filter(|view| view.spilled_bytes > 0) {
+        match by_view.iter_mut().find(|(name, _)| *name == view.view) {
+            Some((_, bytes)) => *bytes += view.spilled_bytes,
+            None => by_view.push((&view.view, view.spilled_bytes)),
+        }
+    }
+    by_view.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+    let told = by_view.iter().take(MOST_SPILLING).map(|(name, bytes)| format!("{} for `{name}`", report::size(*bytes)));
+    let told: Vec<String> = told.collect();
+    let of = if told.is_empty() { String::new() } else { format!(", of it {}", told.join(", ")) };
+    let limit = memory.map_or_else(String::new, |limit| format!(" of {}", report::size(limit)));
+    report.notes.push(Note {
+        subject: "memory".to_string(),
+        note: format!("{} did not fit the limit{limit} and waited on disk{of}", report::size(spilled.bytes)),
+    });
 }
 
 pub(super) fn labels_report(times: &[i64]) -> LabelsReport {

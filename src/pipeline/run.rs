@@ -35,6 +35,7 @@ use crate::pipeline::snapshots::SnapshotRows;
 use crate::pipeline::sources::count_sources;
 use crate::pipeline::spine::Spine;
 use crate::pipeline::standing::{Standing, identity, keep, standing};
+use crate::pipeline::stop::Stop;
 use crate::replay::{Chunk, Engine, Replay, ReplayOptions, SelfCheck, chunks, self_check};
 use crate::report::{self, ChunkReport, Note, OutputReport, Report, Style};
 use crate::retention::{Cells, FeatureCoverage, PartOfRows, RetentionSums, covered, each_once};
@@ -102,11 +103,20 @@ const CHECKED_ROWS: usize = 256;
 /// The share of the run's time that the self-check may take.
 const CHECK_SHARE: u32 = 10;
 
+/// So long a run that failed waits until its end is written down.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
 /// Does the work and writes its outputs.
 ///
 /// # Errors
 /// Bad input, before anything is written; failures of storage or engine.
-pub async fn run(config: Config, config_text: &str, options: RunOptions, monitor: &dyn Monitor) -> Result<Ran> {
+pub async fn run(
+    config: Config,
+    config_text: &str,
+    options: RunOptions,
+    stop: &Stop,
+    monitor: &dyn Monitor,
+) -> Result<Ran> {
     let clock = Clock::new();
     if options.work == Work::Diff && config.snapshots.is_empty() {
         return Err(Error::input(
@@ -115,13 +125,13 @@ pub async fn run(config: Config, config_text: &str, options: RunOptions, monitor
                 .help("declare one: [snapshots.NAME]"),
         ));
     }
-    let opened = crate::pipeline::open(config).await?;
+    let opened = stop.unless(crate::pipeline::open(config)).await?;
     let inputs = &opened.project.inputs;
     let out = inputs.stores.locate(&resolve_uri(&inputs.config.base, &inputs.config.output.uri))?;
-    let folder = OutputFolder::open(out).await?;
+    let folder = stop.unless(OutputFolder::open(out)).await?;
     let identity = identity(&opened.project, options.work.name(), options.replay.engine, config_text);
     if !options.fresh {
-        match standing(folder.location(), folder.standing(), &identity).await? {
+        match stop.unless(standing(folder.location(), folder.standing(), &identity)).await? {
             Ok(standing) => return Ok(Ran::Stands(standing)),
             Err(Some(file)) => {
                 monitor.note(&format!("`{file}` of the run that stands is gone or damaged: it is made again"))
@@ -130,16 +140,21 @@ pub async fn run(config: Config, config_text: &str, options: RunOptions, monitor
         }
     }
     let mut events = Events::new(folder.location());
-    events.tell("start", json!({ "command": options.work.name(), "project": inputs.config.project.name })).await?;
-    let made = Box::pin(made(opened, config_text, (options, identity), folder, (&mut events, clock), monitor)).await;
-    match made {
+    let what = json!({ "command": options.work.name(), "project": inputs.config.project.name });
+    stop.unless(events.tell("start", what)).await?;
+    let making = made(opened, config_text, (options, identity), folder, (&mut events, clock), monitor);
+    match Box::pin(stop.unless(making)).await {
         Ok(outcome) => {
             events.tell("done", json!({ "passed": outcome.report.passed() })).await?;
             Ok(Ran::Done(Box::new(outcome)))
         }
         Err(e) => {
             // What stopped the run is told first; that it could not be written down as well is no news.
-            let _ = events.tell("failed", json!({ "error": e.to_string() })).await;
+            let told = match &e {
+                Error::Interrupted => events.tell("interrupted", json!({})),
+                e => events.tell("failed", json!({ "error": e.to_string() })),
+            };
+            let _ = tokio::time::timeout(LAST_WORDS, told).await;
             Err(e)
         }
     }
@@ -179,7 +194,7 @@ async fn made(
         spine: &spine,
         retained: &retained,
         snapshots,
-        replayer: Replayer::new(project, session, options.replay, checkpoints, folder.standing()),
+        replayer: Replayer::new(&opened, options.replay, checkpoints, folder.standing()),
         work,
         one: None,
         cut,
@@ -211,6 +226,7 @@ async fn made(
     report.timings = clock.laps();
     report.outputs = outputs(folder.uri(), &all, work);
     reported::storage(project, &mut report);
+    reported::spilled(opened.spills.now(), config.run.memory, &mut report);
     let json = report::json(&report).map_err(|e| Error::storage("write report.json", e))?;
     if work.diffs() {
         all.push(NewFile::memory("report.json", None, json.clone().into_bytes()));

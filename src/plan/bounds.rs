@@ -1,8 +1,9 @@
 //! What conditions on the label time say about all label times at once: filters that prune a source, and lookbacks.
 //!
 //! A bound `ts > f(NOW())` with a monotone `f` can only hold where `ts > f(first label time)`. Monotone are `NOW()` itself,
-//! `NOW()` plus or minus a constant interval (calendar months too: clamping to a month's end keeps the order), and
-//! `date_trunc` of these. The filter is an addition: the condition itself stays and decides.
+//! `NOW()` plus or minus a constant interval, and `date_trunc` of these. Months are nearly so: clamping to a month's end keeps the order
+//! of days, not that of times (29 March 14:00 less a month is later than 30 March 0:00 less a month), so the label times are taken wider
+//! by some days for each. The filter is an addition: the condition itself stays and decides.
 //!
 //! A bound on a window bounds the times in it: `window_end > x` can only hold where `ts > x - size`.
 
@@ -53,7 +54,8 @@ pub(super) fn prune<'a>(
             };
             let (row, bound) = of_time.unwrap_or_else(|| (row.clone(), bound.clone()));
             let implied = implied(&row, op, &bound, plan.schema());
-            let margin = MARGIN_NS.saturating_add(implied.margin_ns);
+            let calendar = CALENDAR_DAYS.saturating_mul(DAY_NS).saturating_mul(calendar_shifts(&implied.bound));
+            let margin = MARGIN_NS.saturating_add(implied.margin_ns).saturating_add(calendar);
             let extreme = match implied.op {
                 Operator::Gt | Operator::GtEq => at(times.0.saturating_sub(margin)),
                 _ => at(times.1.saturating_add(margin)),
@@ -111,8 +113,29 @@ fn implied(row: &Expr, op: Operator, bound: &Expr, schema: &DFSchema) -> Implied
     Implied { row: row.clone(), op, bound: bound.clone(), margin_ns: 0 }
 }
 
-/// Months forward and as many months back end within so many days of where they began.
+/// Months forward and as many months back end within so many days of where they began. Also: no two label times so far apart change
+/// their order when both are moved by months, which takes four days at most to one.
 const CALENDAR_DAYS: i64 = 10;
+
+/// How many times a bound is moved by months.
+fn calendar_shifts(bound: &Expr) -> i64 {
+    match bound {
+        Expr::BinaryExpr(BinaryExpr { left, right, .. }) => {
+            calendar_shifts(left) + calendar_shifts(right) + i64::from(is_interval(right) && has_months(right))
+        }
+        Expr::ScalarFunction(f) => f.args.iter().map(calendar_shifts).sum(),
+        Expr::Cast(to) => calendar_shifts(&to.expr),
+        _ => 0,
+    }
+}
+
+fn has_months(interval: &Expr) -> bool {
+    match interval {
+        Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(v)), _) => v.months != 0,
+        Expr::Literal(ScalarValue::IntervalDayTime(_), _) => false,
+        _ => true,
+    }
+}
 
 /// `ts + i` against a bound as `ts` against the bound without `i`, and whether `i` has months.
 fn moved<'a>(row: &'a Expr, bound: &Expr) -> Option<(&'a Expr, Expr, bool)> {
@@ -127,12 +150,7 @@ fn moved<'a>(row: &'a Expr, bound: &Expr) -> Option<(&'a Expr, Expr, bool)> {
         (true, false) if *op == Operator::Plus => (right, left),
         _ => return None,
     };
-    let months = match interval.as_ref() {
-        Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(v)), _) => v.months != 0,
-        Expr::Literal(ScalarValue::IntervalDayTime(_), _) => false,
-        _ => true,
-    };
-    Some((ts, binary_expr(bound.clone(), back, interval.as_ref().clone()), months))
+    Some((ts, binary_expr(bound.clone(), back, interval.as_ref().clone()), has_months(interval)))
 }
 
 /// `row op bound`, the row's side first, where one side is of the row alone and the other of the label time alone.

@@ -68,11 +68,14 @@ impl Narrowing {
         starts.min().unwrap_or(FROM_THE_BEGINNING)
     }
 
-    /// For these label rows, in the order of time.
+    /// For these label rows. A later one may reach further back where it looks months back: 30 March 0:00 further than 29 March 23:00.
     pub(super) fn at(&self, view: &View, labels: &Labels, rows: &[usize], state: &SessionState) -> DfResult<Narrowed> {
-        let Some(&first) = rows.first() else { return Ok(Narrowed::default()) };
-        let time = labels.times.value(first);
-        let earliest = self.lowers.keys().map(|&source| (source, self.earliest(source, time)));
+        if rows.is_empty() {
+            return Ok(Narrowed::default());
+        }
+        let times: BTreeSet<i64> = rows.iter().map(|&row| labels.times.value(row)).collect();
+        let earliest = |source: usize| times.iter().map(|&time| self.earliest(source, time)).min();
+        let earliest = self.lowers.keys().filter_map(|&source| Some((source, earliest(source)?)));
         Ok(Narrowed { earliest: earliest.collect(), keep: kept(view, labels, rows, state)? })
     }
 }

@@ -4,7 +4,7 @@ use super::Report;
 use super::model::{ModelReport, Verdict};
 use super::table::{Align, Table};
 use super::terminal::{Style, wrap};
-use super::text::{clean, counted, day_or_now, percent, short_time, thousands};
+use super::text::{clean, counted, day_or_now, percent, short_time, size, thousands};
 use crate::retention::{FeatureRetention, GapKind, RetentionReport, SourceRetention, TimelineEntry};
 
 const MOST_FEATURES: usize = 20;
@@ -89,17 +89,6 @@ fn sources(retention: &RetentionReport, style: Style, lines: &mut Vec<String>) {
     lines.extend(table.lines(|row, _, text| if row == 0 { style.dim(&text) } else { text }));
     let read = format!("  read to find this out: {}", size(retention.bytes_read));
     lines.push(style.dim(&read));
-}
-
-fn size(bytes: u64) -> String {
-    const UNITS: [(&str, u64); 4] =
-        [("TB", 1_000_000_000_000), ("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1_000)];
-    for (unit, of) in UNITS {
-        if bytes >= of {
-            return format!("{}.{} {unit}", bytes / of, bytes % of * 10 / of);
-        }
-    }
-    format!("{bytes} B")
 }
 
 /// What is out of the ordinary in the sources.

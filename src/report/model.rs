@@ -8,6 +8,7 @@ use crate::diff::{CauseName, SnapshotDiff};
 use crate::finding::Finding;
 use crate::retention::RetentionReport;
 use crate::source::StorageRequests;
+use crate::sql::Spilled;
 use serde::Serialize;
 
 /// The version of the format that [`Report`] serialises to.
@@ -47,6 +48,8 @@ pub struct Report {
     pub datafusion: Option<String>,
     /// Requests to object stores, up to when the report was written; `null` where all inputs are on disk.
     pub storage: Option<StorageRequests>,
+    /// What was written to temporary files since it did not fit the memory limit; `null` where all of it did.
+    pub spilled: Option<Spilled>,
 }
 
 impl Report {
@@ -79,6 +82,7 @@ impl Report {
             config: None,
             datafusion: None,
             storage: None,
+            spilled: None,
         }
     }
 
@@ -108,6 +112,8 @@ pub struct ChunkView {
     /// Why they were not, where there was an earlier run.
     pub why: Option<String>,
     pub seconds: f64,
+    /// Written to temporary files meanwhile, since it did not fit the memory limit.
+    pub spilled_bytes: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

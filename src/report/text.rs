@@ -81,6 +81,18 @@ pub fn thousands(count: u64) -> String {
     grouped
 }
 
+/// Bytes as people read them, rounded down.
+pub fn size(bytes: u64) -> String {
+    const UNITS: [(&str, u64); 4] =
+        [("TB", 1_000_000_000_000), ("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1_000)];
+    for (unit, of) in UNITS {
+        if bytes >= of {
+            return format!("{}.{} {unit}", bytes / of, bytes % of * 10 / of);
+        }
+    }
+    format!("{bytes} B")
+}
+
 /// `1 row`, `2,000 rows`.
 pub(super) fn counted(count: u64, one: &str, many: &str) -> String {
     format!("{} {}", thousands(count), if count == 1 { one } else { many })

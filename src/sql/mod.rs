@@ -26,6 +26,7 @@ mod refuse;
 mod script;
 mod session;
 mod spans;
+mod spills;
 mod ties;
 mod unlike;
 mod unnesting;
@@ -50,8 +51,9 @@ pub use now::{
 pub use parse::{SqlText, Statement, identifier, parse, parse_expression};
 pub use postgres::PostgresWords;
 pub use refusal::Refusal;
-pub use session::{SessionOptions, new_runtime, new_session};
+pub use session::{SessionOptions, new_counting_runtime, new_runtime, new_session};
 pub use spans::{output_span, relation_span, repeated_output};
+pub use spills::{Spilled, Spills};
 pub use ties::settle_ties;
 pub use unnesting::unnest;
 pub use zeros::{one_zero, without_signed_zeros};

@@ -12,6 +12,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::error::{Error, Result};
 use crate::sql::planner::Planner;
+use crate::sql::spills::{Spills, counted_files};
 use crate::sql::{aggregates, casts, dialect, filters, intervals, joins, json, now, zones};
 
 /// What a session is made with.
@@ -42,6 +43,14 @@ const CONSUMERS_SHOWN: usize = 5;
 /// # Errors
 /// Where no spill folder can be made.
 pub fn new_runtime(memory: Option<u64>) -> Result<Arc<RuntimeEnv>> {
+    new_counting_runtime(memory).map(|(runtime, _)| runtime)
+}
+
+/// As [`new_runtime`], with the count of what it spills.
+///
+/// # Errors
+/// As [`new_runtime`].
+pub fn new_counting_runtime(memory: Option<u64>) -> Result<(Arc<RuntimeEnv>, Arc<Spills>)> {
     let pool: Arc<dyn MemoryPool> = match memory {
         Some(bytes) => {
             let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
@@ -50,10 +59,11 @@ pub fn new_runtime(memory: Option<u64>) -> Result<Arc<RuntimeEnv>> {
         }
         None => Arc::new(UnboundedMemoryPool::default()),
     };
-    RuntimeEnvBuilder::new()
-        .with_memory_pool(pool)
-        .build_arc()
-        .map_err(|e| Error::engine("make a runtime with a folder for spilled data", e))
+    let failed = |e| Error::engine("make a runtime with a folder for spilled data", e);
+    let spills = Arc::<Spills>::default();
+    let files = counted_files(Arc::clone(&spills)).map_err(failed)?;
+    let runtime = RuntimeEnvBuilder::new().with_memory_pool(pool).with_disk_manager_builder(files).build_arc();
+    Ok((runtime.map_err(failed)?, spills))
 }
 
 /// A session with nothing but functions in it.

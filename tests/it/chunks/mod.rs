@@ -1,5 +1,6 @@
 //! Runs that go over chunks: what is found kept, what is replayed again, and runs that were stopped.
 
+mod calendar;
 mod killed;
 mod reuse;
 mod stopped;
