@@ -140,6 +140,9 @@ fn bounded(view: &View, logs: &[Log], windows: &Windows, session: &SessionContex
     all.filter(bounded).collect()
 }
 
+/// Slots, the limits that are set in them, the view and its sources over them.
+type OverSlots = (Arc<Slots>, Vec<Limit>, View, Vec<Log>);
+
 /// The view, and its sources, over slots.
 fn over_slots(
     view: &View,
@@ -147,7 +150,7 @@ fn over_slots(
     sources: &[usize],
     held: &HashMap<usize, Held>,
     twice: bool,
-) -> Result<(Arc<Slots>, Vec<Limit>, View, Vec<Log>)> {
+) -> Result<OverSlots> {
     let slots = Arc::new(Slots::default());
     let mut view = view.clone();
     let (plan, limits) = slotted(view.plan, &slots).map_err(failed)?;

@@ -24,12 +24,14 @@ pub async fn run_told(
     stop: &Stop,
     monitor: &dyn Monitor,
 ) -> Result<Ran> {
-    let Some(lineage) = config.lineage.clone() else { return run(config, config_text, options, stop, monitor).await };
+    let Some(lineage) = config.lineage.clone() else {
+        return Box::pin(run(config, config_text, options, stop, monitor)).await;
+    };
     let asked = config.clone();
     let told = Told::new(&asked, &lineage, options.work.name(), monitor);
     let inputs = told.inputs().await;
     told.tell(Outcome::Start, &inputs, &told.outputs()).await;
-    let ran = run(config, config_text, options, stop, monitor).await;
+    let ran = Box::pin(run(config, config_text, options, stop, monitor)).await;
     match &ran {
         Err(Error::Interrupted) => told.tell(Outcome::Abort, &inputs, &told.outputs()).await,
         Ok(_) => told.tell(Outcome::Complete, &inputs, &told.written().await).await,

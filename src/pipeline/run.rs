@@ -125,7 +125,7 @@ pub async fn run(
                 .help("declare one: [snapshots.NAME]"),
         ));
     }
-    let opened = stop.unless(crate::pipeline::open(config)).await?;
+    let opened = stop.unless(Box::pin(crate::pipeline::open(config))).await?;
     let inputs = &opened.project.inputs;
     let out = inputs.stores.locate(&resolve_uri(&inputs.config.base, &inputs.config.output.uri))?;
     let folder = stop.unless(OutputFolder::open(out)).await?;

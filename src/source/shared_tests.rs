@@ -1,4 +1,4 @@
-use datafusion::arrow::array::{Array, AsArray, Float64Array, Int64Array};
+use datafusion::arrow::array::{AsArray, Float64Array, Int64Array};
 use datafusion::arrow::datatypes::{Float64Type, Int64Type};
 use datafusion::physical_plan::collect;
 use datafusion::prelude::SessionContext;
