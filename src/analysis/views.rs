@@ -21,7 +21,7 @@ use crate::diagnostics;
 use crate::finding::{Finding, Place, nearest};
 use crate::source::{LabelTable, Log, plain_type};
 use crate::sql::{
-    CallForJson, CallForZones, FarTimestamps, PostgresWords, Refusal, Refused, SqlText, Statement, TellCastsApart,
+    CallForJson, CallForZones, PostgresWords, Refusal, Refused, SqlText, Statement, TellCastsApart,
     calls_to_placeholder, casts_as_written, check_uses, closed_windows, count_copies, exact_comparisons,
     lengths_as_in_postgres, name_subqueries, names_clash, nearest_rows, now_unit, one_zero, output_span, parse,
     relation_span, repeated_output, settle_ties, unnest,
@@ -366,7 +366,6 @@ pub async fn plan_as_written(statement: &Statement, session: &SessionContext) ->
     let _ = query.visit(&mut CallForZones);
     let _ = query.visit(&mut CallForJson);
     let _ = query.visit(&mut PostgresWords);
-    let _ = query.visit(&mut FarTimestamps);
     let state = session.state();
     let planned = match state.statement_to_plan(DfStatement::Statement(Box::new(query.clone()))).await {
         Err(clash) if names_clash(&clash) => {

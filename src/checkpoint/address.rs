@@ -14,7 +14,7 @@ use crate::replay::Engine;
 use crate::source::{DataFile, Labels};
 
 /// To be raised with every change to what values mean, or to how they are kept.
-const MEANING: u32 = 1;
+const MEANING: u32 = 2;
 
 /// Where the values of a view for a chunk are kept.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -8,7 +8,6 @@ mod casts;
 mod copies;
 mod declared;
 mod dialect;
-mod far;
 mod filters;
 mod grammar;
 mod having;
@@ -39,7 +38,6 @@ pub use declared::Declared;
 pub use dialect::{
     Clauses, Refused, Resize, WindowCall, closed_windows, nearest_rows, window_call, window_sizes, with_windows_resized,
 };
-pub use far::FarTimestamps;
 pub use instants::{ROUNDING, exact, exact_comparisons};
 pub use intervals::{LENGTH_OF_TIME, lengths_as_in_postgres};
 pub use json::{CallForJson, check_uses};

@@ -88,15 +88,6 @@ fn aggregates_that_differ_in_a_cast_alone() {
 }
 
 #[test]
-fn timestamps_that_are_written_out_reach_beyond_nanoseconds() {
-    let sql = "SELECT user_id, count(*) AS x FROM (
-                 SELECT user_id, CASE WHEN kind = 'b' THEN TIMESTAMP '9999-12-31 00:00:00' ELSE ts END AS valid_to,
-                        coalesce(CASE WHEN kind = 'a' THEN ts END, '9999-12-31'::timestamp) AS other FROM events) s
-               WHERE valid_to > NOW() AND other > NOW() GROUP BY user_id";
-    gives(&[("v", sql)], &["1", "null", "1"]);
-}
-
-#[test]
 fn set_operations_that_count_duplicates() {
     let of = |operation: &str| {
         format!(
@@ -107,6 +98,6 @@ fn set_operations_that_count_duplicates() {
     };
     gives(&[("v", of("EXCEPT").as_str())], &["3", "1", "3"]);
     gives(&[("v", of("INTERSECT").as_str())], &["1", "1", "1"]);
-    let read = of("EXCEPT");
-    gives(&[("w", read.as_str()), ("v", "SELECT user_id, x FROM w")], &["3", "1", "3"]);
+    let read = of("EXCEPT").replace("AS x", "AS copies");
+    gives(&[("w", read.as_str()), ("v", "SELECT user_id, copies AS x FROM w")], &["3", "1", "3"]);
 }
