@@ -32,12 +32,12 @@ const HOP: i64 = 30 * MINUTE;
 impl Clicks {
     fn new(seed: u64) -> Self {
         let mut lot = Lot::new(seed);
-        let clicks = (0..3000).map(|i| {
+        let clicks = (0..6000).map(|i| {
             let at = START + lot.below(8 * DAY / MINUTE) * MINUTE;
             (1 + lot.below(USERS), if i % 4 == 0 { at.div_euclid(HOP) * HOP } else { at + 1 })
         });
         let clicks = clicks.collect();
-        let labels = (0..200)
+        let labels = (0..300)
             .map(|_| (1 + lot.below(USERS), START + 4 * DAY + lot.below(4 * DAY / MINUTE) * MINUTE + 7))
             .collect();
         Self { clicks, labels }
