@@ -72,11 +72,8 @@ fn a_full_disk_is_an_error_and_the_run_goes_on_once_there_is_room() {
     assert!(fs::read_dir(project.path("out/.backcast/chunks")).unwrap().count() == 21);
 }
 
-#[test]
-fn a_run_that_lacks_memory_goes_on_once_it_is_allowed_more() {
-    // A join's side does not spill; that of the second day is larger than what is allowed.
-    let sql = "SELECT e.user_id, count(*) AS pairs FROM events e JOIN events f ON e.kind = f.kind
-               WHERE e.ts > NOW() - INTERVAL '12 hours' AND f.ts > NOW() - INTERVAL '12 hours' GROUP BY e.user_id";
+/// Three days in chunks of one, with many events on the second.
+fn crowded(sql: &str) -> Project {
     let mut rng = Rng::new(3);
     let (mut events, mut labels) =
         ("user_id:i64 ts:us@UTC kind:str\n".to_string(), "user_id:i64 at:us@UTC\n".to_string());
@@ -90,15 +87,23 @@ fn a_run_that_lacks_memory_goes_on_once_it_is_allowed_more() {
             labels += &format!("{} 2025-03-0{day}T{hour:02}:00\n", rng.range(1, 9));
         }
     }
-    let project = Project::new("keys = [\"user_id\"]\ntime = \"at\"", &table(&labels))
+    Project::new("keys = [\"user_id\"]\ntime = \"at\"", &table(&labels))
         .source("events", "time = \"ts\"\nsince = \"beginning\"", &table(&events))
-        .view("pairs", sql)
-        .config("[run]\nchunk = \"1 day\"");
+        .view("crowd", sql)
+        .config("[run]\nchunk = \"1 day\"")
+}
+
+#[test]
+fn a_run_that_lacks_memory_goes_on_once_it_is_allowed_more() {
+    // A join's side does not spill; that of the second day is larger than what is allowed.
+    let sql = "SELECT e.user_id, count(*) AS pairs FROM events e JOIN events f ON e.kind = f.kind
+               WHERE e.ts > NOW() - INTERVAL '12 hours' AND f.ts > NOW() - INTERVAL '12 hours' GROUP BY e.user_id";
+    let project = crowded(sql);
     project.backcast(&["run", "--quiet", "--out", "whole"]).exits_with(0);
     let refused = project.backcast(&["run", "--quiet", "--memory", "1MiB"]).exits_with(1);
     refused.complains_of(&["the memory allowed does not suffice", "--memory"]);
     assert!(!project.path("out/manifest.json").exists());
     let report = project.backcast(&["run", "--memory", "256MiB", "--format", "json"]).exits_with(0).json();
-    assert_eq!(super::told(&report), [("pairs".to_string(), 1, 2)]);
+    assert_eq!(super::told(&report), [("crowd".to_string(), 1, 2)]);
     assert!(outputs(&project.path("out")) == outputs(&project.path("whole")));
 }

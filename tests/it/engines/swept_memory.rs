@@ -196,6 +196,23 @@ fn what_goes_to_disk_is_told_by_the_plans_metrics() {
 }
 
 #[test]
+fn a_run_tells_how_much_did_not_fit_into_memory() {
+    let project = project(4_000, 60_000).view("counted", &many_windows());
+    let run = |memory: &str| {
+        let args = ["replay", "--fresh", "--format", "json", "--threads", "2", "--memory", memory];
+        let one_chunk = ["--set", "run.chunk=\"400 days\""];
+        project.backcast(&[&args[..], &one_chunk[..]].concat()).exits_with(0).json()
+    };
+    let bytes = |report: &serde_json::Value| report["spilled"]["bytes"].as_u64().unwrap_or(0);
+    assert_eq!(bytes(&run("1GiB")), 0);
+    let report = run("24MiB");
+    assert!(bytes(&report) > 10_000, "{}", report["spilled"]);
+    let views = report["chunks"].as_array().unwrap().iter().flat_map(|chunk| chunk["views"].as_array().unwrap());
+    assert!(views.map(|view| view["spilled_bytes"].as_u64().unwrap()).sum::<u64>() > 10_000);
+    assert!(report["notes"].to_string().contains("did not fit the limit"), "{}", report["notes"]);
+}
+
+#[test]
 fn a_sweep_that_is_dropped_in_the_middle_gives_its_memory_back() {
     let project = project(20_000, 2_000).view("counted", COUNTED);
     run(|| async move {
