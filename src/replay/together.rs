@@ -16,7 +16,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionContext;
 use futures::future::join_all;
 
-use crate::analysis::View;
+use crate::analysis::{View, marked_source};
 use crate::error::{Error, Result};
 use crate::monitor::{Monitor, Silent};
 use crate::replay::engine::{Engine, EngineChoice, ReplayOptions, ViewReplay, choose};
@@ -58,8 +58,11 @@ pub async fn replay_together(
     if !matches!(options.engine, Engine::Auto | Engine::Sweep) || views.len() < 2 {
         return Ok(done);
     }
+    // Planning costs: only views that read one source, as another one does, are planned for this.
+    let read: Vec<Option<usize>> = views.iter().map(|view| only_source(view)).collect();
+    let shares = |source: &Option<usize>| source.is_some() && read.iter().filter(|other| *other == source).count() > 1;
     let mut candidates = Vec::new();
-    for (number, view) in views.iter().enumerate() {
+    for (number, view) in views.iter().enumerate().filter(|(number, _)| shares(&read[*number])) {
         candidates.extend(candidate(number, view, logs, labels, session, options)?);
     }
     while let Some(first) = candidates.first() {
@@ -90,6 +93,22 @@ fn candidate<'a>(
     let choice = choose(view, logs, &observers.spines, times, session, options.engine, Redelivery::ByTime)?;
     let table = choice.plan.as_ref().filter(|_| choice.engine == Engine::Sweep).and_then(only_table);
     Ok(table.map(|table| Candidate { number, view, choice, observers, table }))
+}
+
+/// The source that a view's own plan scans, where it does so once.
+fn only_source(view: &View) -> Option<usize> {
+    let mut found = Vec::new();
+    // The walk itself does not fail.
+    let _ = view.plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node {
+            found.extend(marked_source(scan));
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    match found.as_slice() {
+        [source] => Some(*source),
+        _ => None,
+    }
 }
 
 /// The table of the one scan of files that a plan has.
