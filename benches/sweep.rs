@@ -113,9 +113,10 @@ fn spec(windows: usize, functions: &[(Function, Option<&str>, DataType)]) -> (Sw
     let narrower = (0..windows).map(|w| Window { bounds: vec![bound(Comparison::Greater, start(w))], filter: None });
     let spec = SweepSpec {
         observer: "o".to_string(),
-        keys: vec![KeyPair { event: "k".to_string(), spine: "key".to_string() }],
+        keys: vec![KeyPair { event: "k".to_string(), spine: "key".to_string(), null_is_equal: false }],
         windows: std::iter::once(own).chain(narrower).collect(),
         groups: Vec::new(),
+        finer: Vec::new(),
         aggregates,
         keeps_empty: false,
     };

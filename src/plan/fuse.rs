@@ -6,7 +6,18 @@
 //!     counts while from <= T, ts > T - 1 day    Projection: user_id AS e1, from AS e3, ts AS e5
 //! ```
 //!
-//! It takes an aggregate whose groups are the observer's keys (or that has none), whose conditions compare something of the
+//! Groups finer than the keys (`GROUP BY user_id, kind`) are keys of a sweep whose spine is that of another one, which finds what
+//! groups each observer sees:
+//!
+//! ```text
+//! Sweep: keys=[e1 = k2, e7 = g8], w0=[...], aggr=[count(*) in w0]
+//!   Sweep: keys=[e1 = k2], w0=[...], groups=[e7 AS g8]
+//!     spine
+//!     Projection: user_id AS e1, kind AS e7, ...
+//!   Projection: user_id AS e1, kind AS e7, ...
+//! ```
+//!
+//! It takes an aggregate whose groups are not made of the label time (or that has none), whose conditions compare something of the
 //! row with something of the label time, and whose functions the sweep knows. All else is stabbed first, for a reason.
 
 use std::sync::Arc;
@@ -101,16 +112,15 @@ fn fuse_rows(
     let global = aggregate.group_expr.is_empty();
     let binding = &if global { Binding::new() } else { rewriter.comparable(binding, &live.plan)? };
     let kind = rewriter.kind_of(binding);
-    if !global && binding.is_empty() {
-        return Ok(Err("it groups by what no label key is bound to".to_string()));
-    }
     let observer = rewriter.fresh("s");
     let mut parts = Parts { rewriter, live, kind, events: Vec::new(), spine: Vec::new(), bounds: Vec::new() };
     let built = parts.spec(aggregate, binding, &observer)?;
-    let (spec, fields) = match built {
-        Ok((spec, fields)) => (SweepSpec { keeps_empty, ..spec }, fields),
+    let built = match built {
+        Ok(built) => built,
         Err(reason) => return Ok(Err(reason)),
     };
+    let Swept { spec, fields, finer } = built;
+    let spec = SweepSpec { keeps_empty, ..spec };
     let Parts { events, spine: outputs, .. } = parts;
     // Events that no observer sees are swept over too.
     if let Some((expr, _)) = events.iter().find(|(expr, _)| can_fail(expr, live.plan.schema())) {
@@ -123,10 +133,79 @@ fn fuse_rows(
     if let Some(reason) = uncomparable(&spec, &spine, &events) {
         return Ok(Err(reason));
     }
-    let schema = Arc::new(DFSchema::new_with_metadata(fields, Default::default())?);
     rewriter.note_swept(live, binding);
-    let plan = Sweep::plan(spine, events, spec, schema);
+    let plan = match finer.is_empty() {
+        true => Sweep::plan(spine, events, spec, schema_of(fields)?),
+        false => by_finer_groups(spine, events, spec, fields, finer)?,
+    };
     Ok(Ok(rewriter.finish(plan, aggregate.schema.columns(), &observer, kind)?))
+}
+
+/// A sweep as [`Parts`] describe it.
+struct Swept {
+    /// The keys of finer groups are there, but not in the spine.
+    spec: SweepSpec,
+    fields: Fields,
+    /// The keys of finer groups, and their fields in the aggregate's schema.
+    finer: Vec<(KeyPair, usize)>,
+}
+
+fn schema_of(fields: Fields) -> Outcome<Arc<DFSchema>> {
+    Ok(Arc::new(DFSchema::new_with_metadata(fields, Default::default())?))
+}
+
+/// The sweep over a spine that has each observer once per finer group. Without aggregates, that spine is all there is.
+fn by_finer_groups(
+    spine: LogicalPlan,
+    events: LogicalPlan,
+    spec: SweepSpec,
+    fields: Fields,
+    finer: Vec<(KeyPair, usize)>,
+) -> Outcome<LogicalPlan> {
+    let names: Vec<String> = finer.iter().map(|(key, _)| key.event.clone()).collect();
+    let (keys, rest): (Vec<KeyPair>, Vec<KeyPair>) = spec.keys.iter().cloned().partition(|k| !names.contains(&k.event));
+    debug_assert_eq!(rest.len(), finer.len());
+    let alone = spec.aggregates.is_empty();
+    let own = |name: &String| -> Outcome<_> { Ok(Arc::clone(spine.schema().field_with_unqualified_name(name)?)) };
+    // The columns of the spine that are handed on, then the groups.
+    let (groups, mut columns): (Vec<String>, Fields) = match alone {
+        true => {
+            let kept = spec.groups.iter().zip(&fields[1..]).filter(|(name, _)| rest.iter().all(|k| k.spine != **name));
+            let (groups, columns): (Vec<String>, Fields) =
+                kept.map(|(name, field)| (name.clone(), field.clone())).unzip();
+            (groups, std::iter::once(fields[0].clone()).chain(columns).collect())
+        }
+        false => {
+            let all = spine.schema().fields().iter().map(|f| f.name().clone()).filter(|name| *name != spec.observer);
+            let groups: Vec<String> = all.collect();
+            let columns = std::iter::once(&spec.observer).chain(&groups).map(|name| Ok((None, own(name)?)));
+            let columns = columns.collect::<Outcome<Fields>>()?;
+            (groups, columns)
+        }
+    };
+    for (key, at) in &finer {
+        columns.push(match alone {
+            true => fields[*at].clone(),
+            false => {
+                let field = events.schema().field_with_unqualified_name(&key.event)?;
+                (None, Arc::new(field.as_ref().clone().with_name(&key.spine)))
+            }
+        });
+    }
+    let windows = vec![spec.windows[0].clone()];
+    let seen = SweepSpec {
+        observer: spec.observer.clone(),
+        keys,
+        windows,
+        groups,
+        finer: names,
+        aggregates: Vec::new(),
+        keeps_empty: false,
+    };
+    let read = seen.event_columns().into_iter().map(|name| Expr::Column(Column::new_unqualified(name)));
+    let read = LogicalPlanBuilder::from(events.clone()).project(read.collect::<Vec<_>>())?.build()?;
+    let seen = Sweep::plan(spine, read, seen, schema_of(columns)?);
+    Ok(if alone { seen } else { Sweep::plan(seen, events, spec, schema_of(fields)?) })
 }
 
 /// Fields with their qualifiers, as a plan's schema has them.
@@ -144,12 +223,7 @@ struct Parts<'a, 'r> {
 }
 
 impl Parts<'_, '_> {
-    fn spec(
-        &mut self,
-        aggregate: &Aggregate,
-        binding: &Binding,
-        observer: &str,
-    ) -> Outcome<Result<(SweepSpec, Fields), Reason>> {
+    fn spec(&mut self, aggregate: &Aggregate, binding: &Binding, observer: &str) -> Outcome<Result<Swept, Reason>> {
         let mut keys = Vec::new();
         let mut key_columns = Vec::new();
         for (expr, key) in binding {
@@ -163,21 +237,28 @@ impl Parts<'_, '_> {
             let spine = self.rewriter.fresh("k");
             self.spine.push(column.alias(&spine));
             key_columns.push(spine.clone());
-            keys.push(KeyPair { event: self.event(expr), spine });
+            keys.push(KeyPair { event: self.event(expr), spine, null_is_equal: false });
         }
         let mut fields: Fields = vec![(None, Arc::new(Field::new(observer, DataType::Int64, false)))];
-        let mut groups = Vec::new();
+        let (mut groups, mut finer) = (Vec::new(), Vec::<(KeyPair, usize)>::new());
         let own = |i: usize| {
             let (qualifier, field) = aggregate.schema.qualified_field(i);
             (qualifier.cloned(), Arc::clone(field))
         };
         for (i, group) in aggregate.group_expr.iter().enumerate() {
-            let Some(key) = binding.iter().position(|(expr, _)| expr == unaliased(group)) else {
-                return Ok(Err(format!("it groups by `{group}`, which is no label key")));
-            };
-            groups.push(key_columns[key].clone());
+            match binding.iter().position(|(expr, _)| expr == unaliased(group)) {
+                Some(key) => groups.push(key_columns[key].clone()),
+                None => match self.finer(unaliased(group))? {
+                    Ok(key) => {
+                        groups.push(key.spine.clone());
+                        finer.push((key, fields.len()));
+                    }
+                    Err(reason) => return Ok(Err(reason)),
+                },
+            }
             fields.push(own(i));
         }
+        keys.extend(finer.iter().map(|(key, _)| key.clone()));
         let mut windows = Vec::new();
         match self.window(&self.live.conditions.clone())? {
             Ok(window) => windows.push(window),
@@ -193,7 +274,21 @@ impl Parts<'_, '_> {
         }
         let observer = observer.to_string();
         let keeps_empty = aggregate.group_expr.is_empty();
-        Ok(Ok((SweepSpec { observer, keys, windows, groups, aggregates, keeps_empty }, fields)))
+        let spec = SweepSpec { observer, keys, windows, groups, finer: Vec::new(), aggregates, keeps_empty };
+        Ok(Ok(Swept { spec, fields, finer }))
+    }
+
+    /// The key of a group that no label key is bound to.
+    fn finer(&mut self, group: &Expr) -> Outcome<Result<KeyPair, Reason>> {
+        if mentions_time(group) {
+            return Ok(Err(format!("it groups by `{group}`, which is made of the label time")));
+        }
+        let data_type = group.get_type(self.live.plan.schema())?;
+        if data_type.is_floating() || data_type.is_nested() || data_type.is_null() {
+            return Ok(Err(format!("it groups by `{group}`, which is {data_type}")));
+        }
+        let null_is_equal = group.nullable(self.live.plan.schema())?;
+        Ok(Ok(KeyPair { event: self.event(group.clone()), spine: self.rewriter.fresh("g"), null_is_equal }))
     }
 
     /// The name of an expression over the event.

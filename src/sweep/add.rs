@@ -191,6 +191,10 @@ impl Sweeper {
             (Kind::Distinct, Track::Distinct(distinct), Some((word, _))) => {
                 placed.for_each(|(event, at)| distinct.add(at, events.word(event, word)));
             }
+            (Kind::Groups, Track::Distinct(distinct), _) => {
+                let word = self.layout.finer();
+                placed.for_each(|(event, at)| distinct.add(at, events.word(event, word)));
+            }
             (Kind::First(order), Track::Best(best), _) => {
                 let (prefix, row) = (self.layout.prefix(order), self.layout.firsts());
                 let rank = rows.rank(&self.orders[order], order);
@@ -247,7 +251,7 @@ impl Sweeper {
     fn track(&self, quantity: usize, positions: usize) -> Track {
         match self.quantities[quantity].kind {
             Kind::Count => Track::Count(vec![0; positions]),
-            Kind::Distinct => Track::Distinct(Distinct::default()),
+            Kind::Distinct | Kind::Groups => Track::Distinct(Distinct::default()),
             Kind::Integers => Track::Integers(vec![0; positions]),
             Kind::Floats => Track::Floats {
                 scale: *self.scales[quantity].get_or_init(|| Scale::suiting([])),

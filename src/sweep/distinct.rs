@@ -39,6 +39,12 @@ impl Distinct {
         self.intervals.capacity() * size_of::<(u64, u32, u32)>()
     }
 
+    /// How many pairs of a position and one of its values there are.
+    pub(super) fn rows(&mut self) -> usize {
+        self.join();
+        self.intervals.iter().map(|(_, from, to)| (to - from) as usize).sum()
+    }
+
     fn join(&mut self) {
         self.intervals.sort_unstable();
         self.intervals.dedup_by(|next, last| {
@@ -50,13 +56,18 @@ impl Distinct {
         });
     }
 
-    /// The differences of the count between positions, of which there are so many. A key's last interval needs no end.
-    pub(super) fn finish(mut self, positions: usize, keys: &[(u32, u32)]) -> Vec<i64> {
+    /// The values and where they are, by value and start; no two of one value overlap.
+    pub(super) fn intervals(mut self) -> Vec<(u64, u32, u32)> {
         self.join();
+        self.intervals
+    }
+
+    /// The differences of the count between positions, of which there are so many. A key's last interval needs no end.
+    pub(super) fn finish(self, positions: usize, keys: &[(u32, u32)]) -> Vec<i64> {
         let mut cells = vec![0; positions];
         let mut starts = vec![false; positions + 1];
         keys.iter().for_each(|(_, end)| starts[*end as usize] = true);
-        for (_, from, to) in self.intervals {
+        for (_, from, to) in self.intervals() {
             cells[from as usize] += 1;
             if !starts[to as usize] {
                 cells[to as usize] -= 1;

@@ -4,9 +4,9 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use datafusion::arrow::array::{AsArray, RecordBatch};
-use datafusion::arrow::compute::{concat_batches, sort_to_indices, take_record_batch};
-use datafusion::arrow::datatypes::{Int64Type, SchemaRef};
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::compute::concat_batches;
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::common::{exec_datafusion_err, internal_err};
 use datafusion::error::{DataFusionError, Result as DfResult};
@@ -43,7 +43,7 @@ pub struct SweepExec {
 }
 
 impl SweepExec {
-    /// `schema`: the observer, the groups, the aggregates.
+    /// `schema`: the observer, the groups, the finer groups, the aggregates.
     pub fn new(
         spine: Arc<dyn ExecutionPlan>,
         events: Arc<dyn ExecutionPlan>,
@@ -247,7 +247,6 @@ impl Run {
         let batches = collect(spine, Arc::clone(&self.context)).await?;
         let spine = concat_batches(&schema, &batches)?;
         drop(batches);
-        let spine = by_observer(spine, &self.spec.observer)?;
         self.metrics.spine_rows.add(spine.num_rows());
         reservation.try_grow(spine.get_array_memory_size())?;
         let (spec, output) = (self.spec.as_ref().clone(), Arc::clone(&self.schema));
@@ -284,15 +283,4 @@ fn is_exhausted(error: &DataFusionError) -> bool {
 
 fn ended(error: impl fmt::Display) -> DataFusionError {
     exec_datafusion_err!("a sweep's task ended: {error}")
-}
-
-/// Observers are numbered in the order of label times, but partitions come in any order.
-fn by_observer(spine: RecordBatch, observer: &str) -> DfResult<RecordBatch> {
-    let numbers = spine.column_by_name(observer);
-    let numbers = numbers.ok_or_else(|| exec_datafusion_err!("the spine has no column `{observer}`"))?;
-    let sorted = numbers.as_primitive_opt::<Int64Type>().is_some_and(|n| n.values().is_sorted());
-    if sorted {
-        return Ok(spine);
-    }
-    Ok(take_record_batch(&spine, &sort_to_indices(numbers, None, None)?)?)
 }

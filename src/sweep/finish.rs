@@ -8,6 +8,7 @@ use datafusion::common::{HashMap, exec_datafusion_err};
 use datafusion::error::Result as DfResult;
 
 use crate::sweep::arena::RowRef;
+use crate::sweep::finer::Finer;
 use crate::sweep::members::CompiledCall;
 use crate::sweep::quantities::{Kind, Quantity};
 use crate::sweep::rows::Rows;
@@ -21,9 +22,9 @@ use crate::sweep::track::Track;
 pub type Reserve<'a> = &'a mut dyn FnMut(usize) -> DfResult<()>;
 
 impl Sweeper {
-    /// The rows of one shard's observers: observer, groups, aggregates. Frees its cells. After [`Sweeper::seal`].
+    /// The rows of one shard's observers: observer, groups, finer groups, aggregates. Frees its cells. After [`Sweeper::seal`].
     ///
-    /// `reserve` is asked for what a shard takes whose events are on the shelf. Where it refuses, nothing is lost: the shard can be
+    /// `reserve` is asked for what a shard takes whose events are on the shelf, and for the rows of finer groups. Where it refuses, nothing is lost: the shard can be
     /// finished later.
     ///
     /// # Errors
@@ -32,13 +33,15 @@ impl Sweeper {
         match &self.shelving {
             Some(shelving) if !self.is_live(shard) => {
                 let rows = self.rows.none(shelving.room);
-                let done = self.add_shelved(shelving, shard, &rows, reserve).and_then(|()| self.rows_of(shard, &rows));
+                let done = self
+                    .add_shelved(shelving, shard, &rows, reserve)
+                    .and_then(|()| self.rows_of(shard, &rows, reserve));
                 self.shards[shard].tracks.lock().unwrap_or_else(PoisonError::into_inner).clear();
                 done
             }
             _ => {
                 self.add_waiting(shard)?;
-                self.rows_of(shard, &self.rows)
+                self.rows_of(shard, &self.rows, reserve)
             }
         }
     }
@@ -60,8 +63,11 @@ impl Sweeper {
         Ok(())
     }
 
-    fn rows_of(&self, shard: usize, rows: &Rows) -> DfResult<RecordBatch> {
+    fn rows_of(&self, shard: usize, rows: &Rows, reserve: Reserve<'_>) -> DfResult<RecordBatch> {
         let (start, end) = (self.positions.shards[shard], self.positions.shards[shard + 1]);
+        if let Some(finer) = &self.finer {
+            return self.groups_of(shard, finer, reserve);
+        }
         let tracks = std::mem::take(&mut *self.tracks(shard));
         let keys = self.positions.ranges.partition_point(|r| r.end <= start)..;
         let keys: Vec<(u32, u32)> = self.positions.ranges[keys]
@@ -92,12 +98,7 @@ impl Sweeper {
         let there = |p: usize| self.spec.keeps_empty || own.is_some_and(|t| t.count(p) > 0);
         let kept: Vec<usize> = (0..(end - start) as usize).filter(|&p| there(p)).collect();
         let picks: UInt32Array = kept.iter().map(|&p| self.positions.rows[start as usize + p]).collect();
-        let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.output.fields().len());
-        for name in std::iter::once(&self.spec.observer).chain(&self.spec.groups) {
-            let column = self.spine.column_by_name(name);
-            let column = column.ok_or_else(|| exec_datafusion_err!("the spine has no column `{name}`"))?;
-            columns.push(cast(&take(column, &picks, None)?, self.output.field(columns.len()).data_type())?);
-        }
+        let mut columns = self.of_spine(&picks)?;
         let mut called: HashMap<usize, ArrayRef> = HashMap::new();
         for (q, all) in &members {
             let theirs: Vec<usize> = (0..self.plans.len()).filter(|&a| self.plans[a].value == *q).collect();
@@ -119,6 +120,43 @@ impl Sweeper {
             columns.push(if array.data_type() == data_type { array } else { cast(&array, data_type)? });
         }
         Ok(RecordBatch::try_new(Arc::clone(&self.output), columns)?)
+    }
+
+    /// The rows of one shard's observers and the finer groups that they see.
+    fn groups_of(&self, shard: usize, finer: &Finer, reserve: Reserve<'_>) -> DfResult<RecordBatch> {
+        let start = self.positions.shards[shard];
+        let mut tracks = self.tracks(shard);
+        let rows: usize = tracks.iter_mut().map(|t| if let Track::Distinct(seen) = t { seen.rows() } else { 0 }).sum();
+        let width: usize = self.output.fields().iter().map(|f| f.data_type().primitive_width().unwrap_or(16)).sum();
+        drop(tracks);
+        reserve(rows * (width + 2 * size_of::<u32>()))?;
+        let tracks = std::mem::take(&mut *self.tracks(shard));
+        let (mut picks, mut numbers) = (Vec::new(), Vec::new());
+        for track in tracks {
+            let Track::Distinct(seen) = track else { continue };
+            for (number, from, to) in seen.intervals() {
+                let number = u32::try_from(number).map_err(|_| exec_datafusion_err!("group {number} is none"))?;
+                picks.extend((from..to).map(|p| self.positions.rows[(start + p) as usize]));
+                numbers.resize(picks.len(), number);
+            }
+        }
+        let mut columns = self.of_spine(&UInt32Array::from(picks))?;
+        for values in finer.take(&UInt32Array::from(numbers))? {
+            let data_type = self.output.field(columns.len()).data_type();
+            columns.push(if values.data_type() == data_type { values } else { cast(&values, data_type)? });
+        }
+        Ok(RecordBatch::try_new(Arc::clone(&self.output), columns)?)
+    }
+
+    /// The observer and the groups, of these rows of the spine.
+    fn of_spine(&self, rows: &UInt32Array) -> DfResult<Vec<ArrayRef>> {
+        let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.output.fields().len());
+        for name in std::iter::once(&self.spec.observer).chain(&self.spec.groups) {
+            let column = self.spine.column_by_name(name);
+            let column = column.ok_or_else(|| exec_datafusion_err!("the spine has no column `{name}`"))?;
+            columns.push(cast(&take(column, rows, None)?, self.output.field(columns.len()).data_type())?);
+        }
+        Ok(columns)
     }
 
     /// What counts in a piece of a cut key as a whole, and the piece's number.

@@ -26,6 +26,8 @@ pub(super) struct Layout {
     values: Vec<Value>,
     /// By order: the word of the start of the sort key.
     prefixes: Vec<usize>,
+    /// The word of the number of the finer group.
+    finer: Option<usize>,
     firsts: Option<usize>,
     members: Option<usize>,
 }
@@ -75,12 +77,14 @@ impl Encoding {
 const FIRST_FLAGS: usize = 32;
 
 impl Layout {
-    /// `columns`: whose values are needed; `orders`: how many sort keys; the rest: whether rows are kept.
+    /// `columns`: whose values are needed; `orders`: how many sort keys; `finer`: whether there are finer groups; the rest: whether rows
+    /// are kept.
     pub(super) fn new(
         events: &SchemaRef,
         columns: &[usize],
         flags: Vec<Flag>,
         orders: usize,
+        finer: bool,
         firsts: bool,
         members: bool,
     ) -> Self {
@@ -96,9 +100,10 @@ impl Layout {
         });
         let values = values.collect();
         let prefixes = (0..orders).map(|_| next(1)).collect();
+        let finer = finer.then(|| next(1));
         let firsts = firsts.then(|| next(1));
         let members = members.then(|| next(1));
-        Self { words, flags, values, prefixes, firsts, members }
+        Self { words, flags, values, prefixes, finer, firsts, members }
     }
 
     /// Bytes held of texts.
@@ -136,6 +141,10 @@ impl Layout {
         self.prefixes[order]
     }
 
+    pub(super) fn finer(&self) -> usize {
+        self.finer.unwrap_or_default()
+    }
+
     pub(super) fn firsts(&self) -> usize {
         self.firsts.unwrap_or_default()
     }
@@ -155,8 +164,8 @@ impl Layout {
         words.chunks_exact_mut(self.words).for_each(|event| event[word] |= u64::from(batch) << 32);
     }
 
-    /// A batch whose events are to be written as words. `groups`, `prefixes` (by order) and the numbers of kept rows are by row of the
-    /// batch.
+    /// A batch whose events are to be written as words. `groups`, `prefixes` (by order), `finer` (numbers of groups) and the numbers of kept
+    /// rows are by row of the batch.
     ///
     /// # Errors
     /// Types that the layout was not made for, which is a defect.
@@ -165,6 +174,7 @@ impl Layout {
         batch: &RecordBatch,
         groups: &'a [u32],
         prefixes: Vec<Vec<i64>>,
+        finer: Option<Vec<u64>>,
         kept: &'a Kept,
     ) -> DfResult<Pages<'a>> {
         let mut pages = Pages {
@@ -215,6 +225,9 @@ impl Layout {
         for (word, prefixes) in self.prefixes.iter().zip(prefixes) {
             let rows = prefixes.len();
             pages.values.push((*word, ScalarBuffer::new(ScalarBuffer::from(prefixes).into_inner(), 0, rows)));
+        }
+        if let (Some(word), Some(finer)) = (self.finer, finer) {
+            pages.values.push((word, ScalarBuffer::from(finer)));
         }
         pages.held.extend(self.firsts.map(|word| (word, kept.firsts)));
         pages.held.extend(self.members.map(|word| (word, kept.members)));

@@ -10,8 +10,9 @@
 //! distinct values                    intervals of one value joined, then differences
 //! ```
 //!
-//! * **Order.** None is asked of the events; the spine is sorted by observer if it is not. Results do not depend on batches,
+//! * **Order.** None is asked of the events; nor of the spine. Results do not depend on batches,
 //!   partitions or threads: every cell is an exact sum, an extreme in a total order, or a set of rows that is sorted.
+//! * **Groups.** Finer ones than the keys are found by a sweep of their own, whose result is the spine of the next (`finer.rs`).
 //! * **Shards.** The keys are dealt out to shards of some thousand positions. Events wait for theirs, as a few words each
 //!   (`layout.rs`), until there are so many that its cells are worth loading into a core's cache. A key with more positions than
 //!   two shards is cut into pieces, each a shard (`sweeper.rs`): unless rows are held of it, for first values or calls.
@@ -41,6 +42,7 @@ mod bounds;
 mod disk;
 mod distinct;
 mod exec;
+mod finer;
 mod finish;
 mod interner;
 mod layout;

@@ -21,7 +21,7 @@ pub struct Sweep {
     pub spine: LogicalPlan,
     pub events: LogicalPlan,
     pub spec: SweepSpec,
-    /// The observer, the groups, the aggregates.
+    /// The observer, the groups, the finer groups, the aggregates.
     schema: Schema,
 }
 

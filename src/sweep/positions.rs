@@ -5,7 +5,7 @@
 //! positions    0:(b, T1)  1:(b, T3)  2:(a, T2)  3:(a, T3)        b = 0..2, a = 2..4
 //! ```
 //!
-//! Spine rows come in the order of label times. Were they not, bounds would only be irregular (see [`super::bounds`]).
+//! Observers are numbered in the order of label times, so a key's positions are in the order of its observers' numbers.
 //!
 //! A *shard* is some thousand positions of one key or more. A key with more than that is [`Cut`] into pieces, each a shard.
 
@@ -15,7 +15,7 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::compute::{cast, max, min};
 use datafusion::arrow::datatypes::{DataType, Int64Type};
 use datafusion::arrow::row::{RowConverter, SortField};
-use datafusion::common::HashMap;
+use datafusion::common::{HashMap, exec_err};
 use datafusion::error::Result as DfResult;
 
 /// A key's positions.
@@ -97,16 +97,30 @@ const SPAN_PER_KEY: usize = 16;
 pub(super) const NO_GROUP: u32 = u32::MAX;
 
 impl Positions {
-    /// Sorts a spine of `rows` rows with these key columns. Rows with a NULL key are nowhere. `cell_bytes`: of one position;
-    /// `cutting`: whether a key may be cut.
-    pub(super) fn new(keys: &[ArrayRef], rows: usize, cell_bytes: usize, cutting: bool) -> DfResult<Self> {
+    /// Sorts a spine with these key columns and observers. Rows with a NULL key are nowhere, unless for this key NULL is a value.
+    /// `cell_bytes`: of one position; `cutting`: whether a key may be cut.
+    ///
+    /// # Errors
+    /// More rows than can be numbered; a key that Arrow can't encode, which is a defect.
+    pub(super) fn new(
+        keys: &[ArrayRef],
+        null_is_equal: &[bool],
+        observers: &[i64],
+        cell_bytes: usize,
+        cutting: bool,
+    ) -> DfResult<Self> {
+        let rows = observers.len();
+        if u32::try_from(rows).is_err() {
+            return exec_err!("{rows} rows are more than the 2^32 that a sweep can number");
+        }
+        let plain = !null_is_equal.contains(&true);
         let mut groups: Vec<Option<u32>> = Vec::with_capacity(rows);
         let keys = match keys {
             [] => {
                 groups.resize(rows, Some(0));
                 Keys::All
             }
-            [key] if let Some((first, span)) = dense(key, rows)? => {
+            [key] if plain && let Some((first, span)) = dense(key, rows)? => {
                 let mut known = vec![NO_GROUP; span];
                 let mut next = 0;
                 for value in cast(key, &DataType::Int64)?.as_primitive::<Int64Type>() {
@@ -121,7 +135,7 @@ impl Positions {
                 }
                 Keys::Dense { first, groups: known }
             }
-            [key] if is_integer(key.data_type()) => {
+            [key] if plain && is_integer(key.data_type()) => {
                 let mut known: HashMap<i64, u32> = HashMap::with_capacity(rows);
                 for value in cast(key, &DataType::Int64)?.as_primitive::<Int64Type>() {
                     let next = number(known.len());
@@ -133,20 +147,40 @@ impl Positions {
                 let fields = keys.iter().map(|k| SortField::new(k.data_type().clone())).collect();
                 let converter = RowConverter::new(fields)?;
                 let converted = converter.convert_columns(keys)?;
-                let mut known: HashMap<Box<[u8]>, u32> = HashMap::with_capacity(rows);
+                let mut known: HashMap<Box<[u8]>, u32> = HashMap::default();
                 for row in 0..rows {
-                    if keys.iter().any(|k| k.is_null(row)) {
+                    if keys.iter().zip(null_is_equal).any(|(k, equal)| !equal && k.is_null(row)) {
                         groups.push(None);
                         continue;
                     }
-                    let next = number(known.len());
-                    groups.push(Some(*known.entry(converted.row(row).data().into()).or_insert(next)));
+                    let key = converted.row(row);
+                    let group = known.get(key.data()).copied().unwrap_or_else(|| {
+                        let next = number(known.len());
+                        known.insert(key.data().into(), next);
+                        next
+                    });
+                    groups.push(Some(group));
                 }
                 Keys::Row(Box::new(converter), known)
             }
         };
         let few = (SHARD_BYTES / cell_bytes.max(1)).clamp(*SHARD_POSITIONS.start(), *SHARD_POSITIONS.end());
-        Ok(Self::sorted(keys, &groups, few.max(rows / MOST_SHARDS), cutting))
+        let mut positions = Self::sorted(keys, &groups, few.max(rows / MOST_SHARDS), cutting);
+        positions.by_observer(observers);
+        Ok(positions)
+    }
+
+    /// Puts the positions of each key in the order of their observers, where spine rows come in another.
+    fn by_observer(&mut self, observers: &[i64]) {
+        if observers.is_sorted() {
+            return;
+        }
+        for range in &self.ranges {
+            let rows = &mut self.rows[range.start as usize..range.end as usize];
+            if !rows.is_sorted_by_key(|row| observers[*row as usize]) {
+                rows.sort_by_key(|row| observers[*row as usize]);
+            }
+        }
     }
 
     fn sorted(keys: Keys, groups: &[Option<u32>], shard_positions: usize, cutting: bool) -> Self {

@@ -22,6 +22,8 @@ pub(super) enum Kind {
     Count,
     /// How many different values.
     Distinct,
+    /// Which finer groups.
+    Groups,
     Integers,
     Wide,
     Floats,
@@ -45,7 +47,7 @@ impl Kind {
     /// Bytes of a position's cell, and of what the finished values take.
     pub(super) fn cell_bytes(self) -> usize {
         match self {
-            Self::Count | Self::Distinct | Self::Members => 8,
+            Self::Count | Self::Distinct | Self::Groups | Self::Members => 8,
             Self::Integers | Self::Floats | Self::Minimum | Self::Maximum | Self::First(_) => 16,
             Self::Wide => 32,
         }
@@ -53,7 +55,7 @@ impl Kind {
 
     /// Whether what is kept depends on the argument's value.
     pub(super) fn has_value(self) -> bool {
-        !matches!(self, Self::Count | Self::First(_) | Self::Members)
+        !matches!(self, Self::Count | Self::Groups | Self::First(_) | Self::Members)
     }
 }
 
@@ -85,7 +87,8 @@ pub(super) fn layout(
             distinct.push(flag);
         }
     }
-    Layout::new(events, &columns, distinct, orders, orders > 0, members)
+    let finer = quantities.iter().any(|q| q.kind == Kind::Groups);
+    Layout::new(events, &columns, distinct, orders, finer, orders > 0, members)
 }
 
 /// The columns that aggregates take from the events that come first by an order.

@@ -15,6 +15,10 @@ pub struct SweepSpec {
     pub windows: Vec<Window>,
     /// Columns of the spine that are given out, in order, between the observer and the aggregates.
     pub groups: Vec<String>,
+    /// Columns of the event that divide what an observer sees further, given out behind the groups: then there is a row per observer and
+    /// combination of values that it sees in the first window, NULLs among them, and there are no aggregates (see `finer.rs`).
+    #[serde(default)]
+    pub finer: Vec<String>,
     pub aggregates: Vec<SweepAggregate>,
     /// Whether observers that see no event have a row too (an aggregate without `GROUP BY`).
     pub keeps_empty: bool,
@@ -25,6 +29,9 @@ pub struct SweepSpec {
 pub struct KeyPair {
     pub event: String,
     pub spine: String,
+    /// Whether NULL is a value of this key, equal to itself. If not, a NULL key is nowhere.
+    #[serde(default)]
+    pub null_is_equal: bool,
 }
 
 /// Which events count for an observer.
@@ -131,7 +138,7 @@ impl SweepSpec {
         let keys = self.keys.iter().map(|k| &k.event);
         let windows = self.windows.iter().flat_map(|w| w.bounds.iter().map(|b| &b.event).chain(&w.filter));
         let aggregates = self.aggregates.iter().flat_map(SweepAggregate::event_columns);
-        let mut columns: Vec<&String> = keys.chain(windows).chain(aggregates).collect();
+        let mut columns: Vec<&String> = keys.chain(windows).chain(&self.finer).chain(aggregates).collect();
         columns.sort_unstable();
         columns.dedup();
         columns
@@ -158,13 +165,23 @@ impl SweepAggregate {
 
 impl fmt::Display for SweepSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let keys: Vec<String> = self.keys.iter().map(|k| format!("{} = {}", k.event, k.spine)).collect();
+        let keys: Vec<String> = self.keys.iter().map(ToString::to_string).collect();
         write!(f, "keys=[{}]", keys.join(", "))?;
         for (i, window) in self.windows.iter().enumerate() {
             write!(f, ", w{i}=[{window}]")?;
         }
+        if !self.finer.is_empty() {
+            return write!(f, ", groups=[{}]", self.finer.join(", "));
+        }
         let aggregates: Vec<String> = self.aggregates.iter().map(ToString::to_string).collect();
         write!(f, ", aggr=[{}]", aggregates.join(", "))
+    }
+}
+
+impl fmt::Display for KeyPair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let equals = if self.null_is_equal { "IS NOT DISTINCT FROM" } else { "=" };
+        write!(f, "{} {equals} {}", self.event, self.spine)
     }
 }
 

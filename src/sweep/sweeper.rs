@@ -25,12 +25,13 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use datafusion::arrow::array::{AsArray, RecordBatch};
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Float64Type, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type, SchemaRef};
 use datafusion::common::{HashMap, exec_datafusion_err};
 use datafusion::error::Result as DfResult;
 
 use crate::exact::Scale;
 use crate::sweep::bounds::BoundColumn;
+use crate::sweep::finer::Finer;
 use crate::sweep::layout::{Events, Flag, Kept, Layout};
 use crate::sweep::members::{CompiledCall, Functions};
 use crate::sweep::order::Order;
@@ -70,6 +71,8 @@ pub struct Sweeper {
     pub(super) scales: Vec<OnceLock<Scale>>,
     pub(super) output: SchemaRef,
     pub(super) orders: Vec<Order>,
+    /// Where there are groups finer than the keys.
+    pub(super) finer: Option<Finer>,
     /// Events that are held.
     pub(super) rows: Rows,
     /// By aggregate.
@@ -99,7 +102,7 @@ const FEWEST_WAITING: usize = if cfg!(test) { 32 } else { 256 };
 
 impl Sweeper {
     /// `spine` has the columns that the spec names; `events` is the schema of the batches to come; `output` is the observer, the
-    /// groups and the aggregates.
+    /// groups, the finer groups and the aggregates.
     ///
     /// # Errors
     /// A column that is not there or has a type that no sweep takes: a defect of whoever made the spec.
@@ -118,17 +121,23 @@ impl Sweeper {
         for aggregate in &spec.aggregates {
             plans.push(plan(aggregate, events, &mut quantities, &mut orders)?);
         }
-        // The group's own count says which observers have a row.
-        let own = Quantity { kind: Kind::Count, window: 0, argument: None };
+        let finer = spec.finer.iter().map(|name| Ok(events.index_of(name)?)).collect::<DfResult<Vec<_>>>()?;
+        let finer = if finer.is_empty() { None } else { Some(Finer::new(finer, events)?) };
+        // What says which observers have a row: the group's own count, or the finer groups.
+        let kind = if finer.is_some() { Kind::Groups } else { Kind::Count };
+        let own = Quantity { kind, window: 0, argument: None };
         if !quantities.contains(&own) {
             quantities.push(own);
         }
         let whole = |f: &Function| matches!(f, Function::First { .. } | Function::Call(_) | Function::CountDistinct);
         // Rows are held for positions as they are, and values of a piece may be those of the whole key: such keys stay whole.
-        let cutting = !spec.aggregates.iter().any(|a| whole(&a.function));
+        let cutting = finer.is_none() && !spec.aggregates.iter().any(|a| whole(&a.function));
         let cells: usize = quantities.iter().map(|q| q.kind.cell_bytes()).sum();
         let cell_bytes = cells + 8 * spec.windows.len();
-        let positions = Positions::new(&keys, spine.num_rows(), cell_bytes, cutting)?;
+        let null_is_equal: Vec<bool> = spec.keys.iter().map(|k| k.null_is_equal).collect();
+        let observers = of_spine(&spec.observer)?.as_primitive_opt::<Int64Type>();
+        let observers = observers.ok_or_else(|| exec_datafusion_err!("observers are no 64-bit integers"))?;
+        let positions = Positions::new(&keys, &null_is_equal, observers.values(), cell_bytes, cutting)?;
         let mut columns: HashMap<String, Arc<BoundColumn>> = HashMap::default();
         let mut windows = Vec::with_capacity(spec.windows.len());
         for window in &spec.windows {
@@ -192,6 +201,7 @@ impl Sweeper {
             scales,
             output,
             orders,
+            finer,
             rows,
             calls,
             applying: RwLock::new(()),
@@ -254,6 +264,7 @@ impl Sweeper {
             + 8 * self.waiting.load(Ordering::Relaxed)
             + self.rows.bytes()
             + self.layout.extra_size()
+            + self.finer.as_ref().map_or(0, Finer::size)
     }
 
     /// How many shards there are to finish.
@@ -302,7 +313,8 @@ impl Sweeper {
             let tracks = std::mem::take(&mut *self.tracks(shard));
             totals.get_or_init(|| tracks.into_iter().map(|t| Totals::new(t, &[(0, pieces)])).collect());
         }
-        self.shelve_all(0)
+        self.shelve_all(0)?;
+        self.finer.as_ref().map_or(Ok(()), Finer::seal)
     }
 
     /// Events that count for some observer, of all that were added.
@@ -333,7 +345,8 @@ impl Sweeper {
         }
         let prefixes = self.orders.iter().map(|o| o.prefixes(batch)).collect::<DfResult<Vec<_>>>()?;
         let kept = self.rows.keep(batch, &rows, self.holds_firsts(), self.holds_members())?;
-        let pages = self.layout.pages(batch, &groups, prefixes, &kept)?;
+        let finer = self.finer.as_ref().map(|f| f.numbers(batch)).transpose()?;
+        let pages = self.layout.pages(batch, &groups, prefixes, finer, &kept)?;
         for (shard, range) in starts.windows(2).enumerate().filter(|(_, r)| r[0] < r[1]) {
             self.wait(shard, |waiting| pages.write(&rows[range[0]..range[1]], waiting))?;
         }
@@ -453,7 +466,7 @@ impl Sweeper {
         let rows: Vec<u32> = (0..).zip(&*groups).filter(|(_, g)| **g != NO_GROUP).map(|(row, _)| row).collect();
         let (prefixes, kept) = (vec![vec![0; batch.num_rows()]; self.orders.len()], Kept::default());
         let mut words = Vec::new();
-        self.layout.pages(batch, groups, prefixes, &kept)?.write(&rows, &mut words);
+        self.layout.pages(batch, groups, prefixes, None, &kept)?.write(&rows, &mut words);
         let events = Events::new(&words, &self.layout);
         let mut counts = vec![false; rows.len()];
         let mut own = Vec::new();

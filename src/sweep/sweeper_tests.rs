@@ -170,13 +170,14 @@ fn spec_of(picked: std::ops::Range<usize>) -> (SweepSpec, SchemaRef) {
     let window = |bounds| Window { bounds, filter: None };
     let spec = SweepSpec {
         observer: "o".to_string(),
-        keys: vec![KeyPair { event: "k".to_string(), spine: "key".to_string() }],
+        keys: vec![KeyPair { event: "k".to_string(), spine: "key".to_string(), null_is_equal: false }],
         windows: vec![
             window(vec![bound("at", Comparison::LessOrEqual, "t")]),
             window(vec![bound("ts", Comparison::Greater, "low")]),
             window(vec![bound("ts", Comparison::GreaterOrEqual, "odd")]),
         ],
         groups: Vec::new(),
+        finer: Vec::new(),
         aggregates,
         keeps_empty: false,
     };
@@ -419,5 +420,93 @@ fn a_tie_that_no_key_settles_is_refused_only_where_it_is_first_and_values_differ
     for tied in [[(4, 1.5), (4, 2.5), (3, 9.0)], [(3, 9.0), (4, 0.0), (4, -0.0)]] {
         let refused = latest_value(&tied).unwrap_err();
         assert!(crate::sweep::TiedFirsts::is(&refused), "{refused}");
+    }
+}
+
+/// Finer groups, and then sums of them, by plain loops: observer, `s`, `n`, count, sum of `n` since `low`.
+fn wanted_by_group(all: &[Event], observers: &[Observer]) -> Vec<(i64, Vec<String>)> {
+    let mut rows = Vec::new();
+    for (number, observer) in (0..).zip(observers) {
+        let mut groups: std::collections::BTreeMap<(Option<&str>, Option<i64>), (i64, Option<i64>)> =
+            Default::default();
+        for event in all.iter().filter(|e| counts(0, e, observer)) {
+            let (count, sum) = groups.entry((event.s, event.n)).or_default();
+            *count += 1;
+            if counts(1, event, observer)
+                && let Some(n) = event.n
+            {
+                *sum = Some(sum.unwrap_or(0) + n);
+            }
+        }
+        let or_null = |v: Option<String>| v.unwrap_or_else(|| "NULL".to_string());
+        rows.extend(groups.into_iter().map(|((s, n), (count, sum))| {
+            let [n, sum] = [n, sum].map(|v| or_null(v.map(|v| v.to_string())));
+            (number, vec![or_null(s.map(str::to_string)), n, count.to_string(), sum])
+        }));
+    }
+    rows.sort_unstable();
+    rows
+}
+
+#[test]
+fn groups_finer_than_the_keys_are_those_that_plain_loops_find() {
+    let (plain, _) = spec_of(0..0);
+    let int = |name: &str| Field::new(name, DataType::Int64, true);
+    let own = [Field::new("o", DataType::Int64, false), int("key"), int("t"), int("low")];
+    let finer = [Field::new("g_s", DataType::Utf8, true), int("g_n")];
+    let first = SweepSpec {
+        windows: plain.windows[..1].to_vec(),
+        groups: ["key", "t", "low"].map(str::to_string).to_vec(),
+        finer: ["s", "n"].map(str::to_string).to_vec(),
+        ..plain.clone()
+    };
+    let divided: SchemaRef = Arc::new(Schema::new([own.as_slice(), finer.as_slice()].concat()));
+    let key = |event: &str| KeyPair { event: event.to_string(), spine: format!("g_{event}"), null_is_equal: true };
+    let of = |function, argument: Option<&str>, window| SweepAggregate {
+        function,
+        argument: argument.map(str::to_string),
+        window,
+        name: "a".to_string(),
+    };
+    let second = SweepSpec {
+        keys: [plain.keys.clone(), vec![key("s"), key("n")]].concat(),
+        windows: plain.windows[..2].to_vec(),
+        groups: ["g_s", "g_n"].map(str::to_string).to_vec(),
+        aggregates: vec![of(Function::Count, None, 0), of(Function::Sum, Some("n"), 1)],
+        ..plain
+    };
+    let output: SchemaRef = Arc::new(Schema::new(
+        [&own[..1], finer.as_slice(), &[Field::new("count", DataType::Int64, true), int("sum")]].concat(),
+    ));
+    let schema = events(&[]).schema();
+    let functions = Functions::default();
+    for seed in 0..3_u64 {
+        let (mut all, observers) = world(seed);
+        if seed == 2 {
+            all.clear();
+        }
+        let wanted = wanted_by_group(&all, &observers);
+        let with_null = |column: usize| wanted.iter().any(|(_, row)| row[column] == "NULL");
+        assert!(all.is_empty() || with_null(0) && with_null(1));
+        for (batch_rows, threads) in RUNS {
+            for bytes in [None, Some(0), Some(30_000)] {
+                let make = |spec: &SweepSpec, spine: &RecordBatch, output: &SchemaRef| {
+                    let sweeper = Sweeper::new(spec.clone(), spine, &schema, Arc::clone(output), &functions).unwrap();
+                    let sweeper = match bytes {
+                        Some(bytes) => sweeper.with_shelf(Arc::new(Drawer::default()), bytes),
+                        None => sweeper,
+                    };
+                    apply_all(&sweeper, &all, batch_rows, threads);
+                    sweeper
+                };
+                let seen = make(&first, &spine(&observers), &divided);
+                seen.seal().unwrap();
+                let shards = (0..seen.shards()).map(|s| seen.finish(s, &mut |_| Ok(())).unwrap()).collect::<Vec<_>>();
+                let divided = concat_batches(&divided, &shards).unwrap();
+                assert_eq!(divided.num_rows(), wanted.len(), "no more rows than the result has");
+                let sweeper = make(&second, &divided, &output);
+                assert_eq!(swept(&sweeper), wanted, "seed {seed}, {batch_rows} rows, {threads} threads, {bytes:?}");
+            }
+        }
     }
 }

@@ -84,6 +84,36 @@ const SWEPT: &[(&str, &str)] = &[
     ("listed", "SELECT user_id, array_agg(x ORDER BY ts DESC) AS listed FROM events GROUP BY user_id"),
     ("joined_text", "SELECT user_id, string_agg(kind, '; ' ORDER BY ts) AS joined_text FROM events GROUP BY user_id"),
     ("sketched", "SELECT user_id, approx_distinct(x) AS sketched FROM events GROUP BY user_id"),
+    (
+        "kinds_seen",
+        "SELECT user_id, count(*) AS kinds_seen FROM (SELECT user_id, kind, count(*) AS n FROM events
+         GROUP BY user_id, kind) GROUP BY user_id",
+    ),
+    (
+        "busiest_kind",
+        "SELECT user_id, max(n) AS busiest_kind FROM (SELECT kind, user_id, count(*) AS n FROM events
+         WHERE ts > NOW() - INTERVAL '1 day' GROUP BY kind, user_id) GROUP BY user_id",
+    ),
+    (
+        "busiest_day",
+        "SELECT user_id, max(total) AS busiest_day FROM (SELECT user_id, date_trunc('day', ts) AS day, kind IS NULL AS bare,
+         sum(x) FILTER (WHERE x > 1) AS total FROM events GROUP BY 1, 2, 3) GROUP BY user_id",
+    ),
+    (
+        "pairs",
+        "SELECT user_id, count(*) AS pairs FROM (SELECT DISTINCT kind, user_id FROM events
+         WHERE ts > NOW() - INTERVAL '1 day') GROUP BY user_id",
+    ),
+    (
+        "now_a",
+        "SELECT user_id, count(*) AS now_a FROM (SELECT user_id, kind, x, row_number() OVER (PARTITION BY user_id, kind
+         ORDER BY ts DESC) AS n FROM events) WHERE n = 1 AND x > 1 GROUP BY user_id",
+    ),
+    (
+        "kind_of_all",
+        "SELECT max(n) AS kind_of_all FROM (SELECT kind, count(*) AS n FROM events WHERE ts > NOW() - INTERVAL '12 hours'
+         GROUP BY kind)",
+    ),
     ("everyone", "SELECT last_value(x ORDER BY ts) AS everyone FROM events WHERE ts > NOW() - INTERVAL '1 hour'"),
     (
         "latest_of_all",
@@ -101,10 +131,17 @@ const UNSWEPT: &[(&str, &str, &str)] = &[
         "an operator needs the rows themselves",
     ),
     (
-        "first_of_kind",
-        "SELECT user_id, count(*) AS first_of_kind FROM (SELECT user_id, kind, count(*) AS n FROM events
-         GROUP BY user_id, kind) GROUP BY user_id",
-        "which is no label key",
+        "by_float",
+        "SELECT user_id, max(n) AS by_float FROM (SELECT user_id, x / 2.0 AS half, count(*) AS n FROM events
+         GROUP BY 1, 2)
+         GROUP BY user_id",
+        "which is Float64",
+    ),
+    (
+        "by_age",
+        "SELECT user_id, max(n) AS by_age FROM (SELECT user_id, ts > NOW() - INTERVAL '1 day' AS age, count(*) AS n
+         FROM events GROUP BY 1, 2) GROUP BY user_id",
+        "which is made of the label time",
     ),
     ("age", "SELECT user_id, max(NOW() - ts) AS age FROM events GROUP BY user_id", "makes values of the label time"),
     (
@@ -133,6 +170,7 @@ fn what_is_swept_has_the_same_bits_as_the_rewrite_and_the_reference() {
     assert_eq!(shown(&swept, "distinct_on"), latest);
     assert_eq!(shown(&swept, "last_known"), ["a", "NULL", "a", "a", "NULL", "a", "b"]);
     assert_eq!(shown(&swept, "case_sum_zero"), ["1", "NULL", "0", "0", "NULL", "0", "0"]);
+    assert_eq!(shown(&swept, "kinds_seen"), ["1", "NULL", "2", "1", "NULL", "1", "3"]);
     assert_eq!(shown(&swept, "case_sum"), ["1", "NULL", "3", "9", "NULL", "9", "3"]);
 }
 

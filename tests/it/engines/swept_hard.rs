@@ -34,6 +34,19 @@ const VIEWS: &[(&str, &str)] = &[
                 median(x) AS middle FROM events WHERE ts > NOW() - INTERVAL '12 hours' GROUP BY user_id",
     ),
     (
+        "by_kind",
+        "SELECT user_id, count(*) AS groups, max(n) AS most_of_a_kind, max(last_x) AS latest_of_kinds, sum(ever) AS of_kinds,
+                array_agg(kind ORDER BY kind) AS listed_kinds
+         FROM (SELECT user_id, kind, i % 3 AS rest, count(*) AS n, last_value(x ORDER BY ts) AS last_x, max(x) AS ever,
+               count(DISTINCT i) FILTER (WHERE ts > NOW() - INTERVAL '1 hour') AS lately
+               FROM events WHERE ts > NOW() - INTERVAL '1 day' GROUP BY user_id, kind, i % 3) GROUP BY user_id",
+    ),
+    (
+        "kind_of_all",
+        "SELECT count(*) AS kinds_of_all, sum(n) AS n_of_all FROM (SELECT kind, count(*) AS n FROM events
+         WHERE ts > NOW() - INTERVAL '6 hours' GROUP BY kind)",
+    ),
+    (
         "everyone",
         "SELECT count(*) AS all_of_them, sum(x) AS grand_total FROM events WHERE ts > NOW() - INTERVAL '6 hours'",
     ),
