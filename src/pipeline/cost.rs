@@ -26,7 +26,7 @@ use crate::error::{Error, Result};
 use crate::finding::Finding;
 use crate::lint::is_allowed;
 use crate::pipeline::prepare::Opened;
-use crate::plan::{Bound, Explosion, Spines};
+use crate::plan::{Bound, Explosion, Spines, without_needless_filters};
 use crate::replay::{Engine, EngineChoice, choose, optimized};
 use crate::source::{ParquetTable, Reach, Redelivery};
 
@@ -79,7 +79,9 @@ pub(super) fn planned(opened: &Opened, view: &View, engine: Engine) -> Result<Pl
     let spines = Spines::empty(&keys, opened.options.now_unit).map_err(failed)?;
     let times = project.inputs.labels.time_range();
     let choice = choose(view, &project.inputs.logs, &spines, times, &opened.session, engine, Redelivery::ByTime)?;
-    let plan = choice.plan.as_ref().map(|plan| optimized(plan, &opened.session.state())).transpose().map_err(failed)?;
+    let state = opened.session.state();
+    let run = |plan| optimized(plan, &state).and_then(without_needless_filters);
+    let plan = choice.plan.as_ref().map(run).transpose().map_err(failed)?;
     let scans = plan.as_ref().map(|plan| scans(project, plan)).transpose().map_err(failed)?.unwrap_or_default();
     let (reads, warnings) = (reads(project, &choice), explosions(project, view, &choice, &scans));
     Ok(Planned { choice, plan, reads, scans, warnings })

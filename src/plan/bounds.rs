@@ -17,6 +17,7 @@ use datafusion::logical_expr::{
 
 use crate::plan::relation::{bind_time, mentions_time};
 use crate::source::time::ticks_until;
+use crate::source::within_reach;
 use crate::sql::{ROUNDING, WindowCall, is_now, window_call};
 
 /// Pruning bounds are this much wider than the label times: DataFusion 55 cuts digits off a literal when it brings it to the
@@ -61,7 +62,7 @@ pub(super) fn prune<'a>(
                 _ => at(times.1.saturating_add(margin)),
             };
             let fixed = bind_time(implied.bound, &extreme, &extreme)?;
-            filters.push(binary_expr(implied.row, implied.op, fixed));
+            filters.push(within_reach(binary_expr(implied.row, implied.op, fixed)));
         }
     }
     match conjunction(filters) {

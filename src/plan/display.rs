@@ -1,16 +1,29 @@
 //! A plan as text for people: DataFusion's own, with intervals in ISO 8601.
 
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::error::Result as DfResult;
+use datafusion::logical_expr::{Expr, LogicalPlan};
 
 use crate::plan::bounds::iso;
+use crate::source::marked_within_reach;
 
 /// How DataFusion 55 writes an interval literal.
 const OPEN: &str = "IntervalMonthDayNano(\"IntervalMonthDayNano { months: ";
 const CLOSE: &str = " }\")";
 
-/// The plan, one operator a line, indented by depth.
+/// The plan, one operator a line, indented by depth. Marks of filters are left out.
 pub fn shown(plan: &LogicalPlan) -> String {
-    short_intervals(&plan.display_indent().to_string())
+    let plain = plan.clone().transform_up(|node| node.map_expressions(unmarked)).data();
+    short_intervals(&plain.as_ref().unwrap_or(plan).display_indent().to_string())
+}
+
+fn unmarked(expr: Expr) -> DfResult<Transformed<Expr>> {
+    expr.transform_up(|expr| {
+        Ok(match marked_within_reach(&expr) {
+            Some(condition) => Transformed::yes(condition.clone()),
+            None => Transformed::no(expr),
+        })
+    })
 }
 
 fn short_intervals(text: &str) -> String {

@@ -3,9 +3,11 @@
 //! ```text
 //! Sweep: keys=[e1 = k2]                                     =>   Sweep: keys=[e1 = k2]
 //!   Projection: user_id AS e1, ts AS e3                            Projection: user_id AS e1, ts AS e3
-//!     Filter: ts IS NOT NULL AND is_asked_for(user_id)               Filter: ts IS NOT NULL
+//!     Filter: kind = 'a' AND within_reach(ts > …)                    Filter: kind = 'a'
+//!             AND is_asked_for(user_id)
 //! ```
 //!
+//! What is *within reach* has only been bounded to skip files and row groups, which the scan still does: the sweep's own bounds decide.
 //! A sweep looks every event's key up, and drops those that no observer has. A filter above the scan that does so before looks up each
 //! key twice, and copies all columns of the rows that stay. Where something else stands between, such as redelivery or a join, the filter
 //! saves more than it costs, and stays. Done last, to the plan that runs.
@@ -18,6 +20,7 @@ use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{Expr, Extension, Filter, LogicalPlan};
 
 use crate::plan::asked::IS_ASKED_FOR;
+use crate::source::marked_within_reach;
 use crate::sweep::Sweep;
 
 /// The plan, with the same values.
@@ -45,7 +48,8 @@ fn unfiltered(plan: LogicalPlan) -> DfResult<Transformed<LogicalPlan>> {
         LogicalPlan::Filter(filter) => {
             let all = split_conjunction_owned(filter.predicate.clone());
             let count = all.len();
-            let kept: Vec<Expr> = all.into_iter().filter(|e| !is_asked_for(e)).collect();
+            let kept: Vec<Expr> =
+                all.into_iter().filter(|e| !is_asked_for(e) && marked_within_reach(e).is_none()).collect();
             if kept.len() == count {
                 return LogicalPlan::Filter(filter).map_children(unfiltered);
             }

@@ -11,7 +11,7 @@ use crate::analysis::marked_source;
 use crate::plan::asked;
 use crate::plan::relation::{Live, Read, Relation, instant_placeholder};
 use crate::plan::rewriter::{Binding, Outcome, Rewriter, Unsupported};
-use crate::source::{FROM, UNTIL};
+use crate::source::{FROM, UNTIL, within_reach};
 
 pub(super) fn rewrite(rewriter: &Rewriter, scan: &TableScan, binding: &Binding) -> Outcome {
     let source = marked_source(scan)
@@ -44,7 +44,7 @@ pub(super) fn rewrite(rewriter: &Rewriter, scan: &TableScan, binding: &Binding) 
     let mut plan = LogicalPlanBuilder::from(plan);
     if let Some((_, latest)) = rewriter.times {
         // No row that no label can see goes any further.
-        plan = plan.filter(Expr::Column(Column::new_unqualified(FROM)).lt_eq(lit(latest)))?;
+        plan = plan.filter(within_reach(Expr::Column(Column::new_unqualified(FROM)).lt_eq(lit(latest))))?;
     }
     let plan = asked::only_asked(rewriter, plan.build()?, binding)?;
     let plan = LogicalPlanBuilder::from(plan).project(kept)?.build()?;

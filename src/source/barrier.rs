@@ -16,9 +16,14 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions};
 
+use crate::source::functions::marked_within_reach;
+
 /// The part of a filter that Parquet statistics may decide, over the columns of `schema`: comparisons of a bare column with a
 /// literal of its own type, and tests for NULL.
 pub(super) fn prunable(filter: &Expr, schema: &Schema) -> Option<Expr> {
+    if let Some(condition) = marked_within_reach(filter) {
+        return prunable(condition, schema);
+    }
     match filter {
         Expr::IsNull(e) | Expr::IsNotNull(e) if bare(e, schema).is_some() => Some(filter.clone()),
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {

@@ -35,6 +35,46 @@ pub fn is_order_key(function: &ScalarUDF) -> bool {
     function.name() == ORDER_KEY
 }
 
+/// The condition itself, with a mark: a row that fails it counts at no label time, as what says when rows count finds too. So it only
+/// saves work, and may be left out.
+pub fn within_reach(condition: Expr) -> Expr {
+    ScalarUDF::from(WithinReach { signature: Signature::exact(vec![DataType::Boolean], Volatility::Immutable) })
+        .call(vec![condition])
+}
+
+/// The condition that has the mark of [`within_reach`].
+pub fn marked_within_reach(expr: &Expr) -> Option<&Expr> {
+    match expr {
+        Expr::ScalarFunction(call) if call.func.name() == WITHIN_REACH => call.args.first(),
+        _ => None,
+    }
+}
+
+const WITHIN_REACH: &str = "within_reach";
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct WithinReach {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for WithinReach {
+    fn name(&self) -> &str {
+        WITHIN_REACH
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _args: &[DataType]) -> DfResult<DataType> {
+        Ok(DataType::Boolean)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> DfResult<ColumnarValue> {
+        args.args.into_iter().next().ok_or_else(|| datafusion::common::exec_datafusion_err!("no argument"))
+    }
+}
+
 const ORDER_KEY: &str = "backcast_order_key";
 
 #[derive(Debug, PartialEq, Eq, Hash)]

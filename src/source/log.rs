@@ -37,7 +37,7 @@ use tokio::sync::OnceCell;
 use crate::config::{Config, FutureEvents, Source, SourceKind, Tie};
 use crate::finding::Finding;
 use crate::source::delivery::{FirstArrival, FirstArrivalSpec, Known, Repeats, is_plain_id, read_ids};
-use crate::source::functions::{instant_ns, local_to_utc, order_key};
+use crate::source::functions::{instant_ns, local_to_utc, order_key, within_reach};
 use crate::source::table::{ParquetTable, column};
 use crate::source::time::ticks_until;
 
@@ -294,14 +294,18 @@ impl Log {
     /// Rows with both times, that arrive by `latest_ns` where it is given: what Parquet statistics can prune by.
     fn reachable(&self, raw: &Schema, latest_ns: Option<i64>) -> Expr {
         let available = raw_column(self.available_at());
-        let known = raw_column(&self.config.time).is_not_null().and(available.clone().is_not_null());
+        // Of two times, the one that is there would make the row count.
+        let known = match self.available_at() == self.config.time {
+            true => within_reach(available.clone().is_not_null()),
+            false => raw_column(&self.config.time).is_not_null().and(available.clone().is_not_null()),
+        };
         let (Ok(field), Some(latest_ns)) = (raw.field_with_name(self.available_at()), latest_ns) else { return known };
         let DataType::Timestamp(unit, zone) = field.data_type() else { return known };
         let local = zone.is_none() && self.config.timezone != Tz::UTC;
         let margin = if local { WIDEST_OFFSET_NS } else { 0 };
         let shift = if self.config.available_at.is_some() { 0 } else { self.config.delay_ns };
         let bound = ticks_until(latest_ns.saturating_sub(shift).saturating_add(margin), *unit);
-        known.and(available.lt_eq(lit(timestamp(*unit, bound, zone.clone()))))
+        known.and(within_reach(available.lt_eq(lit(timestamp(*unit, bound, zone.clone())))))
     }
 
     /// Whether each row counts or not whatever the others are, and is read from the files.

@@ -27,7 +27,7 @@ pub use between::rows_between;
 pub use delivery::{DeliveryPlanner, TiedCopies};
 pub use files::{DataFile, Files, list};
 pub use footers::{Footers, read_footers};
-pub use functions::{instant_ns, is_order_key, order_key, orderable};
+pub use functions::{instant_ns, is_order_key, marked_within_reach, order_key, orderable, within_reach};
 pub use labels::{LabelTable, Labels, exact_unit};
 pub use log::{FROM, Log, LogCounts, Near, Redelivery, UNTIL, timestamp};
 pub use prune::Reach;

@@ -234,11 +234,17 @@ pub(in crate::source) async fn read_ids(
         while let Some(done) = tasks.join_next().await {
             done.map_err(|e| exec_datafusion_err!("reading ids ended: {e}"))??;
         }
-        let census = Arc::into_inner(census).ok_or_else(|| exec_datafusion_err!("ids are still being read"))?;
-        let (codes, rows, hashes) = census.finish();
-        repeated.extend(codes);
-        beyond += rows;
-        hashed |= hashes;
+        hashed |= census.is_hashed();
+        let mut counting = JoinSet::new();
+        for share in Census::shares(context.session_config().target_partitions()) {
+            let census = Arc::clone(&census);
+            counting.spawn_blocking(move || census.repeated(share));
+        }
+        while let Some(counted) = counting.join_next().await {
+            let (codes, rows) = counted.map_err(|e| exec_datafusion_err!("counting ids ended: {e}"))?;
+            repeated.extend(codes);
+            beyond += rows;
+        }
     }
     let repeats = Repeats::new(&repeated, beyond);
     if hashed { counted_again(repeats, ids, names, context).await } else { Ok(repeats) }

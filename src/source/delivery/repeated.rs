@@ -3,13 +3,14 @@
 //! ```text
 //! id -> code of 40 bits (small integers: themselves; all else: a hash)
 //!       9 bits: the part it goes to    31 bits: what is noted there
-//! part by part: a small hash table, in a core's cache, finds what was noted twice
+//! part by part, on all threads: a bitmap or a small hash table, in a core's cache, finds what was noted twice
 //! repeated codes -> a bitmap with 16 slots for each
 //! ```
 //!
 //! Four bytes per row while ids are counted, and next to nothing afterwards. Where that is more than the budget, parts
 //! take turns: the ids are read several times.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -126,30 +127,76 @@ impl Census {
         Notes { census: self, parts: vec![Vec::new(); PARTS] }
     }
 
-    /// Codes that were noted more than once, how many notes were beyond the first of each, and whether codes are hashes.
-    pub(super) fn finish(self) -> (Vec<u64>, u64, bool) {
-        let (mut codes, mut beyond) = (Vec::new(), 0);
-        let mut seen: Vec<u32> = Vec::new();
-        for (part, notes) in self.parts.into_iter().enumerate() {
-            let notes = notes.into_inner().unwrap_or_else(PoisonError::into_inner);
-            let count: usize = notes.iter().map(Vec::len).sum();
-            // At most half full, so that a search ends.
-            let slots = (2 * count).next_power_of_two().max(2);
-            seen.clear();
-            seen.resize(slots, NO_NOTE);
-            for &note in notes.iter().flatten() {
-                let mut slot = usize::try_from(mixed(u64::from(note))).unwrap_or(0) & (slots - 1);
-                while seen[slot] != NO_NOTE && seen[slot] != note {
-                    slot = (slot + 1) & (slots - 1);
-                }
-                if seen[slot] == note {
-                    beyond += 1;
-                    codes.push(u64::from(note) << PART_BITS | part as u64);
-                }
-                seen[slot] = note;
-            }
+    /// Of these parts, codes that were noted more than once, and how many notes were beyond the first of each. Frees the notes.
+    pub(super) fn repeated(&self, parts: Range<usize>) -> (Vec<u64>, u64) {
+        let (mut codes, mut seen) = (Vec::new(), Seen::default());
+        for part in parts {
+            let notes = std::mem::take(&mut *self.parts[part].lock().unwrap_or_else(PoisonError::into_inner));
+            seen.begin(&notes);
+            let again = notes.iter().flatten().filter(|note| seen.again(**note));
+            codes.extend(again.map(|note| u64::from(*note) << PART_BITS | part as u64));
         }
-        (codes, beyond, self.hashed.into_inner())
+        let beyond = codes.len() as u64;
+        (codes, beyond)
+    }
+
+    /// The parts as so many ranges, for as many threads.
+    pub(super) fn shares(threads: usize) -> impl Iterator<Item = Range<usize>> {
+        let share = PARTS.div_ceil(threads.max(1));
+        (0..PARTS).step_by(share).map(move |start| start..(start + share).min(PARTS))
+    }
+
+    /// Whether some codes are hashes: then two ids may have one.
+    pub(super) fn is_hashed(&self) -> bool {
+        self.hashed.load(Ordering::Relaxed)
+    }
+}
+
+/// The notes of one part that were seen. Those of numbers given out one after the other lie close together, and have a bit each.
+#[derive(Debug, Default)]
+struct Seen {
+    dense: bool,
+    least: u32,
+    bits: Vec<u64>,
+    table: Vec<u32>,
+}
+
+/// Bits per note, at most.
+const DENSE_BITS: usize = 64;
+
+impl Seen {
+    /// Forgets all, for these notes to come.
+    fn begin(&mut self, notes: &[Vec<u32>]) {
+        let count: usize = notes.iter().map(Vec::len).sum();
+        let all = || notes.iter().flatten().copied();
+        let (least, most) = (all().min().unwrap_or(0), all().max().unwrap_or(0));
+        let span = (most - least) as usize + 1;
+        (self.dense, self.least) = (span / DENSE_BITS <= count, least);
+        if self.dense {
+            self.bits.clear();
+            self.bits.resize(span.div_ceil(64), 0);
+        } else {
+            // At most half full, so that a search ends.
+            self.table.clear();
+            self.table.resize((2 * count).next_power_of_two().max(2), NO_NOTE);
+        }
+    }
+
+    /// Whether a note was there before.
+    fn again(&mut self, note: u32) -> bool {
+        if self.dense {
+            let at = note - self.least;
+            let (word, bit) = (&mut self.bits[at as usize / 64], 1 << (at % 64));
+            let again = *word & bit != 0;
+            *word |= bit;
+            return again;
+        }
+        let slots = self.table.len();
+        let mut slot = usize::try_from(mixed(u64::from(note))).unwrap_or(0) & (slots - 1);
+        while self.table[slot] != NO_NOTE && self.table[slot] != note {
+            slot = (slot + 1) & (slots - 1);
+        }
+        std::mem::replace(&mut self.table[slot], note) == note
     }
 }
 
@@ -197,7 +244,7 @@ impl Notes<'_> {
 }
 
 impl Repeats {
-    /// `repeated`: codes of [`Census::finish`]; `rows`: how many rows repeat an id.
+    /// `repeated`: codes of [`Census::repeated`]; `rows`: how many rows repeat an id.
     pub(super) fn new(repeated: &[u64], rows: u64) -> Self {
         let slots = (repeated.len() as u64).saturating_mul(SLOTS_PER_CODE).max(FEWEST_SLOTS).next_power_of_two();
         let mut repeats = Self {
@@ -256,9 +303,11 @@ mod tests {
             let mut notes = census.notes();
             notes.note(ids).unwrap();
             notes.end();
-            let (repeated, beyond, _) = census.finish();
-            codes.extend(repeated);
-            rows += beyond;
+            for share in Census::shares(3) {
+                let (repeated, beyond) = census.repeated(share);
+                codes.extend(repeated);
+                rows += beyond;
+            }
         }
         (Repeats::new(&codes, rows), rows)
     }
