@@ -24,6 +24,7 @@ mod refusal;
 mod refuse;
 mod script;
 mod session;
+mod sort_keys;
 mod spans;
 mod spills;
 mod ties;

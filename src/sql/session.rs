@@ -8,10 +8,12 @@ use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsume
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{FunctionRegistry, SessionStateBuilder};
 use datafusion::logical_expr::planner::ExprPlanner;
+use datafusion::optimizer::OptimizerRule;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::error::{Error, Result};
 use crate::sql::planner::Planner;
+use crate::sql::sort_keys::SortKeysOnce;
 use crate::sql::spills::{Spills, counted_files};
 use crate::sql::{aggregates, casts, dialect, filters, intervals, joins, json, now, zones};
 
@@ -83,7 +85,9 @@ pub fn new_session(options: &SessionOptions, runtime: Arc<RuntimeEnv>) -> Sessio
         let spill = &mut settings.execution.sort_spill_reservation_bytes;
         *spill = (*spill).min(share);
     }
-    let rules = joins::optimizer_rules().into_iter().filter(|rule| !RULES_LEFT_OUT.contains(&rule.name())).collect();
+    let rules = joins::optimizer_rules().into_iter().filter(|rule| !RULES_LEFT_OUT.contains(&rule.name()));
+    let last: Arc<dyn OptimizerRule + Send + Sync> = Arc::new(SortKeysOnce);
+    let rules = rules.chain([last]).collect();
     let mut state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)

@@ -7,6 +7,10 @@ use crate::support::{Project, first_difference, run, table};
 
 /// SQL that the rewrite engine takes; each gives `user_id` and its own column.
 const REWRITTEN: &[(&str, &str)] = &[
+    (
+        "keys_made_equal",
+        "SELECT user_id, first_value(kind ORDER BY x * 1 DESC, x, x + 0) AS keys_made_equal FROM events GROUP BY user_id",
+    ),
     ("plain", "SELECT user_id, max(x) AS plain FROM events GROUP BY user_id"),
     ("distinct_rows", "SELECT DISTINCT user_id, 1 AS distinct_rows FROM events WHERE ts > NOW() - INTERVAL '1 day'"),
     ("having", "SELECT user_id, 1 AS having FROM events GROUP BY user_id HAVING max(ts) > NOW() - INTERVAL '1 day'"),
