@@ -266,43 +266,72 @@ impl Held {
     }
 }
 
-/// A question about a source: when, and the first event time that is read for it.
+/// A question about a source: by when what it sees has arrived, and the first event time that is read for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Look {
     pub time: i64,
     pub start: i64,
 }
 
+/// Which rows have which values in columns that have to equal a label's keys.
+#[derive(Debug)]
+pub(super) struct ByKey {
+    rows: HashMap<Box<[u8]>, Vec<u32>>,
+}
+
 impl Held {
+    /// The rows with both times, by these columns.
+    ///
+    /// # Errors
+    /// Columns that can't be compared.
+    pub(super) fn by_key(&self, columns: &[String]) -> DfResult<ByKey> {
+        let own = if columns.is_empty() { None } else { Some(Encoded::new(&self.columns(columns))?) };
+        let mut rows: HashMap<Box<[u8]>, Vec<u32>> = HashMap::new();
+        for row in 0..self.rows.num_rows() {
+            if self.event.is_null(row) || self.arrival.is_null(row) {
+                continue;
+            }
+            let key = own.as_ref().map_or(&[][..], |own| own.rows.row(row).data());
+            let number = u32::try_from(row).unwrap_or(u32::MAX);
+            match rows.get_mut(key) {
+                Some(known) => known.push(number),
+                None => drop(rows.insert(Box::from(key), vec![number])),
+            }
+        }
+        Ok(ByKey { rows })
+    }
+
     /// The rows that one of these questions can see, or could if it saw `margin` further back and ahead; and what shares an id with one
-    /// of them. `keys`: the source's columns that have to equal the values of each question.
+    /// of them. `keys`: what the columns of `rows` have to equal in each question.
     ///
     /// # Errors
     /// Keys that can't be compared.
-    pub(super) fn near(&self, looks: &[Look], keys: Option<(&[String], &[ArrayRef])>, margin: i64) -> DfResult<Self> {
-        let (asked, own) = match keys {
-            Some((columns, values)) => (Some(Encoded::new(values)?), Some(Encoded::new(&self.columns(columns))?)),
-            None => (None, None),
-        };
+    pub(super) fn near(&self, looks: &[Look], rows: &ByKey, keys: Option<&[ArrayRef]>, margin: i64) -> DfResult<Self> {
+        let asked = keys.map(Encoded::new).transpose()?;
         let mut by_key: HashMap<&[u8], Vec<Look>> = HashMap::new();
         for (at, look) in looks.iter().enumerate() {
             let key = asked.as_ref().map_or(&[][..], |asked| asked.rows.row(at).data());
             by_key.entry(key).or_default().push(*look);
         }
-        by_key.values_mut().for_each(|looks| looks.sort_unstable());
-        let seen = |row: usize| {
-            if self.event.is_null(row) || self.arrival.is_null(row) {
-                return false;
+        let mut kept = vec![false; self.rows.num_rows()];
+        for (key, mut looks) in by_key {
+            let Some(rows) = rows.rows.get(key) else { continue };
+            looks.sort_unstable();
+            // Of this question and all later ones, the furthest back.
+            let mut start = i64::MAX;
+            for look in looks.iter_mut().rev() {
+                start = start.min(look.start);
+                look.start = start;
             }
-            let key = own.as_ref().map_or(&[][..], |own| own.rows.row(row).data());
-            let Some(looks) = by_key.get(key) else { return false };
-            let event = self.event.value(row);
-            let known = event.min(self.arrival.value(row)).saturating_sub(margin);
-            // Of later questions none reads further back.
-            let first = looks.partition_point(|look| look.time < known);
-            looks.get(first).is_some_and(|look| look.start.saturating_sub(margin) <= event)
-        };
-        self.kept((0..self.rows.num_rows()).map(seen).collect())
+            for &row in rows {
+                let row = row as usize;
+                let event = self.event.value(row);
+                let known = event.min(self.arrival.value(row)).saturating_sub(margin);
+                let first = looks.partition_point(|look| look.time < known);
+                kept[row] = looks.get(first).is_some_and(|look| look.start.saturating_sub(margin) <= event);
+            }
+        }
+        self.kept(kept)
     }
 }
 

@@ -8,12 +8,14 @@
 //!
 //! * [`change`]: what causes there are. [`candidates`]: which of them can apply to a view, from its plan and its data.
 //! * [`windows`]: a plan with other windows. [`world`]: sources seen otherwise. [`values`]: what needs no replay.
-//! * [`held`]: the rows that can be read. [`slots`] and [`lab`]: one plan for many worlds. [`cell`]: one cell in all of them.
+//! * [`held`]: the rows that can be read. [`lens`], [`bench`]: what of a world is a matter of what is asked. [`slots`], [`lab`]: one plan for
+//!   many worlds. [`cell`]: one cell in all of them.
 //! * [`case`]: a feature with its rows. [`search`]: what is tried in which order. [`judge`]: what is more than chance.
 //!
 //! No more rows are replayed than the sample has. The same input gives the same causes, whatever the threads. What this refuses:
 //! to name a cause that fits no better than chance.
 
+mod bench;
 mod candidates;
 mod case;
 mod cell;
@@ -21,6 +23,7 @@ mod change;
 mod held;
 mod judge;
 mod lab;
+mod lens;
 mod sample;
 mod search;
 mod slots;

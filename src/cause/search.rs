@@ -15,7 +15,7 @@ use std::sync::Arc;
 use crate::cause::candidates::{self, Sources};
 use crate::cause::case::{Block, Case, Hypothesis, Panel, SETTLED, Scored, Sides, best, layer, leading, rivals};
 use crate::cause::change::{Ahead, Change, DAY, HOUR, Layer, MINUTE, Shift};
-use crate::cause::lab::Lab;
+use crate::cause::lab::{Grid, Lab};
 use crate::cause::values;
 use crate::cause::world::Answers;
 use crate::error::{Error, Result};
@@ -45,9 +45,6 @@ const MANY_GRIDS: usize = 3;
 
 /// By case, by set of hypotheses: what [`Case::score`] says of it.
 type Glances = Vec<Vec<(bool, usize)>>;
-
-/// A world, and the changes of the label time that are asked for in it.
-type Grid = (Hypothesis, Vec<Hypothesis>);
 
 /// Changes of the label time, after a first look.
 #[derive(Default)]
