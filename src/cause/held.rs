@@ -3,7 +3,7 @@
 //! Where the plan says by which keys it reads a source, only rows of the sample's keys are held, and rows that share an id
 //! with one of them: which of several redeliveries counts must not depend on what is held.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
@@ -12,7 +12,7 @@ use datafusion::arrow::datatypes::{DataType, Int64Type, SchemaRef};
 use datafusion::arrow::row::{RowConverter, SortField};
 use datafusion::catalog::TableProvider;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, DFSchema};
+use datafusion::common::{Column, DFSchema, HashMap, HashSet};
 use datafusion::datasource::source_as_provider;
 use datafusion::error::Result as DfResult;
 use datafusion::execution::SessionState;
@@ -60,8 +60,8 @@ impl Reach {
 }
 
 /// By source, what a rewritten plan over [`SlotTable`]s reads.
-pub(super) fn reaches(plan: &LogicalPlan) -> HashMap<usize, Reach> {
-    let mut found = HashMap::new();
+pub(super) fn reaches(plan: &LogicalPlan) -> BTreeMap<usize, Reach> {
+    let mut found = BTreeMap::new();
     let mut todo: Vec<(&LogicalPlan, Option<Expr>)> = vec![(plan, None)];
     while let Some((node, asked)) = todo.pop() {
         let asked = match node {
@@ -151,6 +151,11 @@ pub(super) struct Held {
     pub facts: Arc<Facts>,
 }
 
+/// Whether two sources are the same rows of the same files.
+pub(super) fn same_files(a: &Log, b: &Log) -> bool {
+    a.config.uri == b.config.uri && TableProvider::schema(a.table.as_ref()) == TableProvider::schema(b.table.as_ref())
+}
+
 /// More than was to be held.
 #[derive(Debug)]
 pub(super) struct TooLarge;
@@ -189,6 +194,23 @@ impl Held {
         }
         let rows = concat_batches(&schema, &batches)?;
         Self::new(log, rows).map(Ok)
+    }
+
+    /// All rows of sources over the same files, where they take no more than `most` bytes.
+    ///
+    /// # Errors
+    /// As reading the files.
+    pub(super) async fn whole(
+        logs: &[Log],
+        most: u64,
+        session: &SessionContext,
+    ) -> DfResult<Result<Vec<Self>, TooLarge>> {
+        let Some(first) = logs.first() else { return Ok(Ok(Vec::new())) };
+        let Some(batches) = collect(first, None, None, most, session).await? else {
+            return Ok(Err(TooLarge));
+        };
+        let rows = concat_batches(&TableProvider::schema(first.table.as_ref()), &batches)?;
+        Ok(Ok(logs.iter().map(|log| Self::new(log, rows.clone())).collect::<DfResult<_>>()?))
     }
 
     fn new(log: &Log, rows: RecordBatch) -> DfResult<Self> {

@@ -14,7 +14,7 @@
 //! Where a view has no such plan, or the plan fails, the world is replayed by itself as any other view is, with the engine that
 //! takes it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -127,8 +127,8 @@ pub(super) fn reach(
     labels: &Labels,
     rows: Vec<usize>,
     session: &SessionContext,
-) -> HashMap<usize, Reach> {
-    let asked = || -> Result<HashMap<usize, Reach>> {
+) -> BTreeMap<usize, Reach> {
+    let asked = || -> Result<BTreeMap<usize, Reach>> {
         let asks = rows.into_iter().map(|row| Ask { row, time: labels.times.value(row) });
         let labels = spine(labels, asks)?;
         let (_, view, logs) = over_slots(view, logs, sources, &HashMap::new(), false)?;

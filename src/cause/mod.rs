@@ -34,6 +34,8 @@ mod world;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use datafusion::common::exec_datafusion_err;
+use datafusion::common::runtime::SpawnedTask;
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 
@@ -42,7 +44,7 @@ use crate::cause::candidates::Sources;
 use crate::cause::case::{Case, Hypothesis};
 pub use crate::cause::cell::{Otherwise, otherwise};
 pub use crate::cause::change::{Ahead, Change, Layer, Length, Shift};
-use crate::cause::held::{Held, Reach, TooLarge, sources_of};
+use crate::cause::held::{Held, TooLarge, sources_of};
 use crate::cause::lab::Lab;
 pub use crate::cause::sample::lot;
 use crate::cause::search::Search;
@@ -131,19 +133,34 @@ pub async fn diagnose(
     Ok(all)
 }
 
-/// The sources of these views that are small enough to be held whole, by number.
+/// The sources of these views that are small enough to be held whole, by number. Those over the same files are read once.
 async fn whole(project: &Project, views: &[&View], session: &SessionContext) -> Result<HashMap<usize, Held>> {
     let mut sources: Vec<usize> = views.iter().flat_map(|view| sources_of(&view.plan)).collect();
     sources.sort_unstable();
     sources.dedup();
+    let logs = &project.inputs.logs;
+    let mut alike: Vec<Vec<usize>> = Vec::new();
+    for source in sources.into_iter().filter(|source| logs[*source].table.memory() <= SMALL_BYTES) {
+        match alike.iter_mut().find(|all| held::same_files(&logs[all[0]], &logs[source])) {
+            Some(all) => all.push(source),
+            None => alike.push(vec![source]),
+        }
+    }
+    let reads = alike.into_iter().map(|sources| {
+        let own: Vec<Log> = sources.iter().map(|source| logs[*source].clone()).collect();
+        let session = session.clone();
+        async move {
+            let read = SpawnedTask::spawn(async move { Held::whole(&own, MOST_BYTES, &session).await });
+            (sources, read.join().await)
+        }
+    });
+    let reads: Vec<_> = reads.collect();
     let mut held = HashMap::new();
-    for source in sources {
-        let log = &project.inputs.logs[source];
-        if log.table.memory() <= SMALL_BYTES {
-            let read = Held::read(log, &Reach::All, MOST_BYTES, session).await;
-            if let Ok(rows) = read.map_err(|e| unread(log, e))? {
-                held.insert(source, rows);
-            }
+    for (sources, read) in futures::future::join_all(reads).await {
+        let first = &logs[sources[0]];
+        let ended = |e: tokio::task::JoinError| unread(first, exec_datafusion_err!("the task that reads ended: {e}"));
+        if let Ok(rows) = read.map_err(ended)?.map_err(|e| unread(first, e))? {
+            held.extend(sources.into_iter().zip(rows));
         }
     }
     Ok(held)
