@@ -216,6 +216,17 @@ impl Lab {
         }
     }
 
+    /// Plans the view, so that the first question need not wait for it.
+    pub(super) async fn prepare(&self) {
+        if self.once.failed.load(Ordering::Relaxed) {
+            return;
+        }
+        match self.station(false).await {
+            Ok(Some(station)) => locked(&self.once.idle).push(station),
+            _ => self.once.failed.store(true, Ordering::Relaxed),
+        }
+    }
+
     pub(super) fn windows(&self) -> &Windows {
         &self.windows
     }

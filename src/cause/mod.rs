@@ -199,10 +199,18 @@ impl Evidence<'_> {
         let mut windows = Windows::of(&view.plan);
         // A value that is a time itself moves with its source.
         windows.calendar |= view.features.iter().any(|f| f.data_type.is_temporal());
-        let lab = Lab::new(view, logs, held, windows, &self.labels, &self.single, self.threads);
+        let (own, logs, labels) = (view.clone(), logs.clone(), Arc::clone(&self.labels));
+        let (single, threads) = (self.single.clone(), self.threads);
+        // Views go side by side: what takes a while must not be done by the one task that they share.
+        let lab = SpawnedTask::spawn(async move {
+            let lab = Lab::new(&own, &logs, held, windows, &labels, &single, threads);
+            lab.prepare().await;
+            lab
+        });
+        let ended = |e| Error::engine("look for causes", exec_datafusion_err!("the task that plans ended: {e}"));
         let search = Search {
             labels: &self.labels,
-            lab: Arc::new(lab),
+            lab: Arc::new(lab.join().await.map_err(ended)?),
             threads: self.threads,
             sources: facts,
             allowed: self.allowed,

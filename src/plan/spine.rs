@@ -112,7 +112,8 @@ impl Spines {
 
 fn nobody(keys: &[DataType], now_unit: TimeUnit) -> [Observers; 2] {
     let none = || Int64Array::from(Vec::<i64>::new());
-    let observers = |kind, keys| Observers { kind, times: none(), instants: None, time_numbers: none(), keys, now_unit };
+    let observers =
+        |kind, keys| Observers { kind, times: none(), instants: None, time_numbers: none(), keys, now_unit };
     let columns = keys.iter().map(datafusion::arrow::array::new_empty_array).collect();
     [observers(SpineKind::Keyed, columns), observers(SpineKind::Timed, Vec::new())]
 }

@@ -46,12 +46,7 @@ impl LabelObservers {
     ///
     /// # Errors
     /// As there.
-    pub fn of(
-        labels: &Labels,
-        keys: &[ViewKey],
-        now_unit: TimeUnit,
-        outlook: Option<&Outlook>,
-    ) -> DfResult<Self> {
+    pub fn of(labels: &Labels, keys: &[ViewKey], now_unit: TimeUnit, outlook: Option<&Outlook>) -> DfResult<Self> {
         let columns: Vec<ArrayRef> =
             keys.iter().map(|k| Ok(cast(&labels.keys[k.label], &k.data_type)?)).collect::<DfResult<_>>()?;
         let rows = labels.rows();
