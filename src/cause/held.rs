@@ -353,7 +353,8 @@ impl Held {
                 kept[row] = looks.get(first).is_some_and(|look| look.start.saturating_sub(margin) <= event);
             }
         }
-        self.kept(kept)
+        // Where most are seen, it costs more to take the others away.
+        if kept.iter().filter(|kept| **kept).count() * 2 > kept.len() { Ok(self.clone()) } else { self.kept(kept) }
     }
 }
 

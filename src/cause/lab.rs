@@ -22,10 +22,10 @@ use datafusion::arrow::array::Array;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::catalog::TableProvider;
 use datafusion::common::runtime::SpawnedTask;
-use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::Result as DfResult;
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan};
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 
@@ -35,17 +35,15 @@ use crate::cause::case::{Hypothesis, Panel};
 use crate::cause::change::{Change, DAY};
 use crate::cause::held::{ByKey, Held, Reach, reaches};
 use crate::cause::lens::{Lens, Optics};
-use crate::cause::slots::{Compiled, SlotTable, Slots, compiled, slotted};
+use crate::cause::slots::{Compiled, SlotTable, Slots, compiled, is_limit, slotted};
 use crate::cause::windows::{Limit, Windows};
-use crate::cause::world::{
-    Answers, Ask, needs_event_time, over, rewindow, rows_under, spine, table, world_schema,
-};
+use crate::cause::world::{Answers, Ask, needs_event_time, over, rewindow, rows_under, spine, table, world_schema};
 use crate::config::SourceKind;
 use crate::error::{Error, Result};
 use crate::monitor::Silent;
 use crate::plan::Spines;
 use crate::replay::{Engine, LabelObservers, PreparedReplay, ReplayOptions, ViewValues, choose, replay_view};
-use crate::source::{Labels, Log, Redelivery};
+use crate::source::{Labels, Log, Redelivery, is_order_key};
 use crate::sql::{mentions_now, now_unit};
 
 /// A plan costs as much as so many executions on few rows: below twice that, they go one after the other.
@@ -178,6 +176,11 @@ fn over_slots(
         let table = SlotTable { source, schema, slots: Arc::clone(&slots) };
         let rows = held.get(&source).map_or(0, |held| held.rows.num_rows() as u64);
         logs[source] = over(&logs[source], Arc::new(table), rows, changes);
+        // No world makes a redelivery of what is none.
+        if held.get(&source).is_some_and(|held| !held.facts.redelivered) && logs[source].config.kind == SourceKind::Log
+        {
+            logs[source].config.id.clear();
+        }
     }
     Ok((slots, view, logs))
 }
@@ -197,12 +200,16 @@ impl Lab {
         let slotted = slotted(view.plan.clone(), &Arc::new(Slots::default())).ok();
         // Where windows are all that the label time is for, their starts say how far back rows count.
         let windowed = slotted.as_ref().is_some_and(|(plan, _)| !names_label_time(plan));
+        // A value that is a time need not be an event time.
+        let times: Vec<&str> = held.keys().map(|source| logs[*source].config.time.as_str()).collect();
+        let shown = || !slotted.as_ref().is_some_and(|(plan, _)| only_limited(plan, &times));
+        let calendar = Windows::of(&view.plan).calendar || (windows.calendar && shown());
         Self {
             view: view.clone(),
             once: plans(),
             twice: plans(),
             bounded: if windowed { bounded(view, logs, &windows, session) } else { HashSet::new() },
-            optics: Optics::new(held.keys().map(|source| &logs[*source]), windows.calendar),
+            optics: Optics::new(held.keys().map(|source| &logs[*source]), calendar),
             slots: slotted.map(|(_, limits)| limits).unwrap_or_default(),
             logs: logs.to_vec(),
             held,
@@ -491,6 +498,28 @@ fn names_label_time(plan: &LogicalPlan) -> bool {
         })
     });
     named || walked.is_err()
+}
+
+/// Whether columns of these names are compared with limits of windows, or settle the order of rows, and nothing else.
+fn only_limited(plan: &LogicalPlan, times: &[&str]) -> bool {
+    let mut limited = true;
+    let walked = plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|e| {
+                let skipped = match e {
+                    Expr::BinaryExpr(BinaryExpr { right, .. }) => is_limit(right),
+                    Expr::ScalarFunction(call) => is_order_key(&call.func),
+                    _ => false,
+                };
+                if skipped {
+                    return Ok(TreeNodeRecursion::Jump);
+                }
+                limited &= !matches!(e, Expr::Column(column) if times.contains(&column.name.as_str()));
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    });
+    limited && walked.is_ok()
 }
 
 fn failed(e: datafusion::error::DataFusionError) -> Error {

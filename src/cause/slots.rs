@@ -205,6 +205,16 @@ impl PartialEq for SlotLimit {
 
 impl Eq for SlotLimit {}
 
+/// Whether the expression is one side of a window's limit.
+pub(super) fn is_limit(expr: &Expr) -> bool {
+    match expr {
+        Expr::ScalarFunction(call) => {
+            (call.func.inner().as_ref() as &dyn std::any::Any).downcast_ref::<SlotLimit>().is_some()
+        }
+        _ => false,
+    }
+}
+
 impl Hash for SlotLimit {
     fn hash<H: Hasher>(&self, state: &mut H) {
         (self.slot, self.op).hash(state);
