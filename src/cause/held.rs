@@ -422,6 +422,19 @@ fn holding(condition: &Arc<dyn PhysicalExpr>, rows: &RecordBatch) -> DfResult<Ve
     Ok(held.as_boolean().iter().map(|h| h == Some(true)).collect())
 }
 
+/// How many different keys there are.
+///
+/// # Errors
+/// Keys that can't be compared.
+pub(super) fn distinct(keys: &[ArrayRef]) -> DfResult<usize> {
+    if keys.is_empty() {
+        return Ok(1);
+    }
+    let encoded = Encoded::new(keys)?;
+    let known: HashSet<&[u8]> = encoded.rows.iter().map(|row| row.data()).collect();
+    Ok(known.len())
+}
+
 struct Encoded {
     rows: datafusion::arrow::row::Rows,
 }

@@ -33,7 +33,7 @@ use crate::analysis::View;
 use crate::cause::bench::{Bench, Questions, Subject, keys};
 use crate::cause::case::{Hypothesis, Panel};
 use crate::cause::change::{Change, DAY};
-use crate::cause::held::{ByKey, Held, Reach, reaches};
+use crate::cause::held::{ByKey, Held, Reach, distinct, reaches};
 use crate::cause::lens::{Lens, Optics};
 use crate::cause::slots::{Compiled, SlotTable, Slots, compiled, is_limit, slotted};
 use crate::cause::windows::{Limit, Windows};
@@ -54,6 +54,9 @@ const KEPT: usize = 8;
 const NEAR: i64 = 3 * DAY;
 /// Questions that are asked together, but for those of one world.
 const TOGETHER: usize = 2048;
+/// Questions of one key under several meanings are not in the order of what they see, so that a sweep looks at them one by one for every
+/// event of the key: with more label rows for each key, that costs more than executions of their own.
+const MANY_OF_A_KEY: usize = 48;
 /// Of more label rows it is not worth to find out what they can see.
 const MANY_LABELS: usize = 512;
 
@@ -247,7 +250,9 @@ impl Lab {
     pub(super) async fn answers(self: &Arc<Self>, panel: &Panel, grids: &[Grid]) -> Vec<Option<Answers>> {
         let labels = Arc::new(panel.labels.clone());
         let many: usize = self.held.values().map(|held| held.rows.num_rows()).sum();
-        let jobs = self.jobs(labels.len(), grids);
+        let keys = keys(&self.view, &self.labels, &labels).and_then(|keys| distinct(&keys)).unwrap_or(1);
+        let merging = labels.len() <= MANY_OF_A_KEY.saturating_mul(keys);
+        let jobs = self.jobs(labels.len(), grids, merging);
         let side = if many > 100_000 { jobs.len() } else { jobs.len() / WORTH_A_PLAN };
         let all = Arc::new(grids.to_vec());
         let replays = jobs.into_iter().map(|job| {
@@ -268,15 +273,16 @@ impl Lab {
         answers
     }
 
-    /// Grids over the same rows are one execution, as long as they ask for no more than a few thousand cells.
-    fn jobs(&self, rows: usize, grids: &[Grid]) -> Vec<Job> {
+    /// Grids over the same rows are one execution where they are `merging`, as long as they ask for no more than a few thousand cells.
+    fn jobs(&self, rows: usize, grids: &[Grid], merging: bool) -> Vec<Job> {
         let mut jobs: Vec<Job> = Vec::new();
         for (number, (world, instants)) in grids.iter().enumerate() {
             let alone = world.iter().filter_map(rewindow).any(|r| self.windows.changes_calls(&r));
             let split = self.optics.split(world);
             let questions = rows * instants.len();
             let together = |job: &&mut Job| {
-                !alone
+                merging
+                    && !alone
                     && !job.alone
                     && job.twice == split.twice
                     && job.rows == split.rows
