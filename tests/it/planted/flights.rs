@@ -259,7 +259,8 @@ pub(super) fn all() -> Vec<Planted> {
 
 /// Some of each kind.
 pub(super) fn some() -> Vec<Planted> {
-    let wanted = ["window_start_inclusive", "3 d: 2 d", "daily", "noise in 1 of 20"];
+    // Noise is searched to the end, which takes long: the other laboratory has it in small.
+    let wanted = ["window_start_inclusive", "3 d: 2 d", "daily"];
     let is = |p: &Planted| wanted.contains(&p.parameters.as_str()) || p.causes.first() == Some(&wanted[0]);
     all().into_iter().filter(is).collect()
 }

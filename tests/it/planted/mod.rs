@@ -203,7 +203,7 @@ fn what_is_planted_is_found_first_and_nothing_where_there_is_nothing() {
 
 #[test]
 fn on_flights_what_is_planted_is_found_first() {
-    let flights = flights::Flights::new(if everything() { 4 } else { 16 });
+    let flights = flights::Flights::new(if everything() { 4 } else { 24 });
     let planted = if everything() { flights::all() } else { flights::some() };
     plant(&flights, &planted, "planted::on_flights");
 }
