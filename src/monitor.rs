@@ -25,3 +25,16 @@ impl Monitor for Silent {
     fn chunk(&self, _done: usize, _all: usize) {}
     fn note(&self, _message: &str) {}
 }
+
+/// `1234567` as `1,234,567`.
+pub fn thousands(count: u64) -> String {
+    let digits = count.to_string();
+    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}

@@ -1,10 +1,11 @@
 //! One feature whose legacy values differ: its rows, what was tried on them, what was found.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, BooleanArray, UInt64Array};
 use datafusion::arrow::compute::take;
+use datafusion::common::HashMap;
 use datafusion::error::Result as DfResult;
 
 use crate::analysis::Feature;
@@ -53,7 +54,17 @@ impl Scored {
 
     /// Whether it needs no better.
     pub(super) fn settles(&self) -> bool {
-        self.judged.mismatches >= 20 && self.judged.explains() >= SETTLED && self.judged.breaks() <= 0.005
+        self.judged.mismatches >= 20 && self.is_clean()
+    }
+
+    /// Whether it explains nearly all, and breaks nearly nothing.
+    pub(super) fn is_clean(&self) -> bool {
+        self.judged.explains() >= SETTLED && self.judged.breaks() <= 0.005
+    }
+
+    /// How many rows of the screened sample another may leave open and still win against it.
+    pub(super) fn bar(&self) -> f64 {
+        self.judged.mismatches as f64 * (self.error() + NEAR) + 0.5
     }
 }
 
@@ -278,7 +289,7 @@ pub(super) struct Case<'a> {
     pub chosen: Vec<Chosen>,
     pub cause_of: BTreeMap<usize, u16>,
     pub done: bool,
-    /// How many rows of the screened sample a hypothesis may leave open and still win.
+    /// How many rows of the screened sample a hypothesis may leave open and still win; none: it need not win against any.
     pub bar: Option<f64>,
 }
 
@@ -316,6 +327,12 @@ impl<'a> Case<'a> {
         self.differing.iter().chain(&self.calm).map(|p| self.compared.label_row(*p))
     }
 
+    /// Whether nearly all open mismatches are at these label rows.
+    pub(super) fn shares_rows(&self, labels: &BTreeSet<usize>) -> bool {
+        let own = self.open.iter().filter(|p| labels.contains(&self.compared.label_row(**p))).count();
+        own * 10 >= self.open.len() * 9
+    }
+
     /// Takes a cause that explains the mismatches `hits`.
     pub(super) fn take(&mut self, changes: Hypothesis, hits: &[usize], breaks: f64) {
         let cause = u16::try_from(self.chosen.len()).unwrap_or(u16::MAX);
@@ -335,12 +352,6 @@ impl<'a> Case<'a> {
             spread(&self.open, &sizes, differing).into_iter().map(|p| (p, true)).collect();
         rows.extend(spread(&self.calm, &vec![0.0; self.calm.len()], calm).into_iter().map(|p| (p, false)));
         rows
-    }
-
-    /// From now on only what can win against the best so far is worth to be tried.
-    pub(super) fn set_bar(&mut self) {
-        let best = best(&self.scored, self.tried).filter(|_| !self.done);
-        self.bar = best.map(|s| s.judged.mismatches as f64 * (s.error() + NEAR) + 0.5);
     }
 
     /// Whether a hypothesis that leaves so many rows open can still win.

@@ -3,7 +3,7 @@
 //! Where the plan says by which keys it reads a source, only rows of the sample's keys are held, and rows that share an id
 //! with one of them: which of several redeliveries counts must not depend on what is held.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
@@ -12,7 +12,7 @@ use datafusion::arrow::datatypes::{DataType, Int64Type, SchemaRef};
 use datafusion::arrow::row::{RowConverter, SortField};
 use datafusion::catalog::TableProvider;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, DFSchema};
+use datafusion::common::{Column, DFSchema, HashMap, HashSet};
 use datafusion::datasource::source_as_provider;
 use datafusion::error::Result as DfResult;
 use datafusion::execution::SessionState;
@@ -60,8 +60,8 @@ impl Reach {
 }
 
 /// By source, what a rewritten plan over [`SlotTable`]s reads.
-pub(super) fn reaches(plan: &LogicalPlan) -> HashMap<usize, Reach> {
-    let mut found = HashMap::new();
+pub(super) fn reaches(plan: &LogicalPlan) -> BTreeMap<usize, Reach> {
+    let mut found = BTreeMap::new();
     let mut todo: Vec<(&LogicalPlan, Option<Expr>)> = vec![(plan, None)];
     while let Some((node, asked)) = todo.pop() {
         let asked = match node {
@@ -151,6 +151,11 @@ pub(super) struct Held {
     pub facts: Arc<Facts>,
 }
 
+/// Whether two sources are the same rows of the same files.
+pub(super) fn same_files(a: &Log, b: &Log) -> bool {
+    a.config.uri == b.config.uri && TableProvider::schema(a.table.as_ref()) == TableProvider::schema(b.table.as_ref())
+}
+
 /// More than was to be held.
 #[derive(Debug)]
 pub(super) struct TooLarge;
@@ -189,6 +194,23 @@ impl Held {
         }
         let rows = concat_batches(&schema, &batches)?;
         Self::new(log, rows).map(Ok)
+    }
+
+    /// All rows of sources over the same files, where they take no more than `most` bytes.
+    ///
+    /// # Errors
+    /// As reading the files.
+    pub(super) async fn whole(
+        logs: &[Log],
+        most: u64,
+        session: &SessionContext,
+    ) -> DfResult<Result<Vec<Self>, TooLarge>> {
+        let Some(first) = logs.first() else { return Ok(Ok(Vec::new())) };
+        let Some(batches) = collect(first, None, None, most, session).await? else {
+            return Ok(Err(TooLarge));
+        };
+        let rows = concat_batches(&TableProvider::schema(first.table.as_ref()), &batches)?;
+        Ok(Ok(logs.iter().map(|log| Self::new(log, rows.clone())).collect::<DfResult<_>>()?))
     }
 
     fn new(log: &Log, rows: RecordBatch) -> DfResult<Self> {
@@ -266,43 +288,73 @@ impl Held {
     }
 }
 
-/// A question about a source: when, and the first event time that is read for it.
+/// A question about a source: by when what it sees has arrived, and the first event time that is read for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Look {
     pub time: i64,
     pub start: i64,
 }
 
+/// Which rows have which values in columns that have to equal a label's keys.
+#[derive(Debug)]
+pub(super) struct ByKey {
+    rows: HashMap<Box<[u8]>, Vec<u32>>,
+}
+
 impl Held {
+    /// The rows with both times, by these columns.
+    ///
+    /// # Errors
+    /// Columns that can't be compared.
+    pub(super) fn by_key(&self, columns: &[String]) -> DfResult<ByKey> {
+        let own = if columns.is_empty() { None } else { Some(Encoded::new(&self.columns(columns))?) };
+        let mut rows: HashMap<Box<[u8]>, Vec<u32>> = HashMap::new();
+        for row in 0..self.rows.num_rows() {
+            if self.event.is_null(row) || self.arrival.is_null(row) {
+                continue;
+            }
+            let key = own.as_ref().map_or(&[][..], |own| own.rows.row(row).data());
+            let number = u32::try_from(row).unwrap_or(u32::MAX);
+            match rows.get_mut(key) {
+                Some(known) => known.push(number),
+                None => drop(rows.insert(Box::from(key), vec![number])),
+            }
+        }
+        Ok(ByKey { rows })
+    }
+
     /// The rows that one of these questions can see, or could if it saw `margin` further back and ahead; and what shares an id with one
-    /// of them. `keys`: the source's columns that have to equal the values of each question.
+    /// of them. `keys`: what the columns of `rows` have to equal in each question.
     ///
     /// # Errors
     /// Keys that can't be compared.
-    pub(super) fn near(&self, looks: &[Look], keys: Option<(&[String], &[ArrayRef])>, margin: i64) -> DfResult<Self> {
-        let (asked, own) = match keys {
-            Some((columns, values)) => (Some(Encoded::new(values)?), Some(Encoded::new(&self.columns(columns))?)),
-            None => (None, None),
-        };
+    pub(super) fn near(&self, looks: &[Look], rows: &ByKey, keys: Option<&[ArrayRef]>, margin: i64) -> DfResult<Self> {
+        let asked = keys.map(Encoded::new).transpose()?;
         let mut by_key: HashMap<&[u8], Vec<Look>> = HashMap::new();
         for (at, look) in looks.iter().enumerate() {
             let key = asked.as_ref().map_or(&[][..], |asked| asked.rows.row(at).data());
             by_key.entry(key).or_default().push(*look);
         }
-        by_key.values_mut().for_each(|looks| looks.sort_unstable());
-        let seen = |row: usize| {
-            if self.event.is_null(row) || self.arrival.is_null(row) {
-                return false;
+        let mut kept = vec![false; self.rows.num_rows()];
+        for (key, mut looks) in by_key {
+            let Some(rows) = rows.rows.get(key) else { continue };
+            looks.sort_unstable();
+            // Of this question and all later ones, the furthest back.
+            let mut start = i64::MAX;
+            for look in looks.iter_mut().rev() {
+                start = start.min(look.start);
+                look.start = start;
             }
-            let key = own.as_ref().map_or(&[][..], |own| own.rows.row(row).data());
-            let Some(looks) = by_key.get(key) else { return false };
-            let event = self.event.value(row);
-            let known = event.min(self.arrival.value(row)).saturating_sub(margin);
-            // Of later questions none reads further back.
-            let first = looks.partition_point(|look| look.time < known);
-            looks.get(first).is_some_and(|look| look.start.saturating_sub(margin) <= event)
-        };
-        self.kept((0..self.rows.num_rows()).map(seen).collect())
+            for &row in rows {
+                let row = row as usize;
+                let event = self.event.value(row);
+                let known = event.min(self.arrival.value(row)).saturating_sub(margin);
+                let first = looks.partition_point(|look| look.time < known);
+                kept[row] = looks.get(first).is_some_and(|look| look.start.saturating_sub(margin) <= event);
+            }
+        }
+        // Where most are seen, it costs more to take the others away.
+        if kept.iter().filter(|kept| **kept).count() * 2 > kept.len() { Ok(self.clone()) } else { self.kept(kept) }
     }
 }
 
@@ -368,6 +420,19 @@ fn physical(expr: &Expr, schema: &SchemaRef, state: &SessionState) -> DfResult<A
 fn holding(condition: &Arc<dyn PhysicalExpr>, rows: &RecordBatch) -> DfResult<Vec<bool>> {
     let held = condition.evaluate(rows)?.into_array(rows.num_rows())?;
     Ok(held.as_boolean().iter().map(|h| h == Some(true)).collect())
+}
+
+/// How many different keys there are.
+///
+/// # Errors
+/// Keys that can't be compared.
+pub(super) fn distinct(keys: &[ArrayRef]) -> DfResult<usize> {
+    if keys.is_empty() {
+        return Ok(1);
+    }
+    let encoded = Encoded::new(keys)?;
+    let known: HashSet<&[u8]> = encoded.rows.iter().map(|row| row.data()).collect();
+    Ok(known.len())
 }
 
 struct Encoded {

@@ -1,51 +1,67 @@
 //! Replays of one view in other worlds.
 //!
-//! A view is planned once, over [`Slots`] and for whatever label rows: every world, and every set of questions (label rows, at
-//! instants), is one execution of that plan over its own rows and windows. Where a view has no such plan, or the plan fails,
-//! the world is replayed by itself as any other view is, with the engine that takes it.
+//! A view is planned once, over [`Slots`] and for whatever label rows: every set of questions (label rows, at instants, under a meaning)
+//! over one set of rows is one execution of that plan. What a world changes about the label time, about windows, or about the instant by which
+//! events have to have arrived, is part of the question (a [`Lens`]), so that most worlds need no execution of their own:
+//!
+//! ```text
+//! world                        rows          asked for
+//! a window of 2 days           as they are   (k, T) with another limit
+//! events up to 1 h after T     as they are   (k, T), what has arrived by T + 1 h
+//! late events visible          changed       (k, T)
+//! ```
+//!
+//! Where a view has no such plan, or the plan fails, the world is replayed by itself as any other view is, with the engine that
+//! takes it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, RecordBatch, TimestampNanosecondArray, UInt32Array, UInt64Array,
-};
-use datafusion::arrow::compute::{cast, take};
-use datafusion::arrow::datatypes::{DataType, Field, Schema};
+use datafusion::arrow::array::Array;
+use datafusion::arrow::datatypes::DataType;
 use datafusion::catalog::TableProvider;
-use datafusion::common::DFSchema;
 use datafusion::common::runtime::SpawnedTask;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::Result as DfResult;
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::{ExprSchemable, Operator};
+use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan};
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 
 use crate::analysis::View;
+use crate::cause::bench::{Bench, Questions, Subject, keys};
 use crate::cause::case::{Hypothesis, Panel};
-use crate::cause::change::{Change, DAY, MINUTE, Shift};
-use crate::cause::held::{Held, Look, Reach, reaches};
-use crate::cause::slots::{Compiled, SlotTable, Slots, compiled, slotted};
+use crate::cause::change::{Change, DAY};
+use crate::cause::held::{ByKey, Held, Reach, distinct, reaches};
+use crate::cause::lens::{Lens, Optics};
+use crate::cause::slots::{Compiled, SlotTable, Slots, compiled, is_limit, slotted};
 use crate::cause::windows::{Limit, Windows};
-use crate::cause::world::{
-    Answers, Ask, counts_twice, needs_event_time, over, rewindow, rows_under, spine, table, world_schema,
-};
+use crate::cause::world::{Answers, Ask, needs_event_time, over, rewindow, rows_under, spine, table, world_schema};
 use crate::config::SourceKind;
 use crate::error::{Error, Result};
 use crate::monitor::Silent;
 use crate::plan::Spines;
 use crate::replay::{Engine, LabelObservers, PreparedReplay, ReplayOptions, ViewValues, choose, replay_view};
-use crate::source::time::instants_ns;
-use crate::source::{Labels, Log, Redelivery};
-use crate::sql::now_unit;
+use crate::source::{Labels, Log, Redelivery, is_order_key};
+use crate::sql::{mentions_now, now_unit};
 
-/// A plan costs as much as so many executions on few rows: below twice that, worlds go one after the other.
+/// A plan costs as much as so many executions on few rows: below twice that, they go one after the other.
 const WORTH_A_PLAN: usize = 8;
 /// Sets of questions that are kept.
 const KEPT: usize = 8;
-/// A world that sees further by no more than this has rows within this reach only.
+/// Rows that see further by no more than this have what they see within this reach only.
 const NEAR: i64 = 3 * DAY;
+/// Questions that are asked together, but for those of one world.
+const TOGETHER: usize = 2048;
+/// Questions of one key under several meanings are not in the order of what they see, so that a sweep looks at them one by one for every
+/// event of the key: with more label rows for each key, that costs more than executions of their own.
+const MANY_OF_A_KEY: usize = 48;
+/// Of more label rows it is not worth to find out what they can see.
+const MANY_LABELS: usize = 512;
+
+/// A world, and the changes of the label time that are asked for in it.
+pub(super) type Grid = (Hypothesis, Vec<Hypothesis>);
 
 /// A view with all that its worlds are made of.
 pub(super) struct Lab {
@@ -61,25 +77,28 @@ pub(super) struct Lab {
     threads: usize,
     /// Sources that are read back to the start of a window only.
     bounded: HashSet<usize>,
+    optics: Optics,
+    /// The windows' limits, as the SQL has them.
+    slots: Vec<Limit>,
     benches: Mutex<Vec<Arc<Bench>>>,
+    by_key: Mutex<HashMap<usize, Arc<ByKey>>>,
     /// Where redeliveries count, the plan is another.
     once: Plans,
     twice: Plans,
     limits: Mutex<HashMap<Limit, Compiled>>,
 }
 
-/// A set of questions.
-#[derive(Debug)]
-struct Bench {
-    panel: Vec<usize>,
-    instants: Vec<Hypothesis>,
-    asks: Vec<Ask>,
-    /// The questions in the order of their times, and where in it each of them is.
-    labels: Labels,
-    observers: LabelObservers,
-    place: UInt32Array,
-    /// What of what is held can be seen from here, but in worlds that are far from this one.
-    near: Mutex<Option<Arc<HashMap<usize, Held>>>>,
+/// What is executed at once.
+#[derive(Debug, Clone)]
+struct Job {
+    twice: bool,
+    /// What changes rows.
+    rows: Vec<Change>,
+    /// Numbers of grids, and how each looks at the rows.
+    grids: Vec<(usize, Lens)>,
+    questions: usize,
+    /// No plan is of use: it changes windows that no limit says.
+    alone: bool,
 }
 
 /// Plans of one kind, each for one world at a time.
@@ -94,7 +113,6 @@ struct Plans {
 #[derive(Debug)]
 struct Station {
     slots: Arc<Slots>,
-    limits: Vec<Limit>,
     replay: PreparedReplay,
 }
 
@@ -110,11 +128,11 @@ pub(super) fn reach(
     labels: &Labels,
     rows: Vec<usize>,
     session: &SessionContext,
-) -> HashMap<usize, Reach> {
-    let asked = || -> Result<HashMap<usize, Reach>> {
+) -> BTreeMap<usize, Reach> {
+    let asked = || -> Result<BTreeMap<usize, Reach>> {
         let asks = rows.into_iter().map(|row| Ask { row, time: labels.times.value(row) });
         let labels = spine(labels, asks)?;
-        let (_, _, view, logs) = over_slots(view, logs, sources, &HashMap::new(), false)?;
+        let (_, view, logs) = over_slots(view, logs, sources, &HashMap::new(), false)?;
         let observers = LabelObservers::new(&labels, &view.keys, now_unit(session)).map_err(failed)?;
         let choice = choose(&view, &logs, &observers.spines, None, session, Engine::Auto, Redelivery::ByTime)?;
         Ok(choice.plan.map(|plan| reaches(&plan)).unwrap_or_default())
@@ -140,8 +158,8 @@ fn bounded(view: &View, logs: &[Log], windows: &Windows, session: &SessionContex
     all.filter(bounded).collect()
 }
 
-/// Slots, the limits that are set in them, the view and its sources over them.
-type OverSlots = (Arc<Slots>, Vec<Limit>, View, Vec<Log>);
+/// Slots, the view and its sources over them.
+type OverSlots = (Arc<Slots>, View, Vec<Log>);
 
 /// The view, and its sources, over slots.
 fn over_slots(
@@ -153,8 +171,7 @@ fn over_slots(
 ) -> Result<OverSlots> {
     let slots = Arc::new(Slots::default());
     let mut view = view.clone();
-    let (plan, limits) = slotted(view.plan, &slots).map_err(failed)?;
-    view.plan = plan;
+    view.plan = slotted(view.plan, &slots).map_err(failed)?.0;
     let mut logs = logs.to_vec();
     let changes: &[&Change] = if twice { &[&Change::DuplicatesCounted] } else { &[] };
     for &source in sources {
@@ -162,8 +179,13 @@ fn over_slots(
         let table = SlotTable { source, schema, slots: Arc::clone(&slots) };
         let rows = held.get(&source).map_or(0, |held| held.rows.num_rows() as u64);
         logs[source] = over(&logs[source], Arc::new(table), rows, changes);
+        // No world makes a redelivery of what is none.
+        if held.get(&source).is_some_and(|held| !held.facts.redelivered) && logs[source].config.kind == SourceKind::Log
+        {
+            logs[source].config.id.clear();
+        }
     }
-    Ok((slots, limits, view, logs))
+    Ok((slots, view, logs))
 }
 
 impl Lab {
@@ -178,11 +200,20 @@ impl Lab {
     ) -> Self {
         let unplannable = held.keys().any(|source| needs_event_time(&logs[*source]));
         let plans = || Plans { failed: AtomicBool::new(unplannable), ..Plans::default() };
+        let slotted = slotted(view.plan.clone(), &Arc::new(Slots::default())).ok();
+        // Where windows are all that the label time is for, their starts say how far back rows count.
+        let windowed = slotted.as_ref().is_some_and(|(plan, _)| !names_label_time(plan));
+        // A value that is a time need not be an event time.
+        let times: Vec<&str> = held.keys().map(|source| logs[*source].config.time.as_str()).collect();
+        let shown = || !slotted.as_ref().is_some_and(|(plan, _)| only_limited(plan, &times));
+        let calendar = Windows::of(&view.plan).calendar || (windows.calendar && shown());
         Self {
             view: view.clone(),
             once: plans(),
             twice: plans(),
-            bounded: bounded(view, logs, &windows, session),
+            bounded: if windowed { bounded(view, logs, &windows, session) } else { HashSet::new() },
+            optics: Optics::new(held.keys().map(|source| &logs[*source]), calendar),
+            slots: slotted.map(|(_, limits)| limits).unwrap_or_default(),
             logs: logs.to_vec(),
             held,
             windows,
@@ -190,7 +221,19 @@ impl Lab {
             session: session.clone(),
             threads: threads.max(1),
             benches: Mutex::default(),
+            by_key: Mutex::default(),
             limits: Mutex::default(),
+        }
+    }
+
+    /// Plans the view, so that the first question need not wait for it.
+    pub(super) async fn prepare(&self) {
+        if self.once.failed.load(Ordering::Relaxed) {
+            return;
+        }
+        match self.station(false).await {
+            Ok(Some(station)) => locked(&self.once.idle).push(station),
+            _ => self.once.failed.store(true, Ordering::Relaxed),
         }
     }
 
@@ -204,58 +247,84 @@ impl Lab {
     }
 
     /// Replays side by side; the answers are in the order of the questions. `None`: the view has no answer there.
-    pub(super) async fn answers(
-        self: &Arc<Self>,
-        panel: &Panel,
-        grids: &[(Hypothesis, Vec<Hypothesis>)],
-    ) -> Vec<Option<Answers>> {
+    pub(super) async fn answers(self: &Arc<Self>, panel: &Panel, grids: &[Grid]) -> Vec<Option<Answers>> {
+        let labels = Arc::new(panel.labels.clone());
         let many: usize = self.held.values().map(|held| held.rows.num_rows()).sum();
-        let side = if many > 100_000 { grids.len() } else { grids.len() / WORTH_A_PLAN };
-        let narrow = grids.len() >= WORTH_A_PLAN;
-        let replays = grids.iter().map(|(world, instants)| {
-            let bench = self.bench(panel, instants);
-            let (lab, world) = (Arc::clone(self), world.clone());
+        let keys = keys(&self.view, &self.labels, &labels).and_then(|keys| distinct(&keys)).unwrap_or(1);
+        let merging = labels.len() <= MANY_OF_A_KEY.saturating_mul(keys);
+        let jobs = self.jobs(labels.len(), grids, merging);
+        let side = if many > 100_000 { jobs.len() } else { jobs.len() / WORTH_A_PLAN };
+        let all = Arc::new(grids.to_vec());
+        let replays = jobs.into_iter().map(|job| {
+            let (lab, labels, grids) = (Arc::clone(self), Arc::clone(&labels), Arc::clone(&all));
             async move {
-                let bench = bench.ok()?;
-                let task = SpawnedTask::spawn(async move { lab.answer(&bench, &world, narrow).await });
-                task.join().await.ok().flatten()
+                let numbers: Vec<usize> = job.grids.iter().map(|(number, _)| *number).collect();
+                let task = SpawnedTask::spawn(async move { lab.answer(job, &labels, &grids).await });
+                let told = task.join().await.unwrap_or_default();
+                numbers.into_iter().zip(told).collect::<Vec<_>>()
             }
         });
         let replays: Vec<_> = replays.collect();
-        futures::stream::iter(replays).buffered(side.clamp(1, self.threads)).collect().await
+        let told: Vec<_> = futures::stream::iter(replays).buffered(side.clamp(1, self.threads)).collect().await;
+        let mut answers: Vec<Option<Answers>> = vec![None; grids.len()];
+        for (number, answer) in told.into_iter().flatten() {
+            answers[number] = answer;
+        }
+        answers
     }
 
-    fn bench(&self, panel: &Panel, instants: &[Hypothesis]) -> Result<Arc<Bench>> {
-        let mut benches = locked(&self.benches);
-        let same = |b: &Arc<Bench>| b.panel == panel.labels && b.instants == instants;
-        if let Some(at) = benches.iter().position(same) {
-            let bench = benches.remove(at);
-            benches.push(Arc::clone(&bench));
-            return Ok(bench);
+    /// Grids over the same rows are one execution where they are `merging`, as long as they ask for no more than a few thousand cells.
+    fn jobs(&self, rows: usize, grids: &[Grid], merging: bool) -> Vec<Job> {
+        let mut jobs: Vec<Job> = Vec::new();
+        for (number, (world, instants)) in grids.iter().enumerate() {
+            let alone = world.iter().filter_map(rewindow).any(|r| self.windows.changes_calls(&r));
+            let split = self.optics.split(world);
+            let questions = rows * instants.len();
+            let together = |job: &&mut Job| {
+                merging
+                    && !alone
+                    && !job.alone
+                    && job.twice == split.twice
+                    && job.rows == split.rows
+                    && job.questions + questions <= TOGETHER
+            };
+            match jobs.iter_mut().find(together) {
+                Some(job) => {
+                    job.grids.push((number, split.lens));
+                    job.questions += questions;
+                }
+                None => jobs.push(Job {
+                    twice: split.twice,
+                    rows: split.rows,
+                    grids: vec![(number, split.lens)],
+                    questions,
+                    alone,
+                }),
+            }
         }
-        let time = |row: usize, instant: &Hypothesis| {
-            instant.iter().fold(self.labels.times.value(row), |time, change| seen_at(change, time))
+        jobs
+    }
+
+    fn bench(&self, questions: Questions) -> Result<Arc<Bench>> {
+        {
+            let mut benches = locked(&self.benches);
+            if let Some(at) = benches.iter().position(|bench| bench.questions == questions) {
+                let bench = benches.remove(at);
+                benches.push(Arc::clone(&bench));
+                return Ok(bench);
+            }
+        }
+        let state = self.session.state();
+        let subject = Subject {
+            view: &self.view,
+            labels: &self.labels,
+            windows: &self.windows,
+            limits: &self.slots,
+            now_unit: now_unit(&self.session),
+            compiled: &|limit| self.compiled(limit, &state),
         };
-        let asks: Vec<Ask> = instants
-            .iter()
-            .flat_map(|instant| panel.labels.iter().map(move |&row| Ask { row, time: time(row, instant) }))
-            .collect();
-        let mut order: Vec<u32> = (0..u32::try_from(asks.len()).unwrap_or(u32::MAX)).collect();
-        order.sort_by_key(|&i| (asks[i as usize].time, i));
-        let mut place = vec![0_u32; order.len()];
-        for (at, &i) in order.iter().enumerate() {
-            place[i as usize] = u32::try_from(at).unwrap_or(u32::MAX);
-        }
-        let labels = spine(&self.labels, order.iter().map(|&i| asks[i as usize]))?;
-        let bench = Arc::new(Bench {
-            panel: panel.labels.clone(),
-            instants: instants.to_vec(),
-            asks,
-            observers: LabelObservers::new(&labels, &self.view.keys, now_unit(&self.session)).map_err(failed)?,
-            labels,
-            place: UInt32Array::from(place),
-            near: Mutex::default(),
-        });
+        let bench = Arc::new(Bench::new(questions, &subject)?);
+        let mut benches = locked(&self.benches);
         if benches.len() >= KEPT {
             benches.remove(0);
         }
@@ -267,51 +336,69 @@ impl Lab {
         if twice { &self.twice } else { &self.once }
     }
 
-    async fn answer(&self, bench: &Bench, world: &Hypothesis, narrow: bool) -> Option<Answers> {
-        let changes: Vec<&Change> = world.iter().collect();
-        let plans = self.plans(counts_twice(&changes));
-        let by_limits = !changes.iter().filter_map(|c| rewindow(c)).any(|r| self.windows.changes_calls(&r));
-        if by_limits && !plans.failed.load(Ordering::Relaxed) {
-            match self.by_plan(bench, &changes, narrow).await {
-                Ok(Some(values)) => return self.told(bench, &values).ok(),
-                Ok(None) => plans.failed.store(true, Ordering::Relaxed),
-                Err(_) => {}
-            }
+    /// The answers of a job's grids, in their order.
+    async fn answer(&self, job: Job, labels: &Arc<Vec<usize>>, grids: &[Grid]) -> Vec<Option<Answers>> {
+        if let Some(told) = self.together(&job, labels, grids).await {
+            return told;
         }
-        let values = self.by_itself(bench, &changes).await.ok()?;
-        self.told(bench, &values).ok()
+        // One of several worlds may be what fails.
+        let mut told = Vec::with_capacity(job.grids.len());
+        for (number, lens) in &job.grids {
+            let own = Job { grids: vec![(*number, lens.clone())], ..job.clone() };
+            let planned = if job.grids.len() > 1 { self.together(&own, labels, grids).await } else { None };
+            told.push(match planned {
+                Some(planned) => planned.into_iter().next().flatten(),
+                None => self.by_itself(labels, &grids[*number]).await.ok(),
+            });
+        }
+        told
     }
 
-    fn told(&self, bench: &Bench, values: &ViewValues) -> DfResult<Answers> {
-        let columns = values.with_defaults(&self.view.features)?;
-        let back = |array: &dyn Array| take(array, &bench.place, None);
-        Ok(Answers {
-            columns: columns.iter().map(|c| back(c)).collect::<Result<_, _>>()?,
-            found: back(&values.found)?.as_boolean().clone(),
-        })
+    /// One execution; `None` where there is no plan for it, or it fails.
+    async fn together(&self, job: &Job, labels: &Arc<Vec<usize>>, grids: &[Grid]) -> Option<Vec<Option<Answers>>> {
+        let plans = self.plans(job.twice);
+        if job.alone || plans.failed.load(Ordering::Relaxed) {
+            return None;
+        }
+        let lenses = job.grids.iter().map(|(number, lens)| (lens.clone(), grids[*number].1.clone()));
+        let bench = self.bench(Questions { panel: Arc::clone(labels), lenses: lenses.collect() }).ok()?;
+        let values = match self.by_plan(&bench, job).await {
+            Ok(Some(values)) => values,
+            Ok(None) => {
+                plans.failed.store(true, Ordering::Relaxed);
+                return None;
+            }
+            Err(_) => return None,
+        };
+        let all = bench.told(&values, &self.view).ok()?;
+        let part = |(from, rows): (usize, usize)| Answers {
+            columns: all.columns.iter().map(|column| column.slice(from, rows)).collect(),
+            found: all.found.slice(from, rows),
+        };
+        Some(bench.parts().map(|own| Some(part(own))).collect())
     }
 
     /// `None` where the view can't be planned so.
-    async fn by_plan(&self, bench: &Bench, changes: &[&Change], narrow: bool) -> Result<Option<ViewValues>> {
-        let twice = counts_twice(changes);
-        let plans = self.plans(twice);
+    async fn by_plan(&self, bench: &Bench, job: &Job) -> Result<Option<ViewValues>> {
+        let plans = self.plans(job.twice);
         let idle = locked(&plans.idle).pop();
         let station = match idle {
             Some(station) => station,
-            None => match self.station(twice).await {
+            None => match self.station(job.twice).await {
                 Ok(Some(station)) => station,
                 _ => return Ok(None),
             },
         };
-        let near = if narrow && self.is_near(changes) { self.near(bench, &station).map_err(failed)? } else { None };
-        let values = self.run(&station, bench, near.as_deref().unwrap_or(&self.held), changes).await;
+        let near = bench.questions.panel.len() <= MANY_LABELS && self.is_near(&job.rows);
+        let near = if near { self.near(bench, &station).map_err(failed)? } else { None };
+        let values = self.run(&station, bench, near.as_deref().unwrap_or(&self.held), job).await;
         locked(&plans.idle).push(station);
         values.map(Some)
     }
 
-    /// Whether the world sees little that the replay itself does not look at.
-    fn is_near(&self, changes: &[&Change]) -> bool {
-        let widened = changes.iter().map(|change| change.widens(&self.windows.starts));
+    /// Whether rows, as they are changed, are seen from little further than they are.
+    fn is_near(&self, rows: &[Change]) -> bool {
+        let widened = rows.iter().map(|change| change.widens(&self.windows.starts));
         widened.sum::<Option<i64>>().is_some_and(|by| by <= NEAR)
     }
 
@@ -325,45 +412,30 @@ impl Lab {
             return Ok(Some(Arc::clone(near)));
         }
         let reaches = reaches(station.replay.rewritten());
-        let times: Vec<i64> = bench.asks.iter().map(|ask| ask.time).collect();
-        let rows = UInt64Array::from_iter_values(bench.asks.iter().map(|ask| ask.row as u64));
-        let keys =
-            self.view.keys.iter().map(|k| Ok(cast(&take(&self.labels.keys[k.label], &rows, None)?, &k.data_type)?));
-        let keys = keys.collect::<DfResult<Vec<ArrayRef>>>()?;
-        let limits = self.earliest(&station.limits, &times)?;
+        let asked = keys(&self.view, &self.labels, &bench.rows)?;
         let mut found = HashMap::new();
         for (source, held) in &self.held {
             if !self.bounded.contains(source) {
                 found.insert(*source, held.clone());
                 continue;
             }
-            let looks: Vec<Look> =
-                times.iter().zip(&limits).map(|(time, start)| Look { time: *time, start: *start }).collect();
-            let columns = reaches.get(source).and_then(|reach| reach.keys(keys.len())).filter(|_| !keys.is_empty());
-            let own = columns.as_ref().map(|columns| (columns.as_slice(), keys.as_slice()));
-            found.insert(*source, held.near(&looks, own, NEAR)?);
+            let columns = reaches.get(source).and_then(|reach| reach.keys(asked.len())).filter(|_| !asked.is_empty());
+            let rows = self.by_key(*source, held, columns.as_deref().unwrap_or_default())?;
+            let keys = columns.as_ref().map(|_| asked.as_slice());
+            found.insert(*source, held.near(&bench.looks, &rows, keys, NEAR)?);
         }
         Ok(Some(Arc::clone(near.insert(Arc::new(found)))))
     }
 
-    /// The earliest of the windows' starts at each of these times.
-    fn earliest(&self, limits: &[Limit], times: &[i64]) -> DfResult<Vec<i64>> {
-        let state = self.session.state();
-        let mut earliest = vec![i64::MAX; times.len()];
-        for limit in limits {
-            let Limit::At(Operator::Gt | Operator::GtEq, bound) = limit else { continue };
-            let DataType::Timestamp(_, zone) = bound.get_type(&DFSchema::empty())? else { continue };
-            let Compiled::At(_, expr) = self.compiled(limit.clone(), &state)? else { continue };
-            let now = TimestampNanosecondArray::from(times.to_vec()).with_timezone("UTC");
-            let now = cast(&now, &DataType::Timestamp(now_unit(&self.session), zone.or(Some("UTC".into()))))?;
-            let schema = Arc::new(Schema::new(vec![Field::new("now", now.data_type().clone(), true)]));
-            let starts = expr.evaluate(&RecordBatch::try_new(schema, vec![now])?)?.into_array(times.len())?;
-            let starts = instants_ns(&starts, 0)?;
-            for (at, start) in starts.iter().enumerate() {
-                earliest[at] = earliest[at].min(start.unwrap_or(i64::MIN));
-            }
+    /// A source is read by the same keys in each of a view's plans.
+    fn by_key(&self, source: usize, held: &Held, columns: &[String]) -> DfResult<Arc<ByKey>> {
+        let mut all = locked(&self.by_key);
+        if let Some(known) = all.get(&source) {
+            return Ok(Arc::clone(known));
         }
-        Ok(earliest)
+        let made = Arc::new(held.by_key(columns)?);
+        all.insert(source, Arc::clone(&made));
+        Ok(made)
     }
 
     async fn run(
@@ -371,20 +443,15 @@ impl Lab {
         station: &Station,
         bench: &Bench,
         held: &HashMap<usize, Held>,
-        changes: &[&Change],
+        job: &Job,
     ) -> Result<ViewValues> {
+        let changes: Vec<&Change> = job.rows.iter().collect();
         let mut rows = HashMap::new();
         for (&source, held) in held {
             let log = &self.logs[source];
-            rows.insert(source, rows_under(log, source, held, &world_schema(log), changes).map_err(failed)?);
+            rows.insert(source, rows_under(log, source, held, &world_schema(log), &changes).map_err(failed)?);
         }
-        let rewindows: Vec<_> = changes.iter().filter_map(|c| rewindow(c)).collect();
-        let state = self.session.state();
-        let limits = station.limits.iter().map(|limit| {
-            let limit = self.windows.limit(limit, &rewindows)?;
-            self.compiled(limit, &state)
-        });
-        station.slots.set(rows, limits.collect::<DfResult<_>>().map_err(failed)?);
+        station.slots.set(rows, Arc::clone(&bench.limits));
         station.replay.run(&bench.labels, &bench.observers).await
     }
 
@@ -399,39 +466,66 @@ impl Lab {
 
     async fn station(&self, twice: bool) -> Result<Option<Station>> {
         let sources: Vec<usize> = self.held.keys().copied().collect();
-        let (slots, limits, view, logs) = over_slots(&self.view, &self.logs, &sources, &self.held, twice)?;
+        let (slots, view, logs) = over_slots(&self.view, &self.logs, &sources, &self.held, twice)?;
         let replay = PreparedReplay::new(&view, &logs, &self.session).await?;
-        Ok(replay.map(|replay| Station { slots, limits, replay }))
+        Ok(replay.map(|replay| Station { slots, replay }))
     }
 
     /// One world, planned for itself.
-    async fn by_itself(&self, bench: &Bench, changes: &[&Change]) -> Result<ViewValues> {
+    async fn by_itself(&self, labels: &Arc<Vec<usize>>, (world, instants): &Grid) -> Result<Answers> {
+        let lenses = vec![(Lens::default(), instants.clone())];
+        let bench = self.bench(Questions { panel: Arc::clone(labels), lenses })?;
+        let changes: Vec<&Change> = world.iter().collect();
         let mut view = self.view.clone();
-        for rewindow in changes.iter().filter_map(|c| rewindow(c)) {
+        for rewindow in world.iter().filter_map(rewindow) {
             view.plan = self.windows.rewrite(view.plan, &rewindow).map_err(failed)?;
         }
         let mut logs = self.logs.clone();
         for (&source, held) in &self.held {
             let log = &self.logs[source];
-            let rows = rows_under(log, source, held, &world_schema(log), changes).map_err(failed)?;
+            let rows = rows_under(log, source, held, &world_schema(log), &changes).map_err(failed)?;
             let count = rows.num_rows() as u64;
             let table: Arc<dyn TableProvider> = table(rows).map_err(failed)?;
-            logs[source] = over(log, table, count, changes);
+            logs[source] = over(log, table, count, &changes);
         }
         let replayed =
             replay_view(&view, &logs, &bench.labels, &self.session, ReplayOptions::default(), &Silent).await?;
-        Ok(replayed.values)
+        bench.told(&replayed.values, &self.view).map_err(failed)
     }
 }
 
-/// The label time under a change of it; of all sources that are shifted alike, the label time is shifted back.
-fn seen_at(change: &Change, time: i64) -> i64 {
-    match change {
-        Change::Timezone { shift: Shift::Minutes(minutes), source: None } => {
-            time.saturating_sub(i64::from(*minutes) * MINUTE)
-        }
-        other => other.instant(time),
-    }
+/// Whether the label time has a say anywhere in the plan.
+fn names_label_time(plan: &LogicalPlan) -> bool {
+    let mut named = false;
+    let walked = plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            named |= mentions_now(expr);
+            Ok(TreeNodeRecursion::Continue)
+        })
+    });
+    named || walked.is_err()
+}
+
+/// Whether columns of these names are compared with limits of windows, or settle the order of rows, and nothing else.
+fn only_limited(plan: &LogicalPlan, times: &[&str]) -> bool {
+    let mut limited = true;
+    let walked = plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|e| {
+                let skipped = match e {
+                    Expr::BinaryExpr(BinaryExpr { right, .. }) => is_limit(right),
+                    Expr::ScalarFunction(call) => is_order_key(&call.func),
+                    _ => false,
+                };
+                if skipped {
+                    return Ok(TreeNodeRecursion::Jump);
+                }
+                limited &= !matches!(e, Expr::Column(column) if times.contains(&column.name.as_str()));
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    });
+    limited && walked.is_ok()
 }
 
 fn failed(e: datafusion::error::DataFusionError) -> Error {

@@ -8,12 +8,14 @@
 //!
 //! * [`change`]: what causes there are. [`candidates`]: which of them can apply to a view, from its plan and its data.
 //! * [`windows`]: a plan with other windows. [`world`]: sources seen otherwise. [`values`]: what needs no replay.
-//! * [`held`]: the rows that can be read. [`slots`] and [`lab`]: one plan for many worlds. [`cell`]: one cell in all of them.
+//! * [`held`]: the rows that can be read. [`lens`], [`bench`]: what of a world is a matter of what is asked. [`slots`], [`lab`]: one plan for
+//!   many worlds. [`cell`]: one cell in all of them.
 //! * [`case`]: a feature with its rows. [`search`]: what is tried in which order. [`judge`]: what is more than chance.
 //!
 //! No more rows are replayed than the sample has. The same input gives the same causes, whatever the threads. What this refuses:
 //! to name a cause that fits no better than chance.
 
+mod bench;
 mod candidates;
 mod case;
 mod cell;
@@ -21,6 +23,7 @@ mod change;
 mod held;
 mod judge;
 mod lab;
+mod lens;
 mod sample;
 mod search;
 mod slots;
@@ -31,6 +34,8 @@ mod world;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use datafusion::common::exec_datafusion_err;
+use datafusion::common::runtime::SpawnedTask;
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 
@@ -39,7 +44,7 @@ use crate::cause::candidates::Sources;
 use crate::cause::case::{Case, Hypothesis};
 pub use crate::cause::cell::{Otherwise, otherwise};
 pub use crate::cause::change::{Ahead, Change, Layer, Length, Shift};
-use crate::cause::held::{Held, Reach, TooLarge, sources_of};
+use crate::cause::held::{Held, TooLarge, sources_of};
 use crate::cause::lab::Lab;
 pub use crate::cause::sample::lot;
 use crate::cause::search::Search;
@@ -128,19 +133,34 @@ pub async fn diagnose(
     Ok(all)
 }
 
-/// The sources of these views that are small enough to be held whole, by number.
+/// The sources of these views that are small enough to be held whole, by number. Those over the same files are read once.
 async fn whole(project: &Project, views: &[&View], session: &SessionContext) -> Result<HashMap<usize, Held>> {
     let mut sources: Vec<usize> = views.iter().flat_map(|view| sources_of(&view.plan)).collect();
     sources.sort_unstable();
     sources.dedup();
+    let logs = &project.inputs.logs;
+    let mut alike: Vec<Vec<usize>> = Vec::new();
+    for source in sources.into_iter().filter(|source| logs[*source].table.memory() <= SMALL_BYTES) {
+        match alike.iter_mut().find(|all| held::same_files(&logs[all[0]], &logs[source])) {
+            Some(all) => all.push(source),
+            None => alike.push(vec![source]),
+        }
+    }
+    let reads = alike.into_iter().map(|sources| {
+        let own: Vec<Log> = sources.iter().map(|source| logs[*source].clone()).collect();
+        let session = session.clone();
+        async move {
+            let read = SpawnedTask::spawn(async move { Held::whole(&own, MOST_BYTES, &session).await });
+            (sources, read.join().await)
+        }
+    });
+    let reads: Vec<_> = reads.collect();
     let mut held = HashMap::new();
-    for source in sources {
-        let log = &project.inputs.logs[source];
-        if log.table.memory() <= SMALL_BYTES {
-            let read = Held::read(log, &Reach::All, MOST_BYTES, session).await;
-            if let Ok(rows) = read.map_err(|e| unread(log, e))? {
-                held.insert(source, rows);
-            }
+    for (sources, read) in futures::future::join_all(reads).await {
+        let first = &logs[sources[0]];
+        let ended = |e: tokio::task::JoinError| unread(first, exec_datafusion_err!("the task that reads ended: {e}"));
+        if let Ok(rows) = read.map_err(ended)?.map_err(|e| unread(first, e))? {
+            held.extend(sources.into_iter().zip(rows));
         }
     }
     Ok(held)
@@ -179,10 +199,18 @@ impl Evidence<'_> {
         let mut windows = Windows::of(&view.plan);
         // A value that is a time itself moves with its source.
         windows.calendar |= view.features.iter().any(|f| f.data_type.is_temporal());
-        let lab = Lab::new(view, logs, held, windows, &self.labels, &self.single, self.threads);
+        let (own, logs, labels) = (view.clone(), logs.clone(), Arc::clone(&self.labels));
+        let (single, threads) = (self.single.clone(), self.threads);
+        // Views go side by side: what takes a while must not be done by the one task that they share.
+        let lab = SpawnedTask::spawn(async move {
+            let lab = Lab::new(&own, &logs, held, windows, &labels, &single, threads);
+            lab.prepare().await;
+            lab
+        });
+        let ended = |e| Error::engine("look for causes", exec_datafusion_err!("the task that plans ended: {e}"));
         let search = Search {
             labels: &self.labels,
-            lab: Arc::new(lab),
+            lab: Arc::new(lab.join().await.map_err(ended)?),
             threads: self.threads,
             sources: facts,
             allowed: self.allowed,

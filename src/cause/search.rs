@@ -15,7 +15,7 @@ use std::sync::Arc;
 use crate::cause::candidates::{self, Sources};
 use crate::cause::case::{Block, Case, Hypothesis, Panel, SETTLED, Scored, Sides, best, layer, leading, rivals};
 use crate::cause::change::{Ahead, Change, DAY, HOUR, Layer, MINUTE, Shift};
-use crate::cause::lab::Lab;
+use crate::cause::lab::{Grid, Lab};
 use crate::cause::values;
 use crate::cause::world::Answers;
 use crate::error::{Error, Result};
@@ -45,9 +45,6 @@ const MANY_GRIDS: usize = 3;
 
 /// By case, by set of hypotheses: what [`Case::score`] says of it.
 type Glances = Vec<Vec<(bool, usize)>>;
-
-/// A world, and the changes of the label time that are asked for in it.
-type Grid = (Hypothesis, Vec<Hypothesis>);
 
 /// Changes of the label time, after a first look.
 #[derive(Default)]
@@ -106,7 +103,10 @@ impl Search<'_> {
             return Ok(());
         }
         let worlds = self.allowed_all(candidates::worlds(self.lab.windows(), &self.sources));
-        if cases.iter().all(|c| c.done || Self::explained(c) >= ENOUGH) {
+        let standing = Self::standing(cases, &|s| s.judged.explains() >= ENOUGH);
+        if cases.iter().zip(&standing).all(|(c, s)| c.done || s.is_some()) {
+            let bars: Vec<Option<f64>> = standing.into_iter().map(|s| s.map(Scored::bar)).collect();
+            cases.iter_mut().zip(bars).for_each(|(case, bar)| case.bar = bar);
             return self.contest(cases, worlds, rest, &missed).await;
         }
         // What has no parameter comes with the changes of the label time that go the right way.
@@ -154,7 +154,7 @@ impl Search<'_> {
     }
 
     /// All mismatches have an explanation that breaks agreeing rows: looks for one that breaks fewer. Few rows tell what can't explain
-    /// enough for that.
+    /// enough for that (see [`Scored::bar`]).
     async fn contest(
         &self,
         cases: &mut [Case<'_>],
@@ -162,7 +162,6 @@ impl Search<'_> {
         instants: Vec<Hypothesis>,
         missed: &[Vec<usize>],
     ) -> Result<()> {
-        cases.iter_mut().for_each(Case::set_bar);
         let open: Vec<usize> = (0..cases.len()).filter(|number| !cases[*number].done).collect();
         let good = |at: &usize| open.iter().any(|number| cases[*number].may_still_win(missed[*number][*at]));
         let kept: Vec<usize> = (0..instants.len()).filter(good).collect();
@@ -258,7 +257,35 @@ impl Search<'_> {
 
     /// Whether every case has an explanation that needs no better.
     fn settled(&self, cases: &[Case<'_>]) -> bool {
-        cases.iter().all(|c| c.done || best(&c.scored, c.tried).is_some_and(|s| s.settles()))
+        let standing = Self::standing(cases, &Scored::settles);
+        cases.iter().zip(standing).all(|(c, s)| c.done || s.is_some_and(|s| s.is_clean()))
+    }
+
+    /// By case, what explains it as far as is known: what holds for it and is `enough`; else what is enough for another case, and explains
+    /// all of this one on the same rows (see [`Search::decide`]).
+    fn standing<'a>(cases: &'a [Case<'_>], enough: &dyn Fn(&Scored) -> bool) -> Vec<Option<&'a Scored>> {
+        let own = |c: &'a Case<'_>| best(&c.scored, c.tried).filter(|_| !c.done);
+        let own: Vec<Option<&Scored>> = cases.iter().map(own).collect();
+        let established: Vec<(&Scored, BTreeSet<usize>)> = cases
+            .iter()
+            .zip(&own)
+            .filter_map(|(case, own)| Some((own.filter(|s| enough(s))?, case)))
+            .map(|(scored, case)| (scored, case.open.iter().map(|p| case.compared.label_row(*p)).collect()))
+            .collect();
+        let shared = |case: &'a Case<'_>| {
+            established.iter().find_map(|(scored, rows)| {
+                let all = |s: &&Scored| s.changes == scored.changes && s.judged.explained == s.judged.mismatches;
+                case.scored.iter().find(all).filter(|_| case.shares_rows(rows))
+            })
+        };
+        cases
+            .iter()
+            .zip(own)
+            .map(|(case, own)| match own {
+                Some(own) => Some(own).filter(|s| enough(s)),
+                None => shared(case).filter(|_| !case.done),
+            })
+            .collect()
     }
 
     fn explained(case: &Case<'_>) -> f64 {
@@ -427,8 +454,7 @@ impl Search<'_> {
             let case = &mut cases[number];
             let shared = established.iter().find(|(changes, rows)| {
                 let all = |s: &Scored| s.changes == *changes && s.judged.explained == case.open.len();
-                let own = case.open.iter().filter(|p| rows.contains(&case.compared.label_row(**p))).count();
-                case.scored.iter().any(all) && own * 10 >= case.open.len() * 9
+                case.scored.iter().any(all) && case.shares_rows(rows)
             });
             let position = shared.and_then(|(changes, _)| wanted.iter().position(|h| h == changes));
             match position.and_then(|p| Some((p, explained[number].remove(&p)?))) {

@@ -3,22 +3,23 @@
 //! A plan that was made over [`Slots`] reads its sources from [`SlotTable`]s and has each limit of a window as two comparisons,
 //!
 //! ```text
-//! ts > $NOW - 1 day    =>    ts > window_after_0($NOW) AND ts >= window_from_0($NOW)
+//! ts > $NOW - 1 day    =>    ts > window_after_0($MOMENT) AND ts >= window_from_0($MOMENT)
 //! ```
 //!
-//! of which one holds whatever the row: which one, a world says, as it says what the other is of the label time. What a limit is, is an
-//! expression of SQL, evaluated by DataFusion. No optimizer can see through it, so nothing in the plan depends on one world.
+//! of which one holds whatever the row: which one, and what the other is, is told for each moment (a label time, under a meaning), so that
+//! observers of several worlds can be asked for together. What a limit is, is an expression of SQL, evaluated by DataFusion. No
+//! optimizer can see through it, so nothing in the plan depends on one world.
 
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
-use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch};
-use datafusion::arrow::compute::cast;
+use datafusion::arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, UInt32Array};
+use datafusion::arrow::compute::{cast, concat, take};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{DFSchema, exec_datafusion_err, internal_err};
 use datafusion::datasource::TableType;
 use datafusion::error::Result as DfResult;
@@ -31,15 +32,15 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::ExecutionPlan;
 
 use crate::cause::windows::{Limit, Windows};
-use crate::plan::LateScan;
-use crate::source::time::unit_ns;
+use crate::plan::{LateScan, moment_placeholder};
+use crate::source::time::{instants_ns, unit_ns};
 use crate::sql::is_now;
 
 /// Further from 1970 than any time of a row that is compared, in nanoseconds.
 const FAR_NS: i64 = 8_000_000_000_000_000_000;
 const ROWS_PER_BATCH: usize = 8192;
 
-/// What one plan reads, for one world at a time.
+/// What one plan reads, for one execution at a time.
 #[derive(Debug, Default)]
 pub(super) struct Slots {
     now: RwLock<Held>,
@@ -49,7 +50,15 @@ pub(super) struct Slots {
 struct Held {
     /// By number of the source.
     rows: HashMap<usize, RecordBatch>,
-    limits: Vec<Compiled>,
+    /// By slot.
+    limits: Arc<Vec<Sides>>,
+}
+
+/// A limit at every moment: what a row's time has to be beyond, and what it has to reach. One of the two is out of the way.
+#[derive(Debug, Clone)]
+pub(super) struct Sides {
+    beyond: ArrayRef,
+    reach: ArrayRef,
 }
 
 /// A limit as it is evaluated.
@@ -60,8 +69,8 @@ pub(super) enum Compiled {
 }
 
 impl Slots {
-    /// From now on the plan is one of this world.
-    pub(super) fn set(&self, rows: HashMap<usize, RecordBatch>, limits: Vec<Compiled>) {
+    /// From now on the plan is one of these rows and limits.
+    pub(super) fn set(&self, rows: HashMap<usize, RecordBatch>, limits: Arc<Vec<Sides>>) {
         *self.now.write().unwrap_or_else(PoisonError::into_inner) = Held { rows, limits };
     }
 
@@ -72,7 +81,7 @@ impl Slots {
         Ok((0..count).step_by(ROWS_PER_BATCH).map(|at| rows.slice(at, ROWS_PER_BATCH.min(count - at))).collect())
     }
 
-    fn limit(&self, slot: usize) -> Option<Compiled> {
+    fn limit(&self, slot: usize) -> Option<Sides> {
         self.now.read().unwrap_or_else(PoisonError::into_inner).limits.get(slot).cloned()
     }
 }
@@ -86,25 +95,75 @@ pub(super) fn slotted(plan: LogicalPlan, slots: &Arc<Slots>) -> DfResult<(Logica
         let Limit::At(op, bound) = limit else { return internal_err!("a window of SQL has a limit") };
         let lower = matches!(op, Operator::Gt | Operator::GtEq);
         let data_type = bound.get_type(&DFSchema::empty())?;
-        let mut now = None;
-        bound.apply(|e| {
-            if is_now(e) {
-                now = Some(e.clone());
-            }
-            Ok(TreeNodeRecursion::Continue)
-        })?;
-        let now = now.ok_or_else(|| exec_datafusion_err!("`{bound}` does not depend on the label time"))?;
         let side = |op: Operator| {
             let signature = Signature::any(1, Volatility::Immutable);
             let data_type = data_type.clone();
             let function = SlotLimit { slot, op, data_type, slots: Arc::clone(slots), signature };
-            binary_expr(row.clone(), op, ScalarUDF::from(function).call(vec![now.clone()]))
+            binary_expr(row.clone(), op, ScalarUDF::from(function).call(vec![moment_placeholder()]))
         };
         Ok(match lower {
             true => side(Operator::Gt).and(side(Operator::GtEq)),
             false => side(Operator::Lt).and(side(Operator::LtEq)),
         })
     })
+}
+
+/// A limit at moments: `groups` are numbers of moments, with the limit that each has and the label times. All moments are in one group.
+///
+/// # Errors
+/// Where a limit can't be evaluated, or is of another type than it is in the SQL.
+pub(super) fn sides(limit: &Limit, groups: &[(Vec<u32>, Compiled, ArrayRef)]) -> DfResult<Sides> {
+    let Limit::At(op, bound) = limit else { return internal_err!("a window of SQL has a limit") };
+    let data_type = bound.get_type(&DFSchema::empty())?;
+    let lower = matches!(op, Operator::Gt | Operator::GtEq);
+    let (mut beyond, mut reach): (Vec<ArrayRef>, Vec<ArrayRef>) = Default::default();
+    let mut place = vec![0_u32; groups.iter().map(|(moments, _, _)| moments.len()).sum()];
+    let mut at = 0_u32;
+    for (moments, limit, times) in groups {
+        for moment in moments {
+            place[*moment as usize] = at;
+            at += 1;
+        }
+        let out_of_the_way = far(&data_type, lower, moments.len())?;
+        let (strict, values) = match limit {
+            Compiled::At(op, limit) if lower == matches!(op, Operator::Gt | Operator::GtEq) => {
+                let schema = Arc::new(Schema::new(vec![Field::new("now", times.data_type().clone(), true)]));
+                let batch = RecordBatch::try_new(schema, vec![Arc::clone(times)])?;
+                let values = cast(&limit.evaluate(&batch)?.into_array(moments.len())?, &data_type)?;
+                (matches!(op, Operator::Gt | Operator::Lt), values)
+            }
+            Compiled::At(op, _) => return internal_err!("a limit `{op}` is in the place of one on the other side"),
+            Compiled::Nowhere => (true, Arc::clone(&out_of_the_way)),
+        };
+        let (own, other) = if strict { (&mut beyond, &mut reach) } else { (&mut reach, &mut beyond) };
+        own.push(values);
+        other.push(out_of_the_way);
+    }
+    let place = UInt32Array::from(place);
+    let all = |parts: &[ArrayRef]| -> DfResult<ArrayRef> {
+        let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
+        Ok(take(&concat(&parts)?, &place, None)?)
+    };
+    Ok(Sides { beyond: all(&beyond)?, reach: all(&reach)? })
+}
+
+/// Values of this type that every row's time is beyond.
+fn far(data_type: &DataType, lower: bool, rows: usize) -> DfResult<ArrayRef> {
+    let DataType::Timestamp(unit, _) = data_type else { return internal_err!("a window's limit is {data_type}") };
+    let far = FAR_NS / unit_ns(*unit);
+    Ok(cast(&Int64Array::from(vec![if lower { -far } else { far }; rows]), data_type)?)
+}
+
+impl Sides {
+    /// Of a window's start: the first time that a row may have at each moment, nanoseconds; one less than any where it has none.
+    ///
+    /// # Errors
+    /// Never: both are timestamps.
+    pub(super) fn starts(&self) -> DfResult<Vec<i64>> {
+        let [beyond, reach] = [instants_ns(&self.beyond, 0)?, instants_ns(&self.reach, 0)?];
+        let start = |(a, b): (Option<i64>, Option<i64>)| a.unwrap_or(i64::MIN).max(b.unwrap_or(i64::MIN));
+        Ok(beyond.iter().zip(&reach).map(start).collect())
+    }
 }
 
 /// The limit as an expression over one column `now`.
@@ -127,7 +186,7 @@ pub(super) fn compiled(limit: &Limit, state: &SessionState) -> DfResult<Compiled
     Ok(Compiled::At(*op, state.create_physical_expr(over_column, &schema)?))
 }
 
-/// One side of a window's limit, as a function of the label time.
+/// One side of a window's limit, as a function of the moment.
 #[derive(Debug)]
 struct SlotLimit {
     slot: usize,
@@ -146,21 +205,19 @@ impl PartialEq for SlotLimit {
 
 impl Eq for SlotLimit {}
 
-impl Hash for SlotLimit {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        (self.slot, self.op).hash(state);
+/// Whether the expression is one side of a window's limit.
+pub(super) fn is_limit(expr: &Expr) -> bool {
+    match expr {
+        Expr::ScalarFunction(call) => {
+            (call.func.inner().as_ref() as &dyn std::any::Any).downcast_ref::<SlotLimit>().is_some()
+        }
+        _ => false,
     }
 }
 
-impl SlotLimit {
-    /// What every row is beyond.
-    fn far(&self, rows: usize) -> DfResult<ArrayRef> {
-        let DataType::Timestamp(unit, _) = &self.data_type else {
-            return internal_err!("a window's limit is {}", self.data_type);
-        };
-        let far = FAR_NS / unit_ns(*unit);
-        let far = if matches!(self.op, Operator::Gt | Operator::GtEq) { -far } else { far };
-        Ok(cast(&Int64Array::from(vec![far; rows]), &self.data_type)?)
+impl Hash for SlotLimit {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.slot, self.op).hash(state);
     }
 }
 
@@ -183,19 +240,12 @@ impl ScalarUDFImpl for SlotLimit {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> DfResult<ColumnarValue> {
-        let rows = args.number_rows;
-        let values = match self.slots.limit(self.slot) {
-            Some(Compiled::At(op, limit)) if op == self.op => {
-                let [now] = args.args.as_slice() else { return internal_err!("{} takes one time", self.name()) };
-                let now = now.to_array(rows)?;
-                let schema = Arc::new(Schema::new(vec![Field::new("now", now.data_type().clone(), true)]));
-                let batch = RecordBatch::try_new(schema, vec![now])?;
-                cast(&limit.evaluate(&batch)?.into_array(rows)?, &self.data_type)?
-            }
-            Some(_) => self.far(rows)?,
-            None => return internal_err!("no world has a limit number {}", self.slot),
+        let [moments] = args.args.as_slice() else { return internal_err!("{} takes one moment", self.name()) };
+        let Some(limit) = self.slots.limit(self.slot) else {
+            return internal_err!("no world has a limit number {}", self.slot);
         };
-        Ok(ColumnarValue::Array(values))
+        let side = if matches!(self.op, Operator::Gt | Operator::Lt) { &limit.beyond } else { &limit.reach };
+        Ok(ColumnarValue::Array(take(side, &moments.to_array(args.number_rows)?, None)?))
     }
 }
 

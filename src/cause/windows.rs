@@ -149,6 +149,17 @@ impl Windows {
                 self.calendar = true;
             }
             Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(v)), _) if v.months != 0 => self.calendar = true,
+            // A day that is named is one of the calendar.
+            Expr::Literal(value, _)
+                if matches!(value.data_type(), DataType::Timestamp(..) | DataType::Date32 | DataType::Date64) =>
+            {
+                self.calendar = true;
+            }
+            Expr::Cast(to)
+                if matches!(to.field.data_type(), DataType::Timestamp(..)) && matches!(*to.expr, Expr::Literal(..)) =>
+            {
+                self.calendar = true;
+            }
             _ => {}
         }
         for bounded in bounds(expr) {

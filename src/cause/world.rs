@@ -26,7 +26,7 @@ use crate::source::{Labels, Log};
 /// The hidden column of when a row could first be known.
 const ARRIVAL: &str = "__backcast_arrival";
 /// "For ever", as a horizon: a hundred years.
-const FOREVER: i64 = 100 * 365 * 86_400 * 1_000_000_000;
+pub(super) const FOREVER: i64 = 100 * 365 * 86_400 * 1_000_000_000;
 
 /// One cell of the view that is asked for: a label row's keys, at an instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

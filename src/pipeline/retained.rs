@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::lookback::{FeatureLookback, SourceRead, lookbacks, widest, widest_of};
 use crate::monitor::Monitor;
 use crate::replay::Replay;
-use crate::report::{Gate, GateKind, ModelFeature, ModelReport, Verdict};
+use crate::report::{Gate, GateKind, ModelFeature, ModelReport, Verdict, thousands};
 use crate::retention::{
     Cells, Decision, FeatureCoverage, FeatureRetention, FeatureSums, ModelDecision, ModelInput, PresenceReport,
     Reading, RetentionReport, RetentionSums, SourceFacts, SourceReach, TimelineEntry, coverage, expires, facts,
@@ -220,7 +220,8 @@ pub(super) fn agreements(project: &Project, snapshots: &[SnapshotDiff]) -> Vec<O
         own.sort_by_key(|(_, f)| f.passed);
         let (snapshot, worst) = own.first()?;
         let agree = worst.equal + worst.within_tolerance;
-        Some((worst.passed, format!("{agree} of {} compared values agree with `{snapshot}`", worst.compared)))
+        let (agree, all) = (thousands(agree), thousands(worst.compared));
+        Some((worst.passed, format!("{agree} of {all} compared values agree with `{snapshot}`")))
     };
     project.features.iter().map(|f| of(f.full_name())).collect()
 }

@@ -39,7 +39,7 @@ pub(super) fn prune<'a>(
     let mut filters = Vec::new();
     for condition in conditions.into_iter().flat_map(split_conjunction) {
         let Some((row, op, bound)) = sides(condition) else { continue };
-        // Conditions on visibility use $INSTANT and are pruned by at the scan: only $NOW is bound here.
+        // Conditions on visibility use $INSTANT and are pruned by at the scan: only $NOW is bound here, the one that such bounds name.
         if !monotone(bound) || !row.column_refs().into_iter().all(|c| plan.schema().has_column(c)) {
             continue;
         }
@@ -61,7 +61,7 @@ pub(super) fn prune<'a>(
                 Operator::Gt | Operator::GtEq => at(times.0.saturating_sub(margin)),
                 _ => at(times.1.saturating_add(margin)),
             };
-            let fixed = bind_time(implied.bound, &extreme, &extreme)?;
+            let fixed = bind_time(implied.bound, &extreme, &extreme, &extreme)?;
             filters.push(within_reach(binary_expr(implied.row, implied.op, fixed)));
         }
     }

@@ -60,7 +60,7 @@ pub use display::shown;
 pub use late::LateScan;
 pub use needless::without_needless_filters;
 pub use readings::{Bound, Explosion, Reading};
-pub use relation::{AsOf, Live, Read, Relation};
+pub use relation::{AsOf, Live, Read, Relation, moment_placeholder};
 pub use rewriter::{Lookback, RewriteOptions, Rewritten, Unsupported, normalise, optimised, rewrite_view};
 pub use shifts::{with_fixed_shift, with_fixed_shifts};
 pub use spine::{Observers, Spine, SpineKind, Spines};

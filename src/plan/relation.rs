@@ -12,6 +12,8 @@ use crate::sql::is_now;
 
 /// The placeholder for the label time in nanoseconds since 1970, `Int64`: what visibility is compared with.
 const INSTANT: &str = "$INSTANT";
+/// The placeholder for the number of the timed observer, `Int64`: what a function asks for that is told by label time, one by one.
+const MOMENT: &str = "$MOMENT";
 
 /// What a rule makes of an operator.
 #[derive(Debug, Clone)]
@@ -27,7 +29,7 @@ pub struct Live {
     pub plan: LogicalPlan,
     /// The operator's own columns.
     pub columns: Vec<Column>,
-    /// All have to hold at the instant. Over any column of `plan`, `$NOW` and `$INSTANT`.
+    /// All have to hold at the instant. Over any column of `plan`, `$NOW`, `$INSTANT` and `$MOMENT`.
     pub conditions: Vec<Expr>,
     /// The sources that rows come from.
     pub reads: Vec<Read>,
@@ -61,24 +63,39 @@ impl AsOf {
 
 /// `$INSTANT` as an expression.
 pub(super) fn instant_placeholder() -> Expr {
-    let field = datafusion::arrow::datatypes::Field::new(INSTANT, DataType::Int64, false);
-    Expr::Placeholder(Placeholder::new_with_field(INSTANT.to_string(), Some(std::sync::Arc::new(field))))
+    integer_placeholder(INSTANT)
+}
+
+/// `$MOMENT` as an expression.
+pub fn moment_placeholder() -> Expr {
+    integer_placeholder(MOMENT)
+}
+
+fn integer_placeholder(name: &str) -> Expr {
+    let field = datafusion::arrow::datatypes::Field::new(name, DataType::Int64, false);
+    Expr::Placeholder(Placeholder::new_with_field(name.to_string(), Some(std::sync::Arc::new(field))))
 }
 
 pub(super) fn is_instant(expr: &Expr) -> bool {
     matches!(expr, Expr::Placeholder(p) if p.id == INSTANT)
 }
 
-/// Replaces `$NOW` and `$INSTANT`.
+fn is_moment(expr: &Expr) -> bool {
+    matches!(expr, Expr::Placeholder(p) if p.id == MOMENT)
+}
+
+/// Replaces `$NOW`, `$INSTANT` and `$MOMENT`.
 ///
 /// # Errors
 /// Never in practice: the walk itself can't fail.
-pub(super) fn bind_time(expr: Expr, now: &Expr, instant: &Expr) -> DfResult<Expr> {
+pub(super) fn bind_time(expr: Expr, now: &Expr, instant: &Expr, moment: &Expr) -> DfResult<Expr> {
     expr.transform_up(|e| {
         Ok(if is_now(&e) {
             Transformed::yes(now.clone())
         } else if is_instant(&e) {
             Transformed::yes(instant.clone())
+        } else if is_moment(&e) {
+            Transformed::yes(moment.clone())
         } else {
             Transformed::no(e)
         })
@@ -88,5 +105,5 @@ pub(super) fn bind_time(expr: Expr, now: &Expr, instant: &Expr) -> DfResult<Expr
 
 /// Whether the expression depends on the label time.
 pub(super) fn mentions_time(expr: &Expr) -> bool {
-    expr.exists(|e| Ok(is_now(e) || is_instant(e))).unwrap_or(true)
+    expr.exists(|e| Ok(is_now(e) || is_instant(e) || is_moment(e))).unwrap_or(true)
 }

@@ -237,7 +237,8 @@ impl Rewriter<'_> {
             return Ok(expr);
         }
         let spine = self.spine(spine);
-        Ok(bind_time(expr, &spine.now_of(observer.clone()), &spine.instant_of(observer.clone()))?)
+        let of = |answer: fn(&Spine, Expr) -> Expr| answer(spine, observer.clone());
+        Ok(bind_time(expr, &of(Spine::now_of), &of(Spine::instant_of), &of(Spine::time_number_of))?)
     }
 
     /// As-of with as much of the binding as there is: keyed where there is a binding, timed where not.

@@ -36,6 +36,8 @@ pub struct Observers {
     pub kind: SpineKind,
     /// T in nanoseconds since 1970.
     pub times: Int64Array,
+    /// What has arrived by then is visible, nanoseconds since 1970, where that is not T.
+    pub instants: Option<Int64Array>,
     /// The number of each observer's T among the timed observers.
     pub time_numbers: Int64Array,
     /// By key, in the type in which it is compared; no NULL. Empty for [`SpineKind::Timed`].
@@ -110,7 +112,8 @@ impl Spines {
 
 fn nobody(keys: &[DataType], now_unit: TimeUnit) -> [Observers; 2] {
     let none = || Int64Array::from(Vec::<i64>::new());
-    let observers = |kind, keys| Observers { kind, times: none(), time_numbers: none(), keys, now_unit };
+    let observers =
+        |kind, keys| Observers { kind, times: none(), instants: None, time_numbers: none(), keys, now_unit };
     let columns = keys.iter().map(datafusion::arrow::array::new_empty_array).collect();
     [observers(SpineKind::Keyed, columns), observers(SpineKind::Timed, Vec::new())]
 }
@@ -201,7 +204,7 @@ impl Spine {
         self.call(Answer::Now, observer)
     }
 
-    /// The label time of an observer in nanoseconds: `Int64`.
+    /// The instant by which what an observer sees has arrived, in nanoseconds: `Int64`. The label time, mostly.
     pub fn instant_of(&self, observer: Expr) -> Expr {
         self.call(Answer::Instant, observer)
     }
@@ -289,7 +292,7 @@ impl ScalarUDFImpl for OfObserver {
         let observers = self.seats.observers();
         let values = match self.answer {
             Answer::TimeNumber => take(&observers.time_numbers, numbers, None)?,
-            Answer::Instant => take(&observers.times, numbers, None)?,
+            Answer::Instant => take(observers.instants.as_ref().unwrap_or(&observers.times), numbers, None)?,
             Answer::Now => {
                 let unit = unit_ns(self.now_unit);
                 let instants = take(&observers.times, numbers, None)?;

@@ -19,7 +19,7 @@ mod values;
 
 pub use chunks::{Chunk, Weights, chunks, in_effect};
 pub use engine::{Engine, EngineChoice, Replay, ReplayOptions, ViewReplay, choose, replay, replay_view};
-pub use observers::LabelObservers;
+pub use observers::{LabelObservers, Outlook};
 pub use prepared::PreparedReplay;
 pub use self_check::{SelfCheck, self_check};
 pub use set::optimized;

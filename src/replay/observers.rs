@@ -22,12 +22,31 @@ pub struct LabelObservers {
     pub of_label: Vec<Option<u32>>,
     /// By keyed observer, the first label row that is it.
     pub first_label: Vec<u32>,
+    /// By timed observer, the first label row at its time.
+    pub first_at: Vec<u32>,
+}
+
+/// What label rows of one time may differ in, beside their keys. By label row.
+#[derive(Debug, Clone)]
+pub struct Outlook {
+    /// The instant by which what it sees has arrived, nanoseconds since 1970.
+    pub instants: Int64Array,
+    /// Which of several meanings it goes by: they are told apart by the numbers of timed observers.
+    pub meanings: Int64Array,
 }
 
 impl LabelObservers {
     /// # Errors
     /// Keys that can't be cast to the type in which they are compared.
     pub fn new(labels: &Labels, keys: &[ViewKey], now_unit: TimeUnit) -> DfResult<Self> {
+        Self::of(labels, keys, now_unit, None)
+    }
+
+    /// As [`LabelObservers::new`], of label rows that see more or less than what is known at their time.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn of(labels: &Labels, keys: &[ViewKey], now_unit: TimeUnit, outlook: Option<&Outlook>) -> DfResult<Self> {
         let columns: Vec<ArrayRef> =
             keys.iter().map(|k| Ok(cast(&labels.keys[k.label], &k.data_type)?)).collect::<DfResult<_>>()?;
         let rows = labels.rows();
@@ -37,6 +56,9 @@ impl LabelObservers {
         let tied = times.windows(2).any(|pair| pair[0] == pair[1]);
         let mut parts: Vec<ArrayRef> = vec![Arc::new(labels.times.clone())];
         parts.extend(columns.iter().cloned());
+        if let Some(Outlook { instants, meanings }) = outlook {
+            parts.extend([instants, meanings].map(|own| Arc::new(own.clone()) as ArrayRef));
+        }
         let fields = parts.iter().map(|c| SortField::new(c.data_type().clone())).collect();
         let converter = RowConverter::new(fields)?;
         let converted = if tied { Some(converter.convert_columns(&parts)?) } else { None };
@@ -64,25 +86,52 @@ impl LabelObservers {
         let picks = UInt32Array::from(first_label.clone());
         let times = Int64Array::from(take(&labels.times, &picks, None)?.to_data());
         let mut distinct: Vec<i64> = Vec::new();
+        let mut first_at: Vec<u32> = Vec::new();
         let mut time_numbers = Vec::with_capacity(times.len());
-        for &time in times.values() {
-            if distinct.last() != Some(&time) {
-                distinct.push(time);
+        let own = |label: u32| outlook.map(|o| (o.instants.value(label as usize), o.meanings.value(label as usize)));
+        let mut of_time: HashMap<(i64, i64), usize> = HashMap::default();
+        for (&time, &label) in times.values().iter().zip(&first_label) {
+            let same_time = distinct.last() == Some(&time);
+            if !same_time {
+                of_time.clear();
             }
-            time_numbers.push(i64::try_from(distinct.len() - 1).unwrap_or(i64::MAX));
+            let own = own(label);
+            let known = match own {
+                Some(own) => of_time.get(&own).copied(),
+                None => same_time.then(|| distinct.len() - 1),
+            };
+            let number = known.unwrap_or_else(|| {
+                distinct.push(time);
+                first_at.push(label);
+                distinct.len() - 1
+            });
+            if let Some(own) = own {
+                of_time.insert(own, number);
+            }
+            time_numbers.push(i64::try_from(number).unwrap_or(i64::MAX));
         }
         let keys = columns.iter().map(|c| Ok(take(c, &picks, None)?)).collect::<DfResult<Vec<_>>>()?;
         let timed_numbers = (0..distinct.len()).map(|i| i64::try_from(i).unwrap_or(i64::MAX));
+        let instants = |labels: &[u32]| {
+            outlook.map(|o| Int64Array::from_iter_values(labels.iter().map(|l| o.instants.value(*l as usize))))
+        };
         let timed = Observers {
             kind: SpineKind::Timed,
             time_numbers: Int64Array::from_iter_values(timed_numbers),
             times: Int64Array::from(distinct),
+            instants: instants(&first_at),
             keys: Vec::new(),
             now_unit,
         };
-        let keyed =
-            Observers { kind: SpineKind::Keyed, times, time_numbers: Int64Array::from(time_numbers), keys, now_unit };
+        let keyed = Observers {
+            kind: SpineKind::Keyed,
+            times,
+            instants: instants(&first_label),
+            time_numbers: Int64Array::from(time_numbers),
+            keys,
+            now_unit,
+        };
         let spines = Spines { keyed: Spine::new(keyed)?, timed: Spine::new(timed)? };
-        Ok(Self { spines, of_label, first_label })
+        Ok(Self { spines, of_label, first_label, first_at })
     }
 }

@@ -14,21 +14,34 @@ const CLEAN: f64 = 0.02;
 /// A cause that breaks so much did not hold for all rows.
 const SOME_ROWS: f64 = 0.1;
 
-/// One cause of a feature as a sentence: "12 of 30 differences vanish once the window's start is inclusive."
+/// One cause of a feature as a sentence: "12 of 30 differences vanish once the window's start is inclusive." Of a cause that held for
+/// some rows only: "Of the 12 rows that differ, all agree once values are those of the last refresh (every day); of the other rows it
+/// does not hold: 96.02 % of them would then differ."
 pub(super) fn cause_sentence(cause: &Cause, feature: &FeatureDiff) -> String {
     let all = feature.mismatched;
+    let whole = cause.explains >= 1.0;
+    if cause.breaks >= SOME_ROWS {
+        // A refresh that failed for some, say.
+        let agree = match cause.mismatches {
+            _ if whole && all == 1 => "The 1 row that differs agrees".to_string(),
+            _ if whole => format!("Of the {} rows that differ, all agree", thousands(all)),
+            1 => format!("Of the {} rows that differ, 1 agrees", thousands(all)),
+            some => format!("Of the {} rows that differ, {} agree", thousands(all), thousands(some)),
+        };
+        let others = share(cause.breaks);
+        return format!(
+            "{agree} once {}; of the other rows it does not hold: {others} of them would then differ.",
+            cause_clause(cause)
+        );
+    }
     let verb = match cause.mismatches {
-        _ if cause.explains >= 1.0 && all == 1 => "The difference vanishes".to_string(),
-        _ if cause.explains >= 1.0 => format!("All {} differences vanish", thousands(all)),
+        _ if whole && all == 1 => "The difference vanishes".to_string(),
+        _ if whole => format!("All {} differences vanish", thousands(all)),
         1 => format!("1 of {} differences vanishes", thousands(all)),
         some => format!("{} of {} differences vanish", thousands(some), thousands(all)),
     };
     let broken = match cause.breaks {
         none if none <= 0.0 => String::new(),
-        // A refresh that failed for some, say.
-        much if much >= SOME_ROWS => {
-            format!(". It holds for these rows alone: {} of those that agree would then differ", share(much))
-        }
         some => format!(", but {} of those that agree would then differ", share(some)),
     };
     format!("{verb} once {}{broken}.", cause_clause(cause))

@@ -113,8 +113,10 @@ fn the_main_cause_tells_how_far_a_feature_then_agrees_where_that_is_nearly_all()
     (told.causes[0].explains, told.causes[0].breaks) = (1.0, 0.5);
     assert_eq!(
         main_cause(&told).unwrap(),
-        "All 100 differences vanish once the number is narrowed to 32 bits. It holds for these rows alone: 50 % of those that agree would then differ."
+        "Of the 100 rows that differ, all agree once the number is narrowed to 32 bits; of the other rows it does not hold: 50 % of them would then differ."
     );
+    (told.causes[0].explains, told.causes[0].mismatches) = (0.12, 12);
+    assert!(main_cause(&told).unwrap().starts_with("Of the 100 rows that differ, 12 agree once the number"));
     (told.causes[0].explains, told.causes[0].breaks, told.causes[0].mismatches) = (0.12, 0.0, 12);
     assert_eq!(main_cause(&told).unwrap(), "12 of 100 differences vanish once the number is narrowed to 32 bits.");
 }

@@ -5,6 +5,7 @@
 use serde_json::Value;
 
 use crate::diff::{FeatureDiff, WorstCell};
+pub use crate::monitor::thousands;
 
 /// Data as it may be shown: control characters, line breaks, and the invisible ones that reorder text are spelled out.
 pub(super) fn clean(data: &str) -> String {
@@ -66,19 +67,6 @@ pub(super) fn shorten(text: &str, columns: usize) -> String {
         short.push('…');
     }
     short
-}
-
-/// `1234567` as `1,234,567`.
-pub fn thousands(count: u64) -> String {
-    let digits = count.to_string();
-    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
 }
 
 /// Bytes as people read them, rounded down.

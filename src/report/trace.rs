@@ -108,6 +108,17 @@ fn head(trace: &Trace, style: Style, lines: &mut Vec<String>) {
     if !reaches.is_empty() {
         lines.extend(wrap(&format!("reads {}", reaches.join("; ")), style.width).iter().map(|line| style.dim(line)));
     }
+    for source in trace.sources.iter().filter(|source| !source.covered) {
+        let name = clean(&source.source);
+        let told = match &source.complete_from {
+            Some(from) => format!(
+                "not covered: {name} is complete from {} on, and events before it may have counted",
+                short_time(from)
+            ),
+            None => format!("not covered: {name} holds no event"),
+        };
+        lines.extend(wrap(&told, style.width).iter().map(|line| style.paint(AnsiColor::Yellow.on_default(), line)));
+    }
     if !trace.attribution.exact {
         for note in &trace.attribution.notes {
             let text = clean(note);

@@ -10,6 +10,7 @@
 //! the model is trained on; it has no end where a lookback is unbounded, or where events are deleted before they could be used.
 
 use crate::lookback::FeatureLookback;
+use crate::monitor::thousands;
 use crate::retention::activity::DAY_NS;
 use crate::retention::facts::SourceFacts;
 use crate::retention::model::ModelMonths;
@@ -125,14 +126,15 @@ fn of_feature(
     all: &RetentionSums<'_>,
     agreement: &Option<(bool, String)>,
 ) -> FeatureDecision {
-    let TrainingSums { rows, bad, truncated, had } = sums;
+    let TrainingSums { bad, truncated, had, .. } = sums;
+    let rows = thousands(sums.rows);
     let history = model.training_history.map_or_else(String::new, |h| format!(" of the last {}", days(h)));
     let (decision, reason) = match (*bad, agreement) {
         (0, Some((true, how))) => (Decision::Retrain, format!("all {rows} label rows{history} are covered; {how}")),
         (0, Some((false, how))) => {
             (Decision::Fallback, format!("all {rows} label rows{history} are covered, but {how}"))
         }
-        (0, None) if *rows == 0 => (Decision::Retrain, "there is no label row".to_string()),
+        (0, None) if sums.rows == 0 => (Decision::Retrain, "there is no label row".to_string()),
         (0, None) => {
             let covered = format!("all {rows} label rows{history} are covered; not compared with a snapshot");
             (Decision::Retrain, covered)
@@ -141,13 +143,13 @@ fn of_feature(
             let kinds = match (*truncated, count - truncated) {
                 (_, 0) => "truncated".to_string(),
                 (0, _) => "gap".to_string(),
-                (t, g) => format!("{t} truncated, {g} gap"),
+                (t, g) => format!("{} truncated, {} gap", thousands(t), thousands(g)),
             };
             let why = why(&all.lookbacks[feature], all.facts);
-            let text = format!("{count} of {rows} label rows{history} are not covered ({kinds}){why}");
+            let text = format!("{} of {rows} label rows{history} are not covered ({kinds}){why}", thousands(count));
             match had {
                 Some(had) if *had == count => (Decision::Fallback, format!("{text}; a snapshot has them")),
-                Some(had) => (Decision::Freeze, format!("{text}; a snapshot has {had} of them")),
+                Some(had) => (Decision::Freeze, format!("{text}; a snapshot has {} of them", thousands(*had))),
                 None => (Decision::Freeze, format!("{text}; no snapshot has the feature")),
             }
         }

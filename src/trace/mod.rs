@@ -42,8 +42,10 @@ use crate::config::SourceKind;
 use crate::diff::cell_json;
 use crate::error::{Error, Result};
 use crate::finding::Finding;
+use crate::lookback::FROM_THE_BEGINNING;
 use crate::monitor::Monitor;
 use crate::replay::{Engine, ReplayOptions, replay_view};
+use crate::retention::{Reading, facts};
 use crate::source::time::{rfc3339, ticks_until};
 use crate::source::{Labels, Near, instant_ns, timestamp};
 use crate::sql::now_unit;
@@ -187,13 +189,16 @@ async fn explained(
     let mut read: Vec<usize> = scans.iter().map(|s| s.source).collect();
     read.sort_unstable();
     read.dedup();
-    let (mut sources, mut reaches) = (Vec::new(), Vec::new());
+    let (mut sources, mut reaches, mut complete) = (Vec::new(), Vec::new(), Vec::new());
     for source in read {
         let own: Vec<&Scan> = scans.iter().filter(|s| s.source == source).collect();
         let reach = Reach::of(&own, &bindings, request.time, session).await.map_err(failed)?;
         let mut columns: Vec<usize> = own.iter().flat_map(|s| s.columns.iter().copied()).collect();
         columns.sort_unstable();
         let keep = reach.keep.as_ref();
+        // What the footers say: no time column is read for it.
+        let known = facts(&logs[source], &project.inputs.stores, None, Reading::Nothing).await?;
+        complete.push(Some(known.since).filter(|since| *since != FROM_THE_BEGINNING));
         let mut rows =
             rows::read((source, &logs[source]), &columns, keep, reach.near, session).await.map_err(failed)?;
         refuse_unknown_ids(project, &rows)?;
@@ -209,16 +214,18 @@ async fn explained(
     let looked =
         events::Looked { question: &question, scans: &scans, sources: &sources, names: &names, logs, named: &named };
     let listed = events::list(&looked, &attributed, value, &reaches, options).await.map_err(failed)?;
-    let told = |(rows, reach): (&SourceRows, &Reach)| SourceReach {
+    let told = |((rows, reach), complete): ((&SourceRows, &Reach), &Option<i64>)| SourceReach {
         source: logs[rows.source].config.name.clone(),
         window_start: reach.start.map(rfc3339),
         from: reach.near.earliest_ns.map(rfc3339),
         to: rfc3339(reach.near.latest_ns),
+        complete_from: complete.filter(|since| *since != i64::MAX).map(rfc3339),
+        covered: complete.is_none_or(|since| reach.start.is_some_and(|start| start >= since)),
         by_key: reach.keep.is_some(),
         rows: rows.near.iter().filter(|near| **near).count() as u64,
         counted: listed.counted(rows.source),
     };
-    let sources: Vec<SourceReach> = sources.iter().zip(&reaches).map(told).collect();
+    let sources: Vec<SourceReach> = sources.iter().zip(&reaches).zip(&complete).map(told).collect();
     let recomputed = attributed.recomputed.as_ref().map(|cell| cell.json(feature)).transpose().map_err(failed)?;
     let attribution = Attribution { exact: attributed.exact, recomputed, notes: attributed.notes };
     Ok((sources, listed.events, listed.omitted, attribution))

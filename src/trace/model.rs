@@ -104,6 +104,10 @@ pub struct SourceReach {
     /// Rows with an event time in here are within reach; later ones too, where they had arrived by then.
     pub from: Option<String>,
     pub to: String,
+    /// From when on the log is complete; `None`: from the beginning, or nothing is known of it because it has no event.
+    pub complete_from: Option<String>,
+    /// Whether the window begins no earlier: else events that counted may be gone.
+    pub covered: bool,
     /// Whether the key says which rows are read.
     pub by_key: bool,
     pub rows: u64,

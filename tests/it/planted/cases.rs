@@ -125,19 +125,21 @@ pub(super) fn pairs() -> Vec<(Vec<&'static str>, String, Meaning)> {
 
 /// Everything that the lab plants. A seed of the noise is its snapshot's name.
 pub(super) fn all() -> Vec<Planted> {
-    let planted =
-        |causes, parameters, meaning, noise| Planted { snapshot: String::new(), causes, parameters, meaning, noise };
-    let mut all: Vec<Planted> = singles().into_iter().map(|(c, p, m)| planted(vec![c], p, m, None)).collect();
-    all.extend(pairs().into_iter().map(|(c, p, m)| planted(c, p, m, None)));
-    all.push(planted(Vec::new(), "nothing".to_string(), Meaning::default(), None));
-    for one_in in [200, 20, 3] {
-        all.push(planted(Vec::new(), format!("noise in 1 of {one_in}"), Meaning::default(), Some(one_in)));
-    }
-    for (i, planted) in all.iter_mut().enumerate() {
-        let name = if planted.causes.is_empty() { "none".to_string() } else { planted.causes.join("_") };
-        planted.snapshot = format!("s{i:02}_{name}");
-    }
-    all
+    let singles = singles().into_iter().map(|(c, p, m)| (vec![c], p, m, None));
+    let pairs = pairs().into_iter().map(|(c, p, m)| (c, p, m, None));
+    let nothing = [(Vec::new(), "nothing".to_string(), Meaning::default(), None)];
+    let noise = [200, 20, 3];
+    let noise = noise.map(|one_in| (Vec::new(), format!("noise in 1 of {one_in}"), Meaning::default(), Some(one_in)));
+    named(singles.chain(pairs).chain(nothing).chain(noise))
+}
+
+/// Plants, each with a snapshot of its own: causes, parameters, meaning, noise.
+pub(super) fn named(all: impl Iterator<Item = (Vec<&'static str>, String, Meaning, Option<usize>)>) -> Vec<Planted> {
+    let planted = |(i, (causes, parameters, meaning, noise)): (usize, (Vec<&'static str>, String, Meaning, _))| {
+        let name = if causes.is_empty() { "none".to_string() } else { causes.join("_") };
+        Planted { snapshot: format!("s{i:02}_{name}"), causes, parameters, meaning, noise }
+    };
+    all.enumerate().map(planted).collect()
 }
 
 /// Some of each kind.

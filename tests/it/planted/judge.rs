@@ -1,12 +1,13 @@
 //! Whether what was found is what was planted.
 
 use std::fmt::Write as _;
+use std::sync::Mutex;
 
 use serde_json::Value as Json;
 
-use super::Lab;
+use super::Store;
 use super::cases::Planted;
-use super::legacy::{FEATURES, Length, Meaning, Value};
+use super::legacy::{Length, Meaning, Value};
 use super::world::{DAY, HOUR, MINUTE, SECOND};
 
 /// Fewer differing rows than this can show nothing.
@@ -30,7 +31,7 @@ pub(super) enum Judgement {
 
 /// `values`: the right ones and the snapshot's; `entry`: the feature in the report.
 pub(super) fn judge(
-    lab: &Lab,
+    store: &dyn Store,
     planted: &Planted,
     feature: usize,
     values: (&[Value], &[Value]),
@@ -49,9 +50,9 @@ pub(super) fn judge(
     if planted.causes.is_empty() || differing.is_empty() {
         return Judgement::FalseAlarm(told);
     }
-    let (names, meanings) = meanings_of(first, FEATURES[feature].hours);
+    let (names, meanings) = meanings_of(first, store.features()[feature].hours);
     let given = |meaning: &Meaning| {
-        let found = &lab.values(meaning)[feature];
+        let found = store.values(meaning, &store.features()[feature]);
         differing.iter().filter(|&&i| agrees(found[i], legacy[i])).count()
     };
     let given = meanings.iter().map(given).max().unwrap();
@@ -199,14 +200,17 @@ pub(super) fn defects(judged: &[(Planted, Vec<(&'static str, Judgement)>)]) -> V
     all.filter(|(_, _, j)| bad(j)).map(|(p, f, j)| format!("{} {f}: {j:?}", p.snapshot)).collect()
 }
 
-const BEGIN: &str = "<!-- made by `BACKCAST_PLANTED=all cargo test --test it planted::`: begin -->";
 const END: &str = "<!-- end -->";
+/// Two tests write into one file.
+static WRITING: Mutex<()> = Mutex::new(());
 
-/// Puts the table into docs/causes.md.
-pub(super) fn write_table(table: &str) {
+/// Puts the table of `test` into docs/causes.md.
+pub(super) fn write_table(table: &str, test: &str) {
+    let begin = format!("<!-- made by `BACKCAST_PLANTED=all cargo test --test it {test}`: begin -->");
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/causes.md");
+    let _alone = WRITING.lock().unwrap();
     let text = std::fs::read_to_string(path).unwrap();
-    let (before, rest) = text.split_once(BEGIN).expect("the place of the table");
+    let (before, rest) = text.split_once(&begin).expect("the place of the table");
     let (_, after) = rest.split_once(END).expect("the end of the table");
-    std::fs::write(path, format!("{before}{BEGIN}\n\n{table}\n{END}{after}")).unwrap();
+    std::fs::write(path, format!("{before}{begin}\n\n{table}\n{END}{after}")).unwrap();
 }

@@ -1,6 +1,6 @@
 //! The old feature store: features in plain loops, with its own idea of what they mean.
 
-use super::world::{DAY, Event, HOUR, Label};
+use super::world::{DAY, Event, HOUR};
 
 /// What one feature is.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -16,11 +16,15 @@ pub(super) struct Feature {
     pub name: &'static str,
     /// Hours; none: all that was ever visible.
     pub hours: Option<i64>,
+    /// The longest of its view: a view with several windows has its row as long as that has one.
+    pub view_hours: Option<i64>,
     pub of: Of,
     /// Whether the source of its view tells redelivered rows.
     pub distinct: bool,
     /// Whether a user without a row has 0.
     pub zero: bool,
+    /// Whether arrival is event time and so much more, so that it moves along.
+    pub delayed: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,10 +36,21 @@ pub(super) enum Of {
     SumQty,
     LastAmount,
     LastKind,
+    /// The last to arrive.
+    NewestAmount,
+    NewestKind,
+    /// Events with this quantity, and the share with at least this amount.
+    CountOf(i64),
+    ShareOf(i64),
 }
 
+/// A feature of the view `activity`, whose longest window has 30 days.
 const fn feature(name: &'static str, hours: i64, of: Of) -> Feature {
-    Feature { name, hours: Some(hours), of, distinct: true, zero: false }
+    Feature { name, hours: Some(hours), view_hours: Some(720), of, distinct: true, zero: false, delayed: false }
+}
+
+const fn other(name: &'static str, hours: Option<i64>, of: Of) -> Feature {
+    Feature { hours, view_hours: hours, ..feature(name, 0, of) }
 }
 
 pub(super) const FEATURES: [Feature; 11] = [
@@ -45,11 +60,11 @@ pub(super) const FEATURES: [Feature; 11] = [
     feature("activity.max_7d", 168, Of::MaxAmount),
     feature("activity.n_30d", 720, Of::Count),
     feature("activity.qty_30d", 720, Of::SumQty),
-    Feature { hours: None, ..feature("life.n_life", 0, Of::Count) },
-    Feature { hours: None, ..feature("life.amount_life", 0, Of::SumAmount) },
-    Feature { hours: None, ..feature("latest.last_amount", 0, Of::LastAmount) },
-    Feature { hours: None, ..feature("latest.last_kind", 0, Of::LastKind) },
-    Feature { distinct: false, ..feature("raw.n_raw_7d", 168, Of::Count) },
+    other("life.n_life", None, Of::Count),
+    other("life.amount_life", None, Of::SumAmount),
+    other("latest.last_amount", None, Of::LastAmount),
+    other("latest.last_kind", None, Of::LastKind),
+    Feature { distinct: false, ..other("raw.n_raw_7d", Some(168), Of::Count) },
 ];
 
 pub(super) const VIEWS: [(&str, &str); 4] = [
@@ -120,20 +135,17 @@ pub(super) enum Length {
 
 impl Meaning {
     /// The value of a feature at a label row, event by event.
-    pub(super) fn value(&self, feature: &Feature, label: Label, events: &[&Event]) -> Value {
-        let refreshed = |(period, lag)| (label.at - self.stale_at).div_euclid(period) * period + self.stale_at - lag;
-        let now = self.stale.map_or(label.at, refreshed) + self.ahead;
+    pub(super) fn value(&self, feature: &Feature, at: i64, events: &[&Event]) -> Value {
+        let refreshed = |(period, lag)| (at - self.stale_at).div_euclid(period) * period + self.stale_at - lag;
+        let now = self.stale.map_or(at, refreshed) + self.ahead;
         let visible = self.visible(feature, now, events);
-        // A view with several windows has its row as long as the longest has one.
-        let of_view: &[&Event] = &visible;
-        let longest = if feature.name.starts_with("activity.") { Some(720) } else { feature.hours };
-        let is_there = of_view.iter().any(|e| self.in_window(e, longest, now));
-        let rows: Vec<&Event> = of_view.iter().copied().filter(|e| self.in_window(e, feature.hours, now)).collect();
+        let is_there = visible.iter().any(|e| self.in_window(e, feature.view_hours, now));
+        let rows: Vec<&Event> = visible.iter().copied().filter(|e| self.in_window(e, feature.hours, now)).collect();
         self.told(feature, is_there, &rows)
     }
 
     fn visible<'a>(&self, feature: &Feature, now: i64, events: &[&'a Event]) -> Vec<&'a Event> {
-        let shift = self.shift.map_or(0, |(by, arrivals)| if arrivals { by } else { 0 });
+        let shift = self.shift.map_or(0, |(by, arrivals)| if arrivals || feature.delayed { by } else { 0 });
         let distinct = if feature.distinct { !self.duplicates_counted } else { self.duplicates_removed };
         let seen = |e: &Event| {
             let known = if self.late_visible || self.leak_by_event { e.ts } else { e.arrived } + shift;
@@ -167,13 +179,22 @@ impl Meaning {
     fn told(&self, feature: &Feature, is_there: bool, rows: &[&Event]) -> Value {
         if !is_there {
             let zero = (feature.zero || self.missing_as_zero) && !self.missing_as_null;
-            return if zero && feature.of != Of::LastKind { Value::Number(0.0) } else { Value::Null };
+            let text = matches!(feature.of, Of::LastKind | Of::NewestKind);
+            return if zero && !text { Value::Number(0.0) } else { Value::Null };
         }
         let amounts: Vec<f64> = rows.iter().filter_map(|e| e.amount).collect();
         let sum = (!amounts.is_empty()).then(|| amounts.iter().sum::<f64>());
         let last = rows.iter().max_by_key(|e| (e.ts, e.id));
+        let newest = rows.iter().max_by_key(|e| (e.arrived, e.id));
         let number = match feature.of {
             Of::LastKind => return last.map_or(Value::Null, |e| Value::Text(e.kind)),
+            Of::NewestKind => return newest.map_or(Value::Null, |e| Value::Text(e.kind)),
+            Of::NewestAmount => newest.and_then(|e| e.amount),
+            Of::CountOf(qty) => Some(rows.iter().filter(|e| e.qty == qty).count() as f64),
+            Of::ShareOf(least) => {
+                let share = amounts.iter().filter(|a| **a >= least as f64).count() as f64;
+                (!amounts.is_empty()).then(|| share / amounts.len() as f64)
+            }
             Of::Count => Some(rows.len() as f64),
             Of::SumQty => (!rows.is_empty()).then(|| rows.iter().map(|e| e.qty as f64).sum()),
             Of::SumAmount => sum,
