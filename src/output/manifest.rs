@@ -265,20 +265,20 @@ mod tests {
             versions: Versions::current(),
             config_sha256: String::new(),
             views: Vec::new(),
-            inputs: Vec::new(),
+            inputs: Vec::<InputEntry>::new(),
             files: vec![file],
             chunks: Vec::new(),
             identity: None,
         };
         let text = manifest.sealed().unwrap();
-        let read = Manifest::read(&text).unwrap();
+        let read: Manifest = Manifest::read(&text).unwrap();
         assert_eq!((read.project, read.files), (manifest.project, manifest.files));
         for byte in 0..text.len() {
-            assert!(Manifest::read(&text[..byte]).is_err(), "cut at {byte}");
+            assert!(Outline::read(&text[..byte]).is_err(), "cut at {byte}");
             for bit in 0..8 {
                 let mut flipped = text.clone();
                 flipped[byte] ^= 1 << bit;
-                assert!(Manifest::read(&flipped).is_err(), "bit {bit} of byte {byte}");
+                assert!(Outline::read(&flipped).is_err(), "bit {bit} of byte {byte}");
             }
         }
     }
