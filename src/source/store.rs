@@ -86,7 +86,7 @@ impl Stores {
         self.requests.all_bytes.load(Relaxed)
     }
 
-    /// These inputs have to stay what they are: a read of one that was replaced is an error.
+    /// These inputs have to stay what they are: a read of one that was replaced is an error. Gives them as they are held.
     ///
     /// # Errors
     /// An input that was listed before, and was another then.
