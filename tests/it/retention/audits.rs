@@ -161,7 +161,9 @@ fn the_inventory_tells_who_depends_on_whom_and_what_to_migrate_first() {
     let mermaid = project.backcast(&["inventory", "--graph", "mermaid"]).exits_with(0).stdout;
     assert!(mermaid.starts_with("flowchart LR\n") && mermaid.contains("-->"), "{mermaid}");
     let text = project.backcast(&["inventory"]).exits_with(0).stdout;
-    for part in ["1. alone (0 models depend on it)", "2. v (1 model depends on it)", "  m: 1 feature\n", "events/: 42 files, "] {
+    for part in
+        ["1. alone (0 models depend on it)", "2. v (1 model depends on it)", "  m: 1 feature\n", "events/: 42 files, "]
+    {
         assert!(text.contains(part), "no `{part}` in\n{text}");
     }
 }
