@@ -64,7 +64,7 @@ impl FileIdentity {
     pub fn new(source: &str, file: &DataFile) -> Self {
         Self {
             source: source.to_string(),
-            uri: without_secrets(&file.uri),
+            uri: without_secrets(&file.uri()),
             size: file.meta.size,
             etag: file.meta.e_tag.clone(),
             modified: file.meta.last_modified.to_rfc3339(),

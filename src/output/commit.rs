@@ -6,12 +6,13 @@ use std::path::Path;
 use chrono::TimeDelta;
 use datafusion::object_store::{Error as StoreError, ObjectStoreExt, PutMode, PutOptions, PutPayload, UpdateVersion};
 use futures::{StreamExt, TryStreamExt};
+use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::finding::Finding;
 use crate::output::conditions;
 use crate::output::file::{Content, NewFile, upload};
-use crate::output::manifest::{FileEntry, Manifest};
+use crate::output::manifest::{FileEntry, Manifest, Outline, sha256_hex};
 use crate::output::writer::{Right, interrupted, on_disk, synced};
 use crate::source::{Location, store_error};
 
@@ -36,8 +37,9 @@ pub struct OutputFolder {
 /// A manifest as it was found.
 #[derive(Debug, Clone)]
 struct Standing {
-    manifest: Manifest,
-    text: Vec<u8>,
+    manifest: Outline,
+    /// Of its text.
+    sha256: String,
     version: UpdateVersion,
 }
 
@@ -57,7 +59,7 @@ impl OutputFolder {
     pub async fn open(location: Location) -> Result<Self> {
         let mut folder = Self { location, old: None, pending: Vec::new(), clock: TimeDelta::zero() };
         if let Some((text, version)) = folder.read(MANIFEST).await? {
-            let manifest = Manifest::read(&text).map_err(|why| {
+            let manifest = Outline::read(&text).map_err(|why| {
                 Error::input(
                     Finding::error(format!(
                         "`{}` is not a manifest that this version reads: {why}",
@@ -68,7 +70,7 @@ impl OutputFolder {
                     ),
                 )
             })?;
-            folder.old = Some(Standing { manifest, text, version });
+            folder.old = Some(Standing { manifest, sha256: sha256_hex(&text), version });
         }
         if !folder.location.is_local() {
             folder.clock = conditions::kept(&folder.location).await?;
@@ -97,7 +99,7 @@ impl OutputFolder {
     }
 
     /// The run that stands there.
-    pub fn standing(&self) -> Option<&Manifest> {
+    pub fn standing(&self) -> Option<&Outline> {
         self.old.as_ref().map(|old| &old.manifest)
     }
 
@@ -132,10 +134,10 @@ impl OutputFolder {
     ///
     /// # Errors
     /// A storage error; files written so far stay listed as pending and are removed by the next run.
-    pub async fn commit(
+    pub async fn commit<I: Serialize>(
         self,
         files: Vec<NewFile>,
-        manifest: impl FnOnce(Vec<FileEntry>) -> Manifest,
+        manifest: impl FnOnce(Vec<FileEntry>) -> Manifest<I>,
     ) -> Result<Committed> {
         let entries: Vec<FileEntry> = files.iter().map(NewFile::entry).collect();
         let paths: BTreeSet<String> = entries.iter().map(|e| e.path.clone()).collect();
@@ -149,11 +151,11 @@ impl OutputFolder {
         if self.location.is_local() {
             self.to_the_disk(&entries)?;
         }
-        let text = manifest(entries.clone()).sealed().map_err(|e| Error::storage("write the manifest", e))?;
+        let manifest = manifest(entries.clone());
         if !right.stands().await? {
             return Err(self.lost());
         }
-        self.replace_manifest(text).await?;
+        self.replace_manifest(&manifest).await?;
         for path in self.known().iter().filter(|path| !paths.contains(*path)) {
             self.remove(path).await?;
         }
@@ -193,8 +195,8 @@ impl OutputFolder {
 
     /// Whether another run has committed since the folder was opened.
     async fn overtaken(&self) -> Result<bool> {
-        let now = self.read(MANIFEST).await?.map(|(text, _)| text);
-        Ok(now.as_ref() != self.old.as_ref().map(|old| &old.text))
+        let now = self.read(MANIFEST).await?.map(|(text, _)| sha256_hex(&text));
+        Ok(now.as_ref() != self.old.as_ref().map(|old| &old.sha256))
     }
 
     fn lost(&self) -> Error {
@@ -205,11 +207,12 @@ impl OutputFolder {
     }
 
     /// The one step by which the run comes to be: only where the manifest is still the one that was there at the beginning.
-    async fn replace_manifest(&self, text: Vec<u8>) -> Result<()> {
+    async fn replace_manifest(&self, manifest: &Manifest<impl Serialize>) -> Result<()> {
         if self.location.is_local() {
             // The lock is ours, and the manifest was looked at under it.
-            return self.rename_manifest(&text);
+            return self.rename_manifest(manifest);
         }
+        let text = manifest.sealed().map_err(|e| Error::storage("write the manifest", e))?;
         let location = self.location.join(MANIFEST);
         let mode = self.old.as_ref().map_or(PutMode::Create, |old| PutMode::Update(old.version.clone()));
         let options = PutOptions { mode, ..PutOptions::default() };
@@ -223,11 +226,12 @@ impl OutputFolder {
         }
     }
 
-    fn rename_manifest(&self, text: &[u8]) -> Result<()> {
+    fn rename_manifest(&self, manifest: &Manifest<impl Serialize>) -> Result<()> {
         let path = on_disk(&self.location.join(MANIFEST))?;
         let new = on_disk(&self.location.join(".backcast/manifest.new"))?;
         let failed = |e: std::io::Error| Error::storage(format!("write `{}`", path.display()), e);
-        std::fs::write(&new, text).map_err(failed)?;
+        let file = std::fs::File::create(&new).map_err(failed)?;
+        manifest.seal_to(std::io::BufWriter::new(file)).map_err(failed)?;
         synced(&new)?;
         std::fs::rename(&new, &path).map_err(failed)?;
         path.parent().map_or(Ok(()), synced)

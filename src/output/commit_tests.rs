@@ -65,7 +65,7 @@ async fn commit(folder: OutputFolder, run: &str) -> crate::error::Result<Committ
 /// Asserts that the folder holds exactly this run.
 async fn holds(at: &Location, run: &str) {
     let text = at.store.get(&at.join("manifest.json").path).await.unwrap().bytes().await.unwrap();
-    let manifest = Manifest::read(&text).unwrap();
+    let manifest: Manifest = Manifest::read(&text).unwrap();
     assert_eq!(manifest.project, run);
     for file in &manifest.files {
         let bytes = at.store.get(&at.join(&file.path).path).await.unwrap().bytes().await.unwrap();
@@ -135,7 +135,7 @@ async fn a_run_that_is_killed_leaves_files_that_the_next_one_removes() {
     let disk = disk(folder.path());
     let opened = OutputFolder::open(disk.clone()).await.unwrap();
     // Dropped in the middle, as by a kill: the lock of the system goes with it.
-    let killed = opened.commit(files("killed"), |_| panic!("killed"));
+    let killed = opened.commit(files("killed"), |_| -> Manifest { panic!("killed") });
     assert!(tokio::spawn(killed).await.unwrap_err().is_panic());
     assert_eq!(run_files(&disk).await.unwrap().len(), 5);
     commit(OutputFolder::open(disk.clone()).await.unwrap(), "next").await.unwrap();

@@ -1,17 +1,18 @@
 //! `manifest.json`: what a run read, what it wrote, with what.
 
+use std::io::Write;
+
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// The manifest's version.
 const FORMAT: u32 = 1;
 
-/// The key of the manifest's own hash.
-const SEAL: &str = "sha256";
-
-/// A finished run.
+/// A finished run. `I`: its inputs, of which there may be a hundred thousand; what writes a manifest gives them one after the other
+/// ([`Listed`]), and what needs none reads past them ([`Outline`]).
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Manifest {
+pub struct Manifest<I = Vec<InputEntry>> {
     pub format: u32,
     pub project: String,
     /// The command that made the run: `replay`, `diff` or `run`.
@@ -21,7 +22,7 @@ pub struct Manifest {
     /// SHA-256 of the config file's text and of the overrides.
     pub config_sha256: String,
     pub views: Vec<ViewEntry>,
-    pub inputs: Vec<InputEntry>,
+    pub inputs: I,
     pub files: Vec<FileEntry>,
     /// Replayed values that are kept for the next run.
     #[serde(default)]
@@ -30,6 +31,9 @@ pub struct Manifest {
     #[serde(default)]
     pub identity: Option<String>,
 }
+
+/// A manifest whose inputs were read past.
+pub type Outline = Manifest<IgnoredAny>;
 
 /// One view's values for the label rows of a chunk, kept below the output folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,6 +107,28 @@ pub struct InputEntry {
     pub last_modified: String,
 }
 
+/// Inputs that are made while they are written.
+#[derive(Clone, Copy)]
+pub struct Listed<F>(F);
+
+impl<F> std::fmt::Debug for Listed<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Listed")
+    }
+}
+
+impl<F: Fn() -> I, I: Iterator<Item = InputEntry>> Listed<F> {
+    pub fn new(inputs: F) -> Self {
+        Self(inputs)
+    }
+}
+
+impl<F: Fn() -> I, I: Iterator<Item = InputEntry>> Serialize for Listed<F> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq((self.0)())
+    }
+}
+
 /// A file of the run, by its path below the output folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileEntry {
@@ -112,33 +138,84 @@ pub struct FileEntry {
     pub sha256: String,
 }
 
-impl Manifest {
+impl<I: Serialize> Manifest<I> {
     /// The manifest's text: JSON whose last key is the SHA-256 of the rest, so that no change of it goes unseen.
     ///
     /// # Errors
     /// None but of serialisation.
-    pub fn sealed(&self) -> serde_json::Result<Vec<u8>> {
-        let mut value = serde_json::to_value(self)?;
-        let seal = sha256_hex(&serde_json::to_vec_pretty(&value)?);
-        value[SEAL] = seal.into();
-        serde_json::to_vec_pretty(&value)
+    pub fn sealed(&self) -> std::io::Result<Vec<u8>> {
+        let mut text = Vec::new();
+        self.seal_to(&mut text)?;
+        Ok(text)
     }
 
+    /// Writes the manifest's text, which is not held.
+    ///
+    /// # Errors
+    /// Of writing.
+    pub fn seal_to(&self, to: impl Write) -> std::io::Result<()> {
+        let mut sealer = Sealer { to, hasher: Hasher::default(), end: Vec::new() };
+        serde_json::to_writer_pretty(&mut sealer, self)?;
+        let Sealer { mut to, mut hasher, end } = sealer;
+        hasher.update(&end);
+        to.write_all(seal(&hasher.finish()).as_bytes())?;
+        to.flush()
+    }
+}
+
+/// Passes on all but the end of the text, in whose place the seal is to stand.
+struct Sealer<W> {
+    to: W,
+    hasher: Hasher,
+    end: Vec<u8>,
+}
+
+impl<W: Write> Write for Sealer<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.end.extend_from_slice(bytes);
+        let passed = self.end.len().saturating_sub(END.len());
+        self.hasher.update(&self.end[..passed]);
+        self.to.write_all(&self.end[..passed])?;
+        self.end.drain(..passed);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.to.flush()
+    }
+}
+
+/// How a manifest ends without its own hash.
+const END: &str = "\n}";
+
+/// The key of the manifest's own hash, as it is written.
+const SEAL: &str = ",\n  \"sha256\": \"";
+
+/// How it ends with it.
+fn seal(sha256: &str) -> String {
+    format!("{SEAL}{sha256}\"{END}")
+}
+
+impl<I: DeserializeOwned> Manifest<I> {
     /// Reads a manifest's text.
     ///
     /// # Errors
     /// Why it is none of ours: cut short, changed, or of another version.
     pub fn read(text: &[u8]) -> Result<Self, String> {
-        let mut value: serde_json::Value = serde_json::from_slice(text).map_err(|e| format!("it is no JSON: {e}"))?;
-        let whole = serde_json::to_vec_pretty(&value).map_err(|e| e.to_string())?;
-        let seal = value.as_object_mut().and_then(|all| all.shift_remove(SEAL));
-        let rest = serde_json::to_vec_pretty(&value).map_err(|e| e.to_string())?;
-        let seal = seal.and_then(|seal| seal.as_str().map(ToString::to_string));
-        let seal = seal.ok_or_else(|| format!("it has no `{SEAL}` of its own text"))?;
-        if whole != text || sha256_hex(&rest) != seal {
-            return Err(format!("its text has been changed: it does not have its own `{SEAL}`"));
+        let manifest: Self = serde_json::from_slice(text).map_err(|e| match e.classify() {
+            serde_json::error::Category::Data => e.to_string(),
+            _ => format!("it is no JSON: {e}"),
+        })?;
+        let own = text.len().checked_sub(seal(&sha256_hex(&[])).len()).map(|at| text.split_at(at));
+        let (rest, own) = own
+            .filter(|(_, own)| own.starts_with(SEAL.as_bytes()))
+            .ok_or("it does not end with the `sha256` of its own text")?;
+        let mut hasher = Hasher::default();
+        hasher.update(rest);
+        hasher.update(END.as_bytes());
+        if own != seal(&hasher.finish()).as_bytes() {
+            return Err("its text has been changed: it does not have its own `sha256`".to_string());
         }
-        let manifest: Self = serde_json::from_value(value).map_err(|e| e.to_string())?;
         match manifest.format {
             FORMAT => Ok(manifest),
             other => Err(format!("its format is {other}, this version reads {FORMAT}")),
@@ -157,7 +234,7 @@ impl Hasher {
 
     /// In lower-case hexadecimal.
     pub fn finish(self) -> String {
-        use std::fmt::Write;
+        use std::fmt::Write as _;
         self.0.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
             let _ = write!(text, "{byte:02x}");
             text
@@ -188,20 +265,20 @@ mod tests {
             versions: Versions::current(),
             config_sha256: String::new(),
             views: Vec::new(),
-            inputs: Vec::new(),
+            inputs: Vec::<InputEntry>::new(),
             files: vec![file],
             chunks: Vec::new(),
             identity: None,
         };
         let text = manifest.sealed().unwrap();
-        let read = Manifest::read(&text).unwrap();
+        let read: Manifest = Manifest::read(&text).unwrap();
         assert_eq!((read.project, read.files), (manifest.project, manifest.files));
         for byte in 0..text.len() {
-            assert!(Manifest::read(&text[..byte]).is_err(), "cut at {byte}");
+            assert!(Outline::read(&text[..byte]).is_err(), "cut at {byte}");
             for bit in 0..8 {
                 let mut flipped = text.clone();
                 flipped[byte] ^= 1 << bit;
-                assert!(Manifest::read(&flipped).is_err(), "bit {bit} of byte {byte}");
+                assert!(Outline::read(&flipped).is_err(), "bit {bit} of byte {byte}");
             }
         }
     }

@@ -28,5 +28,7 @@ mod commit_tests;
 
 pub use commit::{Committed, OutputFolder, read_manifest, run_files};
 pub use file::{Content, NewFile, upload};
-pub use manifest::{ChunkEntry, Depends, FileEntry, Hasher, InputEntry, Manifest, Versions, ViewEntry, sha256_hex};
+pub use manifest::{
+    ChunkEntry, Depends, FileEntry, Hasher, InputEntry, Listed, Manifest, Outline, Versions, ViewEntry, sha256_hex,
+};
 pub use parts::Parts;

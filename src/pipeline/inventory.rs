@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::config::{SourceKind, without_secrets};
 use crate::pipeline::prepare::Opened;
 use crate::pipeline::retained::model_inputs;
+use crate::report::{counted, size};
 use crate::source::ParquetTable;
 use crate::source::time::rfc3339;
 
@@ -273,8 +274,11 @@ impl Inventory {
             (Some(first), Some(last)) => format!("{first} to {last}"),
             _ => "times not in the footers".to_string(),
         };
-        let table =
-            |t: &TableItem| format!("{}: {} files, {} bytes, {} rows, {}", t.uri, t.files, t.bytes, t.rows, range(t));
+        let table = |t: &TableItem| {
+            let (files, rows) = (counted(t.files, "file", "files"), counted(t.rows, "row", "rows"));
+            format!("{}: {files}, {}, {rows}, {}", t.uri, size(t.bytes), range(t))
+        };
+        let features = |count: usize| counted(count as u64, "feature", "features");
         let mut line = |line: String| text.push_str(&format!("{line}\n"));
         for s in &self.sources {
             line(format!("  {} ({}) {}", s.source, s.kind, table(&s.table)));
@@ -296,21 +300,25 @@ impl Inventory {
         }
         for m in &self.models {
             let snapshot = m.snapshot.as_deref().map_or_else(String::new, |s| format!(", trained on snapshot {s}"));
-            line(format!("  {}: {} features{snapshot}", m.model, m.features.len()));
+            line(format!("  {}: {}{snapshot}", m.model, features(m.features.len())));
         }
         if !self.snapshots.is_empty() {
             line("\nsnapshots".to_string());
         }
         for s in &self.snapshots {
             let cutoff = s.cutoff.as_deref().unwrap_or("not known");
-            line(format!("  {} {}; cutoff {cutoff}; {} features", s.snapshot, table(&s.table), s.features.len()));
+            line(format!("  {} {}; cutoff {cutoff}; {}", s.snapshot, table(&s.table), features(s.features.len())));
         }
         if !self.models.is_empty() {
             line(format!("\nfeatures that no model needs: {}", list(&self.unused_features)));
         }
         line("\norder of migration".to_string());
         for (i, step) in self.migration.iter().enumerate() {
-            line(format!("  {}. {} ({} models depend on it)", i + 1, step.view, step.models.len()));
+            let models = match step.models.len() {
+                1 => "1 model depends on it".to_string(),
+                count => format!("{count} models depend on it"),
+            };
+            line(format!("  {}. {} ({models})", i + 1, step.view));
         }
         text
     }

@@ -16,7 +16,7 @@ use crate::analysis::{Project, View, marked_source};
 use crate::checkpoint::{Address, Checkpoints, FileIdentity, Found, Saved, view_address};
 use crate::error::{Error, Result};
 use crate::monitor::Monitor;
-use crate::output::{ChunkEntry, Manifest};
+use crate::output::{ChunkEntry, Outline};
 use crate::pipeline::prepare::Opened;
 use crate::plan::Spines;
 use crate::replay::{
@@ -50,7 +50,7 @@ impl<'a> Replayer<'a> {
         opened: &'a Opened,
         options: ReplayOptions,
         checkpoints: Checkpoints,
-        before: Option<&Manifest>,
+        before: Option<&Outline>,
     ) -> Self {
         let before = before.map_or_else(Vec::new, |m| m.chunks.clone());
         let Opened { project, session, spills, .. } = opened;

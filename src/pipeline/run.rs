@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use datafusion::arrow::array::{Array, BooleanArray, RecordBatch};
+use serde::Serialize;
 use serde_json::json;
 
 use crate::analysis::Project;
@@ -18,7 +19,9 @@ use crate::diff::{Mismatches, Part, SnapshotDiff, Totals, Worst};
 use crate::error::{Error, Result};
 use crate::finding::Finding;
 use crate::monitor::Monitor;
-use crate::output::{ChunkEntry, FileEntry, InputEntry, Manifest, NewFile, OutputFolder, ViewEntry, sha256_hex};
+use crate::output::{
+    ChunkEntry, FileEntry, InputEntry, Listed, Manifest, NewFile, OutputFolder, ViewEntry, sha256_hex,
+};
 use crate::pipeline::causes::{Explained, find_causes};
 use crate::pipeline::chunking::{memory, weights};
 use crate::pipeline::clock::Clock;
@@ -593,20 +596,21 @@ pub(super) fn manifest(
     files: Vec<FileEntry>,
     config_text: &str,
     generated_at: &str,
-) -> Manifest {
+) -> Manifest<impl Serialize> {
     let engine = |view: &str| engines.iter().find(|(name, ..)| name == view).map(|(_, e, _)| e.name().to_string());
     let views = project.views.iter().map(|v| ViewEntry {
         view: v.name.clone(),
         engine: engine(&v.name),
         sql_sha256: sha256_hex(v.sql.text.as_bytes()),
     });
-    let mut inputs = input_entries("labels", &project.inputs.labels.table);
-    for log in &project.inputs.logs {
-        inputs.extend(input_entries(&format!("sources.{}", log.config.name), &log.table));
-    }
-    for snapshot in project.snapshots.iter().filter(|_| command != Work::Replay.name()) {
-        inputs.extend(input_entries(&format!("snapshots.{}", snapshot.config.name), &snapshot.table));
-    }
+    let with_snapshots = command != Work::Replay.name();
+    let inputs = move || {
+        let sources = project.inputs.logs.iter().map(|l| (format!("sources.{}", l.config.name), l.table.as_ref()));
+        let snapshots = project.snapshots.iter().filter(move |_| with_snapshots);
+        let snapshots = snapshots.map(|s| (format!("snapshots.{}", s.config.name), s.table.as_ref()));
+        let labels = ("labels".to_string(), project.inputs.labels.table.as_ref());
+        std::iter::once(labels).chain(sources).chain(snapshots).flat_map(|(input, table)| input_entries(input, table))
+    };
     Manifest {
         format: 1,
         project: project.inputs.config.project.name.clone(),
@@ -615,20 +619,20 @@ pub(super) fn manifest(
         versions: crate::output::Versions::current(),
         config_sha256: sha256_hex(config_text.as_bytes()),
         views: views.collect(),
-        inputs,
+        inputs: Listed::new(inputs),
         files,
         chunks: Vec::new(),
         identity: None,
     }
 }
 
-fn input_entries(input: &str, table: &ParquetTable) -> Vec<InputEntry> {
-    let entry = |file: &crate::source::DataFile| InputEntry {
-        input: input.to_string(),
-        uri: without_secrets(&file.uri),
+fn input_entries(input: String, table: &ParquetTable) -> impl Iterator<Item = InputEntry> {
+    let entry = move |file: &crate::source::DataFile| InputEntry {
+        input: input.clone(),
+        uri: without_secrets(&file.uri()),
         size: file.meta.size,
         etag: file.meta.e_tag.clone(),
         last_modified: file.meta.last_modified.to_rfc3339(),
     };
-    table.files.files.iter().map(entry).collect()
+    table.files.files.iter().map(entry)
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::analysis::Project;
 use crate::config::without_secrets;
 use crate::error::{Error, Result};
-use crate::output::{Manifest, sha256_hex};
+use crate::output::{Hasher, Outline, sha256_hex};
 use crate::replay::Engine;
 use crate::source::{Location, ParquetTable};
 use crate::verify::check_file;
@@ -39,11 +39,14 @@ pub(super) fn identity(project: &Project, command: &str, engine: Engine, config_
     let inputs = &project.inputs;
     let expires = inputs.config.sources.iter().any(|s| s.retention.is_some());
     let today = expires.then(|| chrono::Utc::now().date_naive().to_string());
-    let files = |table: &ParquetTable| -> Vec<Value> {
-        let files = table.files.files.iter();
-        files
-            .map(|f| json!([without_secrets(&f.uri), f.meta.size, f.meta.e_tag, f.meta.last_modified.to_rfc3339()]))
-            .collect()
+    // Their hash: there may be a hundred thousand.
+    let files = |table: &ParquetTable| {
+        let mut hasher = Hasher::default();
+        for f in &table.files.files {
+            let file = json!([without_secrets(&f.uri()), f.meta.size, f.meta.e_tag, f.meta.last_modified.to_rfc3339()]);
+            hasher.update(file.to_string().as_bytes());
+        }
+        hasher.finish()
     };
     let sources: Vec<_> = inputs.logs.iter().map(|log| (log.config.name.as_str(), files(&log.table))).collect();
     let snapshots: Vec<_> = project.snapshots.iter().map(|s| (s.config.name.as_str(), files(&s.table))).collect();
@@ -69,7 +72,7 @@ pub(super) fn identity(project: &Project, command: &str, engine: Engine, config_
 /// A storage error.
 pub(super) async fn standing(
     output: &Location,
-    manifest: Option<&Manifest>,
+    manifest: Option<&Outline>,
     identity: &str,
 ) -> Result<Result<Standing, Option<String>>> {
     let Some(manifest) = manifest.filter(|m| m.identity.as_deref() == Some(identity)) else { return Ok(Err(None)) };

@@ -136,7 +136,7 @@ async fn present(config: &Config, stores: &Stores, monitor: &dyn Monitor) -> Pre
     let mut present = Present::new();
     for (input, uri) in uris {
         if let Ok(files) = list(stores, &resolve_uri(&config.base, uri), &base).await {
-            let objects = files.files.into_iter().map(|f| (without_secrets(&f.uri), f.meta)).collect();
+            let objects = files.files.into_iter().map(|f| (without_secrets(&f.uri()), f.meta)).collect();
             present.insert(input, objects);
         }
         monitor.advance(1);

@@ -129,7 +129,8 @@ fn of_source(source: &SourceRetention) -> Vec<String> {
     }));
     if let (Some(first), Some(last)) = (source.missing_partitions.first(), source.missing_partitions.last()) {
         let count = counted(source.missing_partitions.len() as u64, "partition", "partitions");
-        told.push(format!("{count} not there: {} to {}", clean(first), clean(last)));
+        let which = if first == last { clean(first) } else { format!("{} to {}", clean(first), clean(last)) };
+        told.push(format!("{count} not there: {which}"));
     }
     told.extend(source.schema_changes.iter().map(|c| {
         let at = c.at.as_deref().map_or_else(String::new, |at| format!(" from {} on", short_time(at)));
@@ -204,7 +205,7 @@ fn calendar(retention: &RetentionReport, style: Style, lines: &mut Vec<String>) 
     let mut weeks = 0;
     for entry in &entries {
         let day = format!("{:<10}", day_or_now(&entry.at, retention.today.as_deref()));
-        let line = match entry.labels {
+        match entry.labels {
             Some(labels) => {
                 weeks += 1;
                 if weeks > MOST_WEEKS {
@@ -212,12 +213,18 @@ fn calendar(retention: &RetentionReport, style: Style, lines: &mut Vec<String>) 
                 }
                 let filled = (labels * BAR).checked_div(most).unwrap_or(0);
                 let bar: String = (0..BAR).map(|i| if i < filled { '█' } else { '░' }).collect();
-                format!("  {day}  {bar}  {} still covered", counted(labels, "label row", "label rows"))
+                let kept = counted(labels, "label row", "label rows");
+                lines.push(style.fit(&format!("  {day}  {bar}  {kept} still covered")));
             }
-            None => format!("  {day}  {}", clean(&entry.detail)),
-        };
-        let line = style.fit(&line);
-        lines.push(if entry.what == "deadline" { style.bold(&line) } else { line });
+            // What is to be done is told in full.
+            None => {
+                let told = wrap(&clean(&entry.detail), style.width.saturating_sub(day.len() + 4));
+                lines.extend(told.into_iter().enumerate().map(|(i, part)| {
+                    let line = format!("  {}  {part}", if i == 0 { day.clone() } else { " ".repeat(day.len()) });
+                    if entry.what == "deadline" { style.bold(&line) } else { line }
+                }));
+            }
+        }
     }
     if weeks > MOST_WEEKS {
         lines.push(style.dim(&format!("  and {} more weeks in report.json", weeks - MOST_WEEKS)));

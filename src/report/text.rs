@@ -82,7 +82,7 @@ pub fn size(bytes: u64) -> String {
 }
 
 /// `1 row`, `2,000 rows`.
-pub(super) fn counted(count: u64, one: &str, many: &str) -> String {
+pub fn counted(count: u64, one: &str, many: &str) -> String {
     format!("{} {}", thousands(count), if count == 1 { one } else { many })
 }
 

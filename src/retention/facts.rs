@@ -295,7 +295,7 @@ fn schema_changes(log: &Log, times: &[Option<FileTimes>], report: &mut SourceRet
                     column: name.clone(),
                     change: change.to_string(),
                     at: shown(file),
-                    file: crate::config::without_secrets(&files[file].uri),
+                    file: crate::config::without_secrets(&files[file].uri()),
                     before: before.as_ref().map(ToString::to_string),
                     after: here.as_ref().map(ToString::to_string),
                 });
@@ -315,8 +315,10 @@ fn missing_partitions(log: &Log) -> Vec<String> {
     let files = &log.table.files.files;
     let mut missing = Vec::new();
     for name in log.table.partition_names() {
-        let values = files.iter().filter_map(|f| f.partitions.iter().find(|(n, _)| n == name)?.1.as_deref());
-        let Some(days) = values.map(day_of).collect::<Option<std::collections::BTreeSet<i64>>>() else { continue };
+        let values = files.iter().filter_map(|f| f.partition(name));
+        let Some(days) = values.map(|value| day_of(&value)).collect::<Option<std::collections::BTreeSet<i64>>>() else {
+            continue;
+        };
         let (Some(first), Some(last)) = (days.first(), days.last()) else { continue };
         let there = |day: i64| days.contains(&day);
         let whole_weeks = days.len() as i64 >= 2;

@@ -1,16 +1,24 @@
 //! What a log's own rhythm says of stretches with no events, or few.
 //!
 //! 1. *Expected*: an hour's events are held against the same hour of the week in the weeks around it (four before, four after): the
-//!    lower median of these, so a lasting change of level, summer time or a single odd week accuses nobody. An hour without
-//!    such a neighbour is not judged: neither is a log of less than a week.
-//! 2. *Spread*: how far hours (and days, and weeks) usually are from what is expected, as a multiple of a Poisson process's variance,
+//!    lower median of these, so a lasting change of level, summer time or a single odd week accuses nobody. Where an hour has few
+//!    events, the lower median is far below their mean: several hours, a day or a week are then compared as one block, and
+//!    shared out by what each hour of the week has in all. Without such a neighbour nothing is judged: neither is a log of less
+//!    than a week.
+//! 2. *Spread*: how far blocks (and days, and weeks) usually are from what is expected, as a multiple of a Poisson process's variance,
 //!    by the median deviation. What is expected is first brought to the level of the four weeks around: a lower median is less than a
 //!    mean, and much less where a log grows, which says nothing of how its hours differ. A bursty log has a large spread and is
 //!    accused of little.
 //! 3. *Chance*: a stretch is told where so few events, by expectation and spread, have less than the given odds (Chernoff's bound);
-//!    and where the log does not have the like of it most weeks, as one that rests at random times does.
+//!    where the log does not have the like of it most weeks, as one that rests at random times does; a silence, where its length is
+//!    beyond what the log's other silences lead up to; a thin stretch, where it is thin beside the days around it, too, so that a
+//!    quiet season is not told piece by piece.
 //!
-//! A thin stretch runs over the hours whose likelihood under `share` of what is expected beats that under all of it.
+//! A thin stretch is a scan statistic: the run of hours whose likelihood under `share` of what is expected beats that under all of it by
+//! most, whatever their number. Its bounds are then looked for by the share that is left of it. Silent hours belong to it, as
+//! where one event in five is left some hours have none; but it has to be thin without those that are told as a silence.
+
+use std::ops::Range;
 
 use crate::config::Rhythm;
 use crate::retention::activity::{Activity, HOUR_NS, Span};
@@ -27,8 +35,16 @@ pub struct Judged {
 
 const WEEK: usize = 168;
 const DAY: usize = 24;
-/// Hours that expect less say nothing of the spread.
+/// Sums that expect less say nothing of the spread.
 const ENOUGH: f64 = 3.0;
+/// A spread from fewer sums is uncertain.
+const MANY: usize = 50;
+/// So many silences may be losses, without being the log's own.
+const OUTAGES: usize = 10;
+/// So many events are compared with those of another week: the lower median of fewer is far below their mean.
+const FEW: f64 = 16.0;
+/// Hours that may be held together; whole numbers of them are a week.
+const BLOCKS: [usize; 9] = [1, 2, 3, 4, 6, 8, 12, 24, WEEK];
 /// Stretches of half the size that a log may have besides, without resting at random times.
 const ALIKE: usize = 5;
 
@@ -38,8 +54,9 @@ pub fn judge(activity: &Activity, rhythm: Rhythm) -> Vec<Judged> {
         return Vec::new();
     }
     let hours = activity.hours();
-    let expected = expected(&hours.events, rhythm.weeks);
-    let spread = Spread::of(&hours.events, &expected);
+    let block = block_hours(&hours.events);
+    let expected = expected(&hours.events, hours.first, block, rhythm.weeks);
+    let spread = Spread::of(&hours.events, &expected, block);
     let surprise = -rhythm.odds.ln();
     let hour_start = |i: usize| (hours.first + i64::try_from(i).unwrap_or(0)) * HOUR_NS;
     let within = |span: Span| {
@@ -64,48 +81,62 @@ pub fn judge(activity: &Activity, rhythm: Rhythm) -> Vec<Judged> {
     let unusual =
         |size: f64, sizes: &[f64]| sizes.len() - sizes.partition_point(|s| *s < size / 2.0) <= ALIKE.max(weeks) + 1;
     let length = |span: Span| (span.to.saturating_sub(span.from)) as f64 / HOUR_NS as f64;
+    let longest = longest_usual(&sizes, surprise);
     let mut found: Vec<Judged> = silences
         .into_iter()
-        .filter(|s| s.expected / spread.over(length(s.span)) >= surprise && unusual(s.expected, &sizes))
+        .filter(|s| s.expected / spread.over(length(s.span)) >= surprise)
+        .filter(|s| s.expected > longest && unusual(s.expected, &sizes))
         .collect();
-    // What the silent stretches leave of each hour, and the log's own ends.
-    let mut left = expected;
+    // What the log's own ends leave of each hour, and the silent stretches.
+    let mut whole = expected;
     let ends = (activity.first(), activity.last());
     if let (Some(first), Some(last)) = ends {
         let before = Span { from: i64::MIN, to: first };
         let after = Span { from: last, to: i64::MAX };
-        for i in [0, left.len().saturating_sub(1)] {
-            if let Some(own) = left.get_mut(i) {
+        for i in [0, whole.len().saturating_sub(1)] {
+            if let Some(own) = whole.get_mut(i) {
                 *own *= (1.0 - part(i, before) - part(i, after)).max(0.0);
             }
         }
     }
-    let mut silent = vec![false; left.len()];
+    let mut left = whole.clone();
     for judged in &found {
         for i in within(judged.span) {
-            let part = part(i, judged.span);
-            left[i] *= 1.0 - part;
-            silent[i] |= part > 0.99;
+            left[i] *= 1.0 - part(i, judged.span);
         }
     }
-    let thin = thin_runs(&hours.events, &left, &silent, spread.hour, rhythm.share, surprise);
-    let thin: Vec<Judged> = thin
+    let sum = |values: &[f64], (from, to): (usize, usize)| values[from..to].iter().sum::<f64>();
+    let thin: Vec<Judged> = thin_runs(&hours.events, &whole, spread.block, rhythm.share, surprise)
         .into_iter()
-        .map(|run| thinnest(&hours.events, &left, run, rhythm.share))
-        .map(|(from, to)| Judged {
-            span: Span { from: hour_start(from), to: hour_start(to) },
-            kind: GapKind::Thin,
-            events: hours.events[from..to].iter().sum(),
-            expected: left[from..to].iter().sum(),
+        .map(|run| thinnest(&hours.events, &whole, run, rhythm.share))
+        .map(|run| bounds(&hours.events, &whole, run, rhythm.share))
+        .filter_map(|run| {
+            let span = Span { from: hour_start(run.0), to: hour_start(run.1) };
+            let (events, expected, besides) = (sum(&hours.events, run), sum(&whole, run), sum(&left, run));
+            // Beside a silence, which is told by itself, less is needed: what was lost there is likely to have been lost here.
+            let needed = if besides < expected { surprise / 2.0 } else { surprise };
+            let usual = besides * level_around(&hours.events, &left, run);
+            let odd = unlikely(events, usual) / spread.over(length(span)) >= needed;
+            let thin = Judged { span, kind: GapKind::Thin, events, expected };
+            (events <= rhythm.share * usual && odd).then_some(thin)
         })
-        .filter(|t| t.events <= rhythm.share * t.expected)
-        .filter(|t| unlikely(t.events, t.expected) / spread.over(length(t.span)) >= surprise)
         .collect();
+    let thin = apart(thin);
     let mut lacks: Vec<f64> = thin.iter().map(|t| t.expected - t.events).collect();
     lacks.sort_by(f64::total_cmp);
     found.extend(thin.into_iter().filter(|t| unusual(t.expected - t.events, &lacks)));
     found.sort_by_key(|j| (j.span, j.kind == GapKind::Thin));
     found
+}
+
+/// How much a log's silences miss at the most, by the large ones among them but the `OUTAGES` largest: these fall off exponentially
+/// (as any distribution's do that is not heavy-tailed), and a larger one has odds of less than e to minus `surprise`. 0 where there are
+/// too few to tell. `sizes` ascend.
+fn longest_usual(sizes: &[f64], surprise: f64) -> f64 {
+    let at = |rank: usize| sizes.len().checked_sub(rank).map(|i| sizes[i]);
+    let (Some(large), Some(less)) = (at(OUTAGES + 1), at(4 * (OUTAGES + 1))) else { return 0.0 };
+    let scale = (large - less) / 4.0_f64.ln();
+    large + scale * (((OUTAGES + 1) as f64).ln() + surprise)
 }
 
 /// The exponent of Chernoff's bound on a Poisson variable: so few events have a chance of at most e to minus this.
@@ -117,47 +148,75 @@ fn unlikely(events: f64, expected: f64) -> f64 {
     expected - events + log
 }
 
-/// What each hour should have by the same hour of the weeks around it; 0 where nothing can be said.
-fn expected(events: &[f64], weeks: usize) -> Vec<f64> {
-    let neighbour = |i: usize, k: usize, before: bool| {
-        let at = if before { i.checked_sub(k * WEEK) } else { i.checked_add(k * WEEK) };
-        at.and_then(|at| events.get(at)).copied()
+/// How many hours are held together against the same hours of other weeks: as few as give them `FEW` events. An hour counts as its
+/// events see it, by how many others they share it with, so that nights and weekends of rest do not matter.
+fn block_hours(events: &[f64]) -> usize {
+    let (sum, squares) = events.iter().fold((0.0, 0.0), |(sum, squares), e| (sum + e, squares + e * e));
+    let company = if sum > 0.0 { squares / sum - 1.0 } else { 0.0 };
+    BLOCKS.into_iter().find(|hours| company * *hours as f64 >= FEW).unwrap_or(WEEK)
+}
+
+/// What each hour should have by the same block of hours in the weeks around it; 0 where nothing can be said. Within a block, hours have
+/// the shares that they have over all weeks.
+fn expected(events: &[f64], first: i64, block: usize, weeks: usize) -> Vec<f64> {
+    // Blocks start at multiples of their length since 1970; the first may be cut off, and the last.
+    let cut = usize::try_from(first.rem_euclid(block as i64)).unwrap_or(0);
+    let blocks = (cut + events.len()).div_ceil(block);
+    let within = |b: usize| (b * block).saturating_sub(cut)..((b + 1) * block - cut).min(events.len());
+    let whole = |b: usize| (b + 1) * block - cut <= events.len() && b * block >= cut;
+    let sums: Vec<f64> = (0..blocks).map(|b| events[within(b)].iter().sum()).collect();
+    let neighbour = |b: usize, k: usize, before: bool| {
+        let apart = k * WEEK / block;
+        let at = if before { b.checked_sub(apart) } else { b.checked_add(apart) };
+        at.filter(|at| *at < blocks && whole(*at)).map(|at| sums[at])
     };
-    (0..events.len())
-        .map(|i| {
-            let around = (1..=weeks).flat_map(|k| [neighbour(i, k, true), neighbour(i, k, false)]);
-            let mut around: Vec<f64> = around.flatten().collect();
-            around.sort_by(f64::total_cmp);
-            match around.len() {
-                0 => 0.0,
-                n => around[(n - 1) / 2],
-            }
-        })
-        .collect()
+    let mut profile = vec![0.0; WEEK];
+    for (i, own) in events.iter().enumerate() {
+        profile[(cut + i) % WEEK] += own;
+    }
+    let mut expected = Vec::with_capacity(events.len());
+    for b in 0..blocks {
+        let around = (1..=weeks).flat_map(|k| [neighbour(b, k, true), neighbour(b, k, false)]);
+        let mut around: Vec<f64> = around.flatten().collect();
+        around.sort_by(f64::total_cmp);
+        let in_all = if around.is_empty() { 0.0 } else { around[(around.len() - 1) / 2] };
+        let shares = &profile[(b * block) % WEEK..][..block];
+        let all: f64 = shares.iter().sum();
+        let share = |i: usize| if all > 0.0 { profile[(cut + i) % WEEK] / all } else { 0.0 };
+        expected.extend(within(b).map(|i| in_all * share(i)));
+    }
+    expected
 }
 
 /// How far sums over some hours usually are from what is expected, in variances of a Poisson process.
 #[derive(Debug, Clone, Copy)]
 struct Spread {
-    hour: f64,
+    block_hours: f64,
+    block: f64,
     day: f64,
     week: f64,
 }
 
 impl Spread {
-    fn of(events: &[f64], expected: &[f64]) -> Self {
+    fn of(events: &[f64], expected: &[f64], block: usize) -> Self {
         let expected = &levelled(events, expected);
-        let hour = spread(events, expected, 1);
-        let day = spread(events, expected, DAY).max(hour);
-        Self { hour, day, week: spread(events, expected, WEEK).max(day) }
+        let of_block = spread(events, expected, block);
+        let day = spread(events, expected, block.max(DAY)).max(of_block);
+        let week = spread(events, expected, WEEK).max(day);
+        Self { block_hours: block as f64, block: of_block, day, week }
     }
 
     fn over(self, hours: f64) -> f64 {
-        let between = |from: f64, to: f64, least: usize, most: usize| {
-            let share = (hours / least as f64).ln() / (most as f64 / least as f64).ln();
+        let day = self.block_hours.max(DAY as f64);
+        let between = |from: f64, to: f64, least: f64, most: f64| {
+            let share = if most > least { (hours / least).ln() / (most / least).ln() } else { 1.0 };
             from + (to - from) * share.clamp(0.0, 1.0)
         };
-        if hours <= DAY as f64 { between(self.hour, self.day, 1, DAY) } else { between(self.day, self.week, DAY, WEEK) }
+        if hours <= day {
+            between(self.block, self.day, self.block_hours, day)
+        } else {
+            between(self.day, self.week, day, WEEK as f64)
+        }
     }
 }
 
@@ -180,36 +239,28 @@ fn levelled(events: &[f64], expected: &[f64]) -> Vec<f64> {
 }
 
 fn spread(events: &[f64], expected: &[f64], hours: usize) -> f64 {
-    let sums = events.chunks(hours).zip(expected.chunks(hours));
+    // Sums that overlap say more than those that do not.
+    let step = (hours / 4).max(1);
+    let sums = events.windows(hours).zip(expected.windows(hours)).step_by(step);
     let sums = sums.map(|(c, e)| (c.iter().sum::<f64>(), e.iter().sum::<f64>()));
     let mut deviations: Vec<f64> = sums.filter(|(_, e)| *e >= ENOUGH).map(|(c, e)| (c - e).abs() / e.sqrt()).collect();
     if deviations.is_empty() {
         return 1.0;
     }
     deviations.sort_by(f64::total_cmp);
-    // 1.4826 medians of the deviation are a standard deviation of a normal distribution.
+    // 1.4826 medians of the deviation are a standard deviation of a normal distribution. Of few sums, that is off by as much as its own standard error.
     let deviation = 1.4826 * deviations[deviations.len() / 2];
-    (deviation * deviation).max(1.0)
+    let apart = deviations.len() * step / hours;
+    let error = if apart < MANY { 1.2 / (apart.max(1) as f64).sqrt() } else { 0.0 };
+    (deviation * deviation * (1.0 + error)).max(1.0)
 }
 
 /// Runs of hours (to exclusive) with the greatest likelihood of being thin.
-fn thin_runs(
-    events: &[f64],
-    expected: &[f64],
-    silent: &[bool],
-    spread: f64,
-    share: f64,
-    surprise: f64,
-) -> Vec<(usize, usize)> {
+fn thin_runs(events: &[f64], expected: &[f64], spread: f64, share: f64, surprise: f64) -> Vec<(usize, usize)> {
     let mut runs = Vec::new();
     let (mut sum, mut start, mut best) = (0.0, 0, (0.0, 0));
-    let mut close = |start: usize, best: (f64, usize)| {
-        if best.0 > 0.0 {
-            runs.push((start, best.1));
-        }
-    };
     for i in 0..=events.len() {
-        let ends = i == events.len() || silent[i];
+        let ends = i == events.len();
         if !ends {
             if sum <= 0.0 {
                 (sum, start, best) = (0.0, i, (0.0, i));
@@ -220,7 +271,9 @@ fn thin_runs(
             }
         }
         if ends || sum <= 0.0 || sum < best.0 - surprise {
-            close(start, best);
+            if best.0 > 0.0 {
+                runs.push((start, best.1));
+            }
             (sum, start, best) = (0.0, i + 1, (0.0, i + 1));
         }
     }
@@ -245,6 +298,62 @@ fn thinnest(events: &[f64], expected: &[f64], run: (usize, usize), share: f64) -
         }
     }
     best.1
+}
+
+/// Where a thin stretch begins and ends: the hours around its middle that are likelier to have lost as much as it did than nothing.
+fn bounds(events: &[f64], expected: &[f64], run: (usize, usize), share: f64) -> (usize, usize) {
+    let (mut from, mut to) = run;
+    for _ in 0..3 {
+        let had: f64 = events[from..to].iter().sum();
+        let wanted: f64 = expected[from..to].iter().sum();
+        let left = ((had + 0.5) / wanted.max(1.0)).clamp(0.01, share);
+        let gain = |i: usize| (1.0 - left) * expected[i] + events[i] * left.ln();
+        let best = |hours: &mut dyn Iterator<Item = usize>| {
+            let (mut sum, mut best) = (0.0, (0.0, 0));
+            for (count, i) in hours.enumerate() {
+                sum += gain(i);
+                if sum > best.0 {
+                    best = (sum, count + 1);
+                }
+            }
+            best.1
+        };
+        // No further than the stretch's own length again.
+        let (middle, reach) = (usize::midpoint(from, to), (to - from).max(DAY));
+        let before = best(&mut (from.saturating_sub(reach)..middle).rev());
+        let after = best(&mut (middle..(to + reach).min(events.len())));
+        if before + after == 0 {
+            return run;
+        }
+        (from, to) = (middle - before, middle + after);
+    }
+    (from, to)
+}
+
+/// Of stretches that overlap, parts of one loss, the one that lacks most. By time.
+fn apart(mut thin: Vec<Judged>) -> Vec<Judged> {
+    thin.sort_by(|a, b| (b.expected - b.events).total_cmp(&(a.expected - a.events)));
+    let mut kept: Vec<Judged> = Vec::new();
+    for own in thin {
+        if !kept.iter().any(|other| other.span.from < own.span.to && own.span.from < other.span.to) {
+            kept.push(own);
+        }
+    }
+    kept.sort_by_key(|own| own.span);
+    kept
+}
+
+/// How much of what is expected there is just before a stretch or just after it, whichever is more, at most all: a loss is less than
+/// the days around it have, too.
+fn level_around(events: &[f64], expected: &[f64], (from, to): (usize, usize)) -> f64 {
+    let reach = (to - from).clamp(DAY, WEEK);
+    let level = |hours: Range<usize>| {
+        let wanted: f64 = expected[hours.clone()].iter().sum();
+        (wanted >= FEW).then(|| events[hours].iter().sum::<f64>() / wanted)
+    };
+    let before = level(from.saturating_sub(reach)..from);
+    let after = level(to..(to + reach).min(events.len()));
+    before.into_iter().chain(after).reduce(f64::max).unwrap_or(1.0).min(1.0)
 }
 
 #[cfg(test)]

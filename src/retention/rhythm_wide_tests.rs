@@ -1,5 +1,5 @@
-//! Many logs: five to five thousand events an hour; by the hour of a day in a zone with summer time, quiet at weekends and at the end of the
-//! year, growing, or as steady as a changelog; whole, silent for a while, or thin for a while.
+//! Many logs: two events a day to five thousand an hour; by the hour of a day in a zone with summer time, quiet at weekends and at the
+//! end of the year, growing, bursty, or as steady as a changelog; whole, silent for a while, or thin for a while.
 
 use super::tests::Random;
 use super::*;
@@ -7,7 +7,7 @@ use super::*;
 const WEEKS: usize = 20;
 const HOURS: usize = WEEKS * WEEK;
 const RATES: [f64; 5] = [5.0, 30.0, 200.0, 1000.0, 5000.0];
-const SEEDS: u64 = 4;
+const SEEDS: u64 = 2;
 
 /// A name, and how many events there are in each hour, relative to the rate.
 type Character = (&'static str, fn(usize) -> f64);
@@ -153,4 +153,121 @@ fn thin_stretches_are_found_within_an_hour_where_an_hour_has_enough_events() {
             Err(format!("{from} to {to}: {a} to {b}"))
         }
     });
+}
+
+/// Rates by hour that are random themselves: events come in bursts, or hours, days and weeks differ.
+fn overdispersed(random: &mut Random, kind: usize) -> Vec<f64> {
+    const BURSTS: [(f64, f64); 6] = [(9.0, 14.0), (2.0, 10.0), (24.0, 24.0), (1.0, 50.0), (6.0, 2.0), (100.0, 60.0)];
+    let mut rates = Vec::new();
+    if let Some((on, off)) = BURSTS.get(kind) {
+        while rates.len() < HOURS {
+            let (busy, rest) = (random.exponential(*on), random.exponential(*off));
+            let rate = random.exponential((on + off) / on);
+            rates.extend(std::iter::repeat_n(rate, busy.ceil() as usize));
+            rates.extend(std::iter::repeat_n(0.0, rest.ceil() as usize));
+        }
+        return rates;
+    }
+    // Sums of exponential variables: a gamma distribution.
+    let mut by = |hours: usize, of: usize| -> Vec<f64> {
+        let sum = |random: &mut Random| (0..of).map(|_| random.exponential(1.0 / of as f64)).sum::<f64>();
+        (0..=HOURS / hours).flat_map(|_| std::iter::repeat_n(sum(random), hours)).collect()
+    };
+    let (hour, day, week) = (by(1, 1), by(DAY, 2), by(WEEK, 4));
+    (0..HOURS).map(|h| day_and_week(h) * [hour[h], day[h], week[h], hour[h] * day[h]][kind % 4]).collect()
+}
+
+#[test]
+fn bursty_and_rare_logs_are_accused_of_nothing() {
+    let mut failures = Vec::new();
+    for (number, mean) in [0.1, 0.3, 1.0, 2.0, 5.0, 15.0, 60.0, 400.0].into_iter().enumerate() {
+        for kind in 0..10 {
+            let mut random = Random(kind as u64 * 7919 + number as u64);
+            let rates = overdispersed(&mut random, kind);
+            let found = judged(&log(&mut random, &|hour| mean * rates[hour], (0.0, 0.0, 0.0)));
+            if !found.is_empty() {
+                failures.push(format!("{mean} an hour, bursty in way {kind}: {found:?}"));
+            }
+        }
+        for (name, shape) in CHARACTERS {
+            let mut random = Random(name.len() as u64 * 7919 + number as u64);
+            let found = judged(&log(&mut random, &|hour| mean * shape(hour), (0.0, 0.0, 0.0)));
+            if !found.is_empty() {
+                failures.push(format!("{mean} an hour, {name}: {found:?}"));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// Where a loss ends that begins then and takes so many events, with those that are left.
+fn end(rate: &dyn Fn(usize) -> f64, from: f64, events: f64) -> f64 {
+    let (mut to, mut left) = (from, events);
+    while to < HOURS as f64 {
+        let here = rate(to as usize);
+        let until = to.floor() + 1.0;
+        if here * (until - to) >= left {
+            return to + left / here;
+        }
+        left -= here * (until - to);
+        to = until;
+    }
+    to
+}
+
+/// docs/retention.md tells from how many events on a loss is found; its rows are what is tested here.
+#[test]
+fn losses_are_found_from_as_many_events_on_as_the_table_says() {
+    let text = include_str!("../../docs/retention.md");
+    let rows = text.lines().skip_while(|line| !line.starts_with("| lost |")).skip(2).take_while(|l| l.starts_with('|'));
+    let number = |cell: &str| cell.trim().trim_end_matches(" %").parse::<f64>().ok();
+    let rows: Vec<(f64, f64)> = rows
+        .map(|row| row.split('|').skip(1).filter_map(number).collect::<Vec<f64>>())
+        .map(|row| (row[0] / 100.0, row[1]))
+        .collect();
+    assert_eq!(rows.len(), 5, "{rows:?}");
+    for (row, (share, events)) in rows.into_iter().enumerate() {
+        let (mut planted, mut found, mut bounds, mut far) = (0, 0, 0, Vec::new());
+        for (number, mean) in [1.0, 2.0, 5.0, 15.0, 60.0, 400.0].into_iter().enumerate() {
+            for (name, shape) in [CHARACTERS[0], CHARACTERS[1], CHARACTERS[4]] {
+                for seed in 0..2 {
+                    let mut random =
+                        Random(seed * 104_729 + number as u64 * 17 + name.len() as u64 + row as u64 * 1009);
+                    let rate = |hour: usize| mean * shape(hour);
+                    let from = 24.0 * (30.0 + (random.unit() * 50.0).floor()) + random.unit() * 24.0;
+                    let to = end(&rate, from, events).max(from + 3.0);
+                    if to - from > 21.0 * 24.0 {
+                        continue;
+                    }
+                    planted += 1;
+                    let all = judged(&log(&mut random, &rate, (from, to, share)));
+                    let (own, others): (Vec<_>, Vec<_>) =
+                        all.iter().map(hours).partition(|(a, b)| *a < to && *b > from);
+                    assert!(others.is_empty(), "{mean} an hour, {name}, seed {seed}: {from} to {to}, {all:?}");
+                    if own.is_empty() {
+                        continue;
+                    }
+                    found += 1;
+                    let first = own.iter().map(|(a, _)| *a).fold(f64::MAX, f64::min);
+                    let last = own.iter().map(|(_, b)| *b).fold(f64::MIN, f64::max);
+                    for (at, planted) in [(first, from), (last, to)] {
+                        bounds += 1;
+                        // An hour, or as long as thirty events take.
+                        let near = end(&rate, at.min(planted), 30.0).max(at.min(planted) + 1.0);
+                        if at.max(planted) > near {
+                            far.push(format!("{mean} an hour, {name}: {at} for {planted}"));
+                        }
+                    }
+                }
+            }
+        }
+        assert!(planted >= 24, "{planted}");
+        assert!(found * 10 >= planted * 9, "lost {share}, {events} events: {found} of {planted} found");
+        assert!(
+            far.len() * 20 <= bounds,
+            "lost {share}, {events} events: {} of {bounds} bounds\n{}",
+            far.len(),
+            far.join("\n")
+        );
+    }
 }

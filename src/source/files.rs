@@ -1,5 +1,7 @@
 //! From a URI to the Parquet files it names: a file, a folder (recursively), or a glob.
 
+use std::sync::Arc;
+
 use datafusion::object_store::{ObjectMeta, ObjectStoreExt};
 use futures::TryStreamExt;
 use glob::{MatchOptions, Pattern};
@@ -8,14 +10,42 @@ use crate::error::{Error, Result};
 use crate::finding::Finding;
 use crate::source::store::{Location, Stores, store_error};
 
-/// A file of a table, with the Hive partition values (`dt=2025-03-01`) of its folders.
+/// A file of a table. There may be a hundred thousand of them: what files have in common is held once, and what their path says is not
+/// held at all.
 #[derive(Debug, Clone)]
 pub struct DataFile {
-    pub meta: ObjectMeta,
-    /// Name and value, outermost folder first; the value is `None` for Hive's NULL.
-    pub partitions: Vec<(String, Option<String>)>,
+    /// The store's own pin.
+    pub meta: Arc<ObjectMeta>,
+    /// What stands before the object's path: `/`, or `s3://bucket/`.
+    root: Arc<str>,
+    /// Leading folders that name no partition.
+    skipped: usize,
+}
+
+impl DataFile {
     /// What messages show.
-    pub uri: String,
+    pub fn uri(&self) -> String {
+        format!("{}{}", self.root, self.meta.location)
+    }
+
+    /// Hive partition values (`dt=2025-03-01`) of its folders, outermost first: name, and value as it is written.
+    fn written(&self) -> impl Iterator<Item = (&str, &str)> {
+        let path = self.meta.location.as_ref();
+        let folders = path.rsplit_once('/').map_or("", |(folders, _)| folders);
+        let pairs = folders.split('/').skip(self.skipped).filter_map(|part| part.split_once('='));
+        pairs.filter(|(name, _)| !name.is_empty())
+    }
+
+    /// The names of its Hive partitions.
+    pub fn partitions(&self) -> impl Iterator<Item = &str> {
+        self.written().map(|(name, _)| name)
+    }
+
+    /// The value of a Hive partition: `None` where no folder names it, or Hive's NULL.
+    pub fn partition(&self, name: &str) -> Option<String> {
+        let (_, value) = self.written().find(|(own, _)| *own == name)?;
+        (value != HIVE_NULL).then(|| unescaped(value))
+    }
 }
 
 /// All files that one URI names, in the order of their paths.
@@ -55,9 +85,11 @@ pub async fn list(stores: &Stores, uri: &str, base: &str) -> Result<Files> {
             .help("a folder is searched for `*.parquet`, except names that start with `.` or `_`");
         return Err(Error::input(finding));
     }
-    stores.pin(&location, &found)?;
-    let first = shared_parts(base, &location);
-    let files = found.into_iter().map(|meta| data_file(&location, meta, first)).collect();
+    let pinned = stores.pin(&location, found)?;
+    let skipped = shared_parts(base, &location);
+    let root: Arc<str> = if location.is_local() { "/".into() } else { location.url.as_str().into() };
+    let file = |meta| DataFile { meta, root: Arc::clone(&root), skipped };
+    let files = pinned.into_iter().map(file).collect();
     Ok(Files { location, files })
 }
 
@@ -108,23 +140,6 @@ fn shared_parts(base: &str, location: &Location) -> usize {
     }
     let base = base.split('/').filter(|part| !part.is_empty());
     location.path.as_ref().split('/').zip(base).take_while(|(a, b)| a == b).count()
-}
-
-fn data_file(location: &Location, meta: ObjectMeta, first: usize) -> DataFile {
-    let parts: Vec<&str> = meta.location.as_ref().split('/').collect();
-    let folders = &parts[first.min(parts.len() - 1)..parts.len() - 1];
-    let partitions = folders
-        .iter()
-        .filter_map(|part| part.split_once('='))
-        .filter(|(name, _)| !name.is_empty())
-        .map(|(name, value)| (name.to_string(), (value != HIVE_NULL).then(|| unescaped(value))))
-        .collect();
-    let uri = if location.is_local() {
-        format!("/{}", meta.location)
-    } else {
-        format!("{}{}", location.url.as_str(), meta.location)
-    };
-    DataFile { meta, partitions, uri }
 }
 
 /// Hive escapes characters that a path can't hold as `%XX`.

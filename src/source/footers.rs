@@ -12,6 +12,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{Array, ArrayRef, UInt64Array};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
+use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use datafusion::object_store::ObjectStore;
 use datafusion::parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use datafusion::parquet::arrow::parquet_to_arrow_schema;
@@ -138,13 +139,18 @@ impl Footers {
     }
 }
 
-/// Reads all footers; those that fit stay in the runtime's cache for the scans to come.
+/// Reads all footers; the first that fit stay in the runtime's cache for the scans to come. More would push those out, and with as many
+/// files a scan would find none of them again.
 ///
 /// # Errors
 /// Bad input where a file is not Parquet; a storage error where it can't be read.
 pub async fn read_footers(stores: &Stores, files: &Files) -> Result<Footers> {
     let store = &files.location.store;
-    let read = files.files.iter().map(|file| read_footer(stores, store.as_ref(), file));
+    let read = files.files.iter().map(|file| async move {
+        let footer = read_footer(store.as_ref(), file, stores.room_for_footers()).await?;
+        stores.count_footer(footer.memory_size());
+        Ok::<_, Error>(footer)
+    });
     let mut read = std::pin::pin!(futures::stream::iter(read).buffered(FOOTERS_AT_ONCE));
     let mut found = Gathered::default();
     while let Some(footer) = read.try_next().await? {
@@ -199,16 +205,19 @@ impl Gathered {
     }
 }
 
-async fn read_footer(stores: &Stores, store: &dyn ObjectStore, file: &DataFile) -> Result<Arc<ParquetMetaData>> {
-    let cache = stores.runtime().cache_manager.get_file_metadata_cache();
+async fn read_footer(
+    store: &dyn ObjectStore,
+    file: &DataFile,
+    cache: Option<Arc<FileMetadataCache>>,
+) -> Result<Arc<ParquetMetaData>> {
     let footer = DFParquetMetadata::new(store, &file.meta)
         .with_metadata_size_hint(Some(FOOTER_BYTES))
-        .with_file_metadata_cache(Some(cache));
+        .with_file_metadata_cache(cache);
     // The reader of parquet 59 panics on a footer that says it is longer than its file.
     match std::panic::AssertUnwindSafe(footer.fetch_metadata()).catch_unwind().await {
         Ok(read) => read.map_err(|e| match store_cause(&e) {
             // The file may be as it should; it could not be had.
-            Some(cause) => Error::storage(format!("read `{}`", file.uri), cause),
+            Some(cause) => Error::storage(format!("read `{}`", file.uri()), cause),
             None => unreadable(file, &e),
         }),
         Err(_) => Err(unreadable(file, &"its footer is damaged")),
@@ -224,7 +233,7 @@ fn arrow_schema(footer: &ParquetMetaData, file: &DataFile) -> Result<SchemaRef> 
 
 fn unreadable(file: &DataFile, cause: &dyn std::fmt::Display) -> Error {
     Error::input(
-        Finding::error(format!("`{}` can't be read as Parquet: {cause}", file.uri))
+        Finding::error(format!("`{}` can't be read as Parquet: {cause}", file.uri()))
             .help("remove or replace the file, or narrow the URI so that it is not read"),
     )
 }

@@ -6,8 +6,10 @@
 //! * *Ranges*: parts that lie close together are one request, large ones several at once; never a whole object, but a
 //!   small one, which the request for its footer brings along and which then needs no other.
 
-use std::collections::HashMap;
+use std::borrow::Borrow;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -56,6 +58,30 @@ struct Tail {
     bytes: Bytes,
 }
 
+/// An object as it was listed, found by its path. Tables hold the same one.
+#[derive(Debug)]
+struct Pin(Arc<ObjectMeta>);
+
+impl Borrow<Path> for Pin {
+    fn borrow(&self) -> &Path {
+        &self.0.location
+    }
+}
+
+impl Hash for Pin {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.location.hash(state);
+    }
+}
+
+impl PartialEq for Pin {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.location == other.0.location
+    }
+}
+
+impl Eq for Pin {}
+
 #[derive(Debug)]
 pub(super) struct Guard {
     inner: Arc<dyn ObjectStore>,
@@ -64,7 +90,7 @@ pub(super) struct Guard {
     local: bool,
     /// Whether a read may carry the condition itself; where it may not, its answer is looked at.
     conditional: bool,
-    pinned: Mutex<HashMap<Path, ObjectMeta>>,
+    pinned: Mutex<HashSet<Pin>>,
     tails: Mutex<HashMap<Path, Tail>>,
     kept_bytes: AtomicUsize,
     requests: Arc<Requests>,
@@ -79,35 +105,38 @@ impl Guard {
             root: if local { "/".to_string() } else { root.to_string() },
             local,
             conditional: local || root.starts_with("s3"),
-            pinned: Mutex::new(HashMap::new()),
+            pinned: Mutex::default(),
             tails: Mutex::new(HashMap::new()),
             kept_bytes: AtomicUsize::new(0),
             requests,
         }
     }
 
-    /// From here on these objects have to stay what they are.
+    /// From here on these objects have to stay what they are. Gives them as they are held.
     ///
     /// # Errors
     /// One that was listed before, and was another then.
-    pub(super) fn pin(&self, objects: &[ObjectMeta]) -> StoreResult<()> {
+    pub(super) fn pin(&self, objects: Vec<ObjectMeta>) -> StoreResult<Vec<Arc<ObjectMeta>>> {
         let mut pinned = self.pinned.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = Vec::with_capacity(objects.len());
         for meta in objects {
-            match pinned.get(&meta.location) {
-                Some(old) => self.same(old, meta)?,
-                None => {
-                    pinned.insert(meta.location.clone(), meta.clone());
-                    if !self.local {
-                        self.requests.objects.fetch_add(1, Relaxed);
-                    }
-                }
+            if let Some(Pin(old)) = pinned.get(&meta.location) {
+                self.same(old, &meta)?;
+                held.push(Arc::clone(old));
+                continue;
+            }
+            let meta = Arc::new(meta);
+            pinned.insert(Pin(Arc::clone(&meta)));
+            held.push(meta);
+            if !self.local {
+                self.requests.objects.fetch_add(1, Relaxed);
             }
         }
-        Ok(())
+        Ok(held)
     }
 
-    fn pin_of(&self, path: &Path) -> Option<ObjectMeta> {
-        self.pinned.lock().unwrap_or_else(PoisonError::into_inner).get(path).cloned()
+    fn pin_of(&self, path: &Path) -> Option<Arc<ObjectMeta>> {
+        self.pinned.lock().unwrap_or_else(PoisonError::into_inner).get(path).map(|Pin(meta)| Arc::clone(meta))
     }
 
     /// The read that a pin makes of this one.
@@ -411,7 +440,7 @@ mod tests {
             let path = Path::from("x");
             let guard = Guard::new(Arc::clone(&inner), root, Arc::default());
             let meta = written(inner.as_ref(), &path, b"0123456789".to_vec()).await;
-            guard.pin(std::slice::from_ref(&meta)).unwrap();
+            guard.pin(vec![meta]).unwrap();
             assert_eq!(guard.get_ranges(&path, &[2..4, 5..6]).await.unwrap(), ["23", "5"]);
             assert_eq!(guard.get_range(&path, 2..4).await.unwrap(), "23");
             // Of the same size, so that only etag or time can tell.
@@ -420,7 +449,7 @@ mod tests {
             for error in [
                 guard.get_ranges(&path, &[2..4, 5..6]).await.map(drop).unwrap_err(),
                 guard.get_range(&path, 2..4).await.map(drop).unwrap_err(),
-                guard.pin(&[new]).unwrap_err(),
+                guard.pin(vec![new]).map(drop).unwrap_err(),
             ] {
                 assert!(error.to_string().contains("x` was replaced while the run read it"), "{root}: {error}");
             }
@@ -442,7 +471,7 @@ mod tests {
             let path = Path::from(size.to_string());
             let meta = written(inner.as_ref(), &path, bytes.clone()).await;
             let guard = Guard::new(Arc::clone(&inner), "s3://b/", Arc::default());
-            guard.pin(&[meta]).unwrap();
+            guard.pin(vec![meta]).unwrap();
             let half = size / 2;
             let (from, to) = ([size - 64, 0, 5, half], [size, size, 5, size]);
             let alone = from.into_iter().zip(to).map(|(from, to)| std::iter::once(from..to).collect());

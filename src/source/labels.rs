@@ -226,7 +226,7 @@ impl LabelTable {
     fn null_times(&self, count: usize) -> Finding {
         let has_null = |file: &usize| self.table.footers.nulls(*file, &self.time) != Some(0);
         let first = (0..self.table.files.files.len()).find(has_null).unwrap_or(0);
-        let file = self.table.files.files.get(first).map_or("", |f| f.uri.as_str());
+        let file = self.table.files.files.get(first).map_or_else(String::new, |f| f.uri());
         Finding::error(format!("{count} label rows have no label time: `{}` is NULL, first in `{file}`", self.time))
             .help("remove these rows from the labels: without a time there is no as-of value")
     }

@@ -164,10 +164,8 @@ impl RowGroups<'_> {
         let files = self.table.files.files[self.stretch.files.clone()].iter().zip(&self.stretch.groups);
         let values: StringArray = files
             .flat_map(|(file, own)| {
-                let found = file.partitions.iter().find(|(name, _)| *name == column.name);
-                named |= found.is_some();
-                let value = found.and_then(|(_, value)| value.as_deref());
-                std::iter::repeat_n(value, own.len())
+                named |= file.partitions().any(|name| name == column.name);
+                std::iter::repeat_n(file.partition(&column.name), own.len())
             })
             .collect();
         named.then(|| Arc::new(values) as ArrayRef)

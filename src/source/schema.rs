@@ -25,7 +25,7 @@ pub fn merge(files: &Files, schemas: &[SchemaRef], plain: bool) -> Result<Schema
         for field in schema.fields() {
             if !own.insert(field.name()) {
                 findings.push(
-                    Finding::error(format!("`{}` has two columns named `{}`", files.files[i].uri, field.name()))
+                    Finding::error(format!("`{}` has two columns named `{}`", files.files[i].uri(), field.name()))
                         .help("rewrite the file with one of them under another name"),
                 );
                 continue;
@@ -46,9 +46,9 @@ pub fn merge(files: &Files, schemas: &[SchemaRef], plain: bool) -> Result<Schema
                         "column `{}` is {} in `{}` but {} in `{}`",
                         field.name(),
                         known.data_type(),
-                        files.files[*first].uri,
+                        files.files[*first].uri(),
                         data_type,
-                        files.files[i].uri
+                        files.files[i].uri()
                     ))
                     .help("rewrite one of the files, or narrow the URI: the two types have no lossless common one"),
                 ),

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path as FilePath;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
+use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::object_store::local::LocalFileSystem;
@@ -49,6 +51,8 @@ pub struct Stores {
     options: BTreeMap<String, String>,
     open: Mutex<HashMap<ObjectStoreUrl, Arc<Guard>>>,
     requests: Arc<Requests>,
+    /// What the footers read so far take in memory.
+    footer_bytes: AtomicUsize,
 }
 
 impl Stores {
@@ -63,7 +67,13 @@ impl Stores {
         if plain_http {
             options.entry("allow_http".to_string()).or_insert_with(|| "true".to_string());
         }
-        Self { runtime, options, open: Mutex::new(HashMap::new()), requests: Arc::default() }
+        Self {
+            runtime,
+            options,
+            open: Mutex::new(HashMap::new()),
+            requests: Arc::default(),
+            footer_bytes: AtomicUsize::new(0),
+        }
     }
 
     /// What has been asked of stores behind HTTP so far.
@@ -73,16 +83,29 @@ impl Stores {
 
     /// Bytes of inputs that have been read so far, from disk too.
     pub fn bytes_read(&self) -> u64 {
-        self.requests.all_bytes.load(std::sync::atomic::Ordering::Relaxed)
+        self.requests.all_bytes.load(Relaxed)
     }
 
-    /// These inputs have to stay what they are: a read of one that was replaced is an error.
+    /// These inputs have to stay what they are: a read of one that was replaced is an error. Gives them as they are held.
     ///
     /// # Errors
     /// An input that was listed before, and was another then.
-    pub fn pin(&self, location: &Location, objects: &[ObjectMeta]) -> Result<()> {
+    pub fn pin(&self, location: &Location, objects: Vec<ObjectMeta>) -> Result<Vec<Arc<ObjectMeta>>> {
         let guard = self.open.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(&location.url).cloned();
-        guard.map_or(Ok(()), |guard| guard.pin(objects)).map_err(|e| store_error("read", &location.uri, e))
+        match guard {
+            Some(guard) => guard.pin(objects).map_err(|e| store_error("read", &location.uri, e)),
+            None => Ok(objects.into_iter().map(Arc::new).collect()),
+        }
+    }
+
+    /// Where footers are kept, as long as those read so far fit.
+    pub(super) fn room_for_footers(&self) -> Option<Arc<FileMetadataCache>> {
+        let cache = self.runtime.cache_manager.get_file_metadata_cache();
+        (self.footer_bytes.load(Relaxed) < cache.cache_limit()).then_some(cache)
+    }
+
+    pub(super) fn count_footer(&self, bytes: usize) {
+        self.footer_bytes.fetch_add(bytes, Relaxed);
     }
 
     pub fn runtime(&self) -> &RuntimeEnv {

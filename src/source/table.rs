@@ -82,8 +82,7 @@ impl ParquetTable {
         let footers = &self.footers;
         let of_file = |file: usize| {
             if self.partition_names.iter().any(|n| n == name) {
-                let value =
-                    self.files.files[file].partitions.iter().find(|(n, _)| n == name).and_then(|(_, v)| v.as_ref());
+                let value = self.files.files[file].partition(name);
                 return Some(if value.is_none() { footers.rows[file] } else { 0 });
             }
             let there = footers.schemas[file].field_with_name(name).is_ok();
@@ -108,12 +107,8 @@ impl ParquetTable {
 
     fn partitioned_file(&self, index: usize) -> PartitionedFile {
         let file = &self.files.files[index];
-        let values = self
-            .partition_names
-            .iter()
-            .map(|name| ScalarValue::Utf8(file.partitions.iter().find(|(n, _)| n == name).and_then(|(_, v)| v.clone())))
-            .collect();
-        PartitionedFile::new_from_meta(file.meta.clone()).with_partition_values(values)
+        let values = self.partition_names.iter().map(|name| ScalarValue::Utf8(file.partition(name))).collect();
+        PartitionedFile::new_from_meta(file.meta.as_ref().clone()).with_partition_values(values)
     }
 }
 
@@ -122,17 +117,17 @@ fn partition_names(files: &Files, schemas: &[SchemaRef]) -> Result<Vec<String>> 
     let mut names: Vec<String> = Vec::new();
     let mut findings = Vec::new();
     for file in &files.files {
-        for (name, _) in &file.partitions {
-            if names.contains(name) {
+        for name in file.partitions() {
+            if names.iter().any(|known| known == name) {
                 continue;
             }
             let holders = schemas.iter().filter(|s| s.field_with_name(name).is_ok()).count();
             if holders == 0 {
-                names.push(name.clone());
+                names.push(name.to_string());
             } else if holders < schemas.len() {
                 findings.push(
                     Finding::error(format!("`{name}` is a column of some files and only a folder of others"))
-                        .help(format!("`{}` has it as a folder: write it into every file, or into none", file.uri)),
+                        .help(format!("`{}` has it as a folder: write it into every file, or into none", file.uri())),
                 );
             }
         }

@@ -79,9 +79,9 @@ impl Log {
         each: &mut (dyn FnMut(i64) + Send),
     ) -> Result<()> {
         let data = &self.table.files.files[file];
-        let failed = |e: &dyn std::fmt::Display| Error::storage(format!("read `{}`", data.uri), e);
+        let failed = |e: &dyn std::fmt::Display| Error::storage(format!("read `{}`", data.uri()), e);
         let store = Arc::clone(&self.table.files.location.store);
-        let own = PartitionedFile::new_from_meta(data.meta.clone());
+        let own = PartitionedFile::new_from_meta(data.meta.as_ref().clone());
         let metrics = ExecutionPlanMetricsSet::new();
         let factory = CachedParquetFileReaderFactory::new(store, cache);
         let reader = factory.create_reader(0, own, None, &metrics);

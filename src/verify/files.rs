@@ -21,7 +21,7 @@ const PIECE_BYTES: u64 = 8 << 20;
 ///
 /// # Errors
 /// A storage error where the store does not answer; what is damaged is no error.
-pub async fn check_files(output: &Location, manifest: &Manifest, monitor: &dyn Monitor) -> Result<FilesVerified> {
+pub async fn check_files<I>(output: &Location, manifest: &Manifest<I>, monitor: &dyn Monitor) -> Result<FilesVerified> {
     monitor.begin("hashing files", Some(manifest.files.len() as u64));
     let checked: Result<Vec<(u64, Option<Damage>)>> = futures::stream::iter(manifest.files.iter().cloned())
         .map(|file| {

@@ -1,6 +1,7 @@
 //! The inputs that the manifest lists, against what is there now.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use datafusion::object_store::path::Path;
 use datafusion::object_store::{Error as StoreError, ObjectMeta, ObjectStoreExt};
@@ -15,7 +16,7 @@ use crate::verify::model::{InputChange, InputsVerified};
 const AT_ONCE: usize = 32;
 
 /// What is there now: by input, the objects that its URI names, by their URI. Empty where no config says so.
-pub type Present = BTreeMap<String, BTreeMap<String, ObjectMeta>>;
+pub type Present = BTreeMap<String, BTreeMap<String, Arc<ObjectMeta>>>;
 
 /// Holds all inputs against what is there now; those that `present` lacks are asked for one by one.
 ///
@@ -50,19 +51,19 @@ pub async fn check_inputs(manifest: &Manifest, stores: &Stores, present: &Presen
     Ok(verified)
 }
 
-async fn check(entry: &InputEntry, stores: &Stores, listed: Option<&ObjectMeta>) -> Option<InputChange> {
+async fn check(entry: &InputEntry, stores: &Stores, listed: Option<&Arc<ObjectMeta>>) -> Option<InputChange> {
     let told = |change, detail: String| {
         Some(InputChange { input: entry.input.clone(), uri: entry.uri.clone(), change, detail })
     };
     let meta = match listed {
-        Some(meta) => meta.clone(),
+        Some(meta) => Arc::clone(meta),
         None => {
             let at = match locate(stores, &entry.uri) {
                 Ok(at) => at,
                 Err(e) => return told("unreadable", e.to_string()),
             };
             match at.store.head(&at.path).await {
-                Ok(meta) => meta,
+                Ok(meta) => Arc::new(meta),
                 Err(StoreError::NotFound { .. }) => return told("gone", "is not there any more".to_string()),
                 Err(e) => return told("unreadable", e.to_string()),
             }

@@ -91,6 +91,13 @@ fn shown(place: &Place) -> Option<Shown> {
 
 /// What the numbers mean, and the self-check.
 pub(super) fn sentences(report: &Report) -> Vec<String> {
+    if report.views.is_empty() && report.retention.is_some() {
+        return vec![
+            "No feature was computed: lookbacks come from the SQL, what is retained from listings, footers and, where these do not \
+             suffice, the times of events."
+                .to_string(),
+        ];
+    }
     let mut sentences =
         vec!["The feature SQL was run as of every label's time, over the rows that were visible then.".to_string()];
     if !report.snapshots.is_empty() {
@@ -176,6 +183,14 @@ fn lookback(source: &ViewSource) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_audit_does_not_claim_to_have_run_sql() {
+        let mut report = crate::report::samples::retained();
+        report.views.clear();
+        assert!(sentences(&report).concat().starts_with("No feature was computed"));
+        assert!(sentences(&Report::new("p", "0", "now")).concat().starts_with("The feature SQL was run"));
+    }
 
     #[test]
     fn a_finding_shows_its_line_with_what_is_meant() {

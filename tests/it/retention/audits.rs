@@ -48,7 +48,8 @@ fn planted_losses_are_found_within_an_hour_of_their_bounds() {
     let silent = (ns("2025-03-26T09:20:00Z"), ns("2025-03-26T15:40:00Z"));
     let missing = (ns("2025-04-03T00:00:00Z"), ns("2025-04-04T00:00:00Z"));
     let lost = |time: i64| (silent.0..silent.1).contains(&time) || (missing.0..missing.1).contains(&time);
-    let report = audited(&project("", &lost), &[]);
+    let project = project("", &lost);
+    let report = audited(&project, &[]);
     let source = &report["retention"]["sources"][0];
     let warnings = source["warnings"].as_array().unwrap();
     assert_eq!(warnings.len(), 2, "{warnings:#?}");
@@ -61,6 +62,8 @@ fn planted_losses_are_found_within_an_hour_of_their_bounds() {
         within_an_hour(&found["to"], to);
     }
     assert_eq!(source["missing_partitions"], serde_json::json!(["dt=2025-04-03"]));
+    let text = project.backcast(&["audit"]).exits_with(0).stdout;
+    assert!(text.contains("1 partition not there: dt=2025-04-03\n"), "{text}");
     // What is only judged does not count.
     assert_eq!(source["gaps"], serde_json::json!([]));
     assert_eq!(report["retention"]["features"][0]["covered"], 1);
@@ -158,5 +161,9 @@ fn the_inventory_tells_who_depends_on_whom_and_what_to_migrate_first() {
     let mermaid = project.backcast(&["inventory", "--graph", "mermaid"]).exits_with(0).stdout;
     assert!(mermaid.starts_with("flowchart LR\n") && mermaid.contains("-->"), "{mermaid}");
     let text = project.backcast(&["inventory"]).exits_with(0).stdout;
-    assert!(text.contains("1. alone (0 models depend on it)"), "{text}");
+    for part in
+        ["1. alone (0 models depend on it)", "2. v (1 model depends on it)", "  m: 1 feature\n", "events/: 42 files, "]
+    {
+        assert!(text.contains(part), "no `{part}` in\n{text}");
+    }
 }

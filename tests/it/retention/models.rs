@@ -97,3 +97,32 @@ fn the_deadline_is_when_the_first_event_that_a_covered_row_needs_expires() {
         assert!(text.contains(part), "no `{part}` in\n{text}");
     }
 }
+
+#[test]
+fn what_has_come_to_pass_is_now_and_only_what_lies_ahead_has_a_date() {
+    let project = project("[models.m]\nfeatures = [\"short.*\"]");
+    // By entry, without the breaks of its lines.
+    let calendar = |today: &str| -> Vec<String> {
+        let text = project.backcast(&["audit", "--today", today]).exits_with(0).stdout;
+        let lines = text.lines().skip_while(|line| !line.starts_with("calendar, from")).skip(1);
+        let mut entries = Vec::<String>::new();
+        for line in lines.take_while(|line| line.starts_with("  ")) {
+            match entries.last_mut().filter(|_| line.starts_with("   ")) {
+                Some(last) => last.push_str(&format!(" {}", line.trim())),
+                None => entries.push(line.trim().to_string()),
+            }
+        }
+        entries
+    };
+    // The oldest file expires on the 12th, the first event that is needed on the 13th.
+    let after = calendar("2025-04-20");
+    let now: Vec<&String> = after.iter().filter(|line| line.starts_with("now ")).collect();
+    assert!(now.iter().any(|line| line.contains("oldest file of `events` should be deleted by now")), "{after:#?}");
+    assert!(now.iter().any(|line| line.contains("run the replay while they are there")), "{after:#?}");
+    let dates: Vec<&str> = after.iter().filter(|l| !l.starts_with("now ")).map(|line| &line[..10]).collect();
+    assert!(!dates.is_empty() && dates.iter().all(|day| *day > "2025-04-20"), "{after:#?}");
+    let before = calendar("2025-04-01");
+    assert!(before.iter().any(|line| line.starts_with("2025-04-12") && line.ends_with("is deleted")), "{before:#?}");
+    assert!(before.iter().any(|line| line.starts_with("2025-04-13") && line.ends_with("run the replay before")));
+    assert!(before.iter().all(|line| !line.contains("should be deleted")), "{before:#?}");
+}

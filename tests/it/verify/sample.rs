@@ -82,7 +82,7 @@ fn forge(project: &Project, column: &str, row: usize, value: i64) {
     columns[index] = Arc::new(new) as ArrayRef;
     write_parquet(&project.path(&path), &RecordBatch::try_new(batch.schema(), columns).unwrap());
     let bytes = fs::read(project.path(&path)).unwrap();
-    let mut manifest = Manifest::read(&fs::read(project.path("out/manifest.json")).unwrap()).unwrap();
+    let mut manifest: Manifest = Manifest::read(&fs::read(project.path("out/manifest.json")).unwrap()).unwrap();
     let entry = manifest.files.iter_mut().find(|f| format!("out/{}", f.path) == path).unwrap();
     (entry.bytes, entry.sha256) = (bytes.len() as u64, sha256_hex(&bytes));
     fs::write(project.path("out/manifest.json"), manifest.sealed().unwrap()).unwrap();
