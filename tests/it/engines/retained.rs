@@ -37,7 +37,7 @@ async fn replayed(project: &Project) -> Option<(Prepared, Replay)> {
 fn truncate(prepared: &Prepared, rng: &mut Rng) -> bool {
     let mut taken = false;
     for log in &prepared.opened.project.inputs.logs {
-        let files: Vec<_> = log.table.files.files.iter().map(|f| f.uri.clone()).collect();
+        let files: Vec<_> = log.table.files.files.iter().map(|f| f.uri()).collect();
         let rows: Vec<_> = files.iter().map(|f| read_parquet(f.as_ref())).collect();
         let times: Vec<_> = rows
             .iter()

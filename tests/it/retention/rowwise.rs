@@ -12,6 +12,9 @@ use crate::support::{Project, Rng, shown};
 const MINUTE: i64 = 60_000_000_000;
 const DAY: i64 = 24 * 60 * MINUTE;
 const SEEDS: u64 = 12;
+/// Seeds from here on have a log in which most events of some hours are missing.
+const THIN_SEEDS: std::ops::Range<u64> = SEEDS..SEEDS + 4;
+const HOUR: i64 = 60 * MINUTE;
 
 /// Column, SQL of its window's start, and whether it reads the column that came late.
 const FEATURES: [(&str, &str, bool); 5] = [
@@ -50,6 +53,8 @@ struct World {
     since: Option<i64>,
     max_silence: Option<i64>,
     delay: i64,
+    /// Where most events were lost, with `thin = "gap"`.
+    thin: Option<(i64, i64)>,
 }
 
 impl World {
@@ -58,11 +63,22 @@ impl World {
         let base = ns("2025-01-20T00:00:00Z");
         let mut labels: Vec<i64> = (0..80).map(|_| base + rng.range(0, 60 * 24 * 12) * 5 * MINUTE).collect();
         labels.sort_unstable();
-        // Stretches with an event every hour or so, and pauses.
+        let thin = THIN_SEEDS.contains(&seed).then(|| {
+            let from = base + rng.range(8 * 24, 50 * 24) * HOUR + rng.range(0, 60) * MINUTE;
+            (from, from + rng.range(8 * 60, 70 * 60) * MINUTE)
+        });
+        // Stretches with an event every hour or so, and pauses; or an event every other minute but for those that were lost.
         let (mut events, mut at) = (Vec::new(), base - rng.range(0, 40) * DAY);
         while at < base + 65 * DAY {
-            events.push(at);
-            at += if rng.one_in(60) { rng.range(60, 60 * 30) * MINUTE } else { rng.range(1, 120) * MINUTE };
+            match thin {
+                Some((from, to)) if (from..to).contains(&at) && !rng.one_in(10) => {}
+                _ => events.push(at),
+            }
+            at += match thin {
+                Some(_) => rng.range(1, 5) * MINUTE,
+                None if rng.one_in(60) => rng.range(60, 60 * 30) * MINUTE,
+                None => rng.range(1, 120) * MINUTE,
+            };
         }
         let many = 1 + rng.below(5);
         let files: Vec<Vec<i64>> = events.chunks(events.len().div_ceil(many)).map(<[i64]>::to_vec).collect();
@@ -84,6 +100,7 @@ impl World {
             since,
             max_silence: rng.one_in(2).then(|| rng.range(3, 20) * 60 * MINUTE),
             delay: rng.choose(&[0, 0, 3 * 60 * MINUTE]),
+            thin,
         }
     }
 
@@ -114,6 +131,9 @@ impl World {
         if let Some(longest) = self.max_silence {
             source.push_str(&format!("max_silence = \"{} minutes\"\n", longest / MINUTE));
         }
+        if self.thin.is_some() {
+            source.push_str("thin = \"gap\"\n");
+        }
         let shown = |(a, b): &(i64, i64)| format!("[\"{}\", \"{}\"]", utc(*a).to_rfc3339(), utc(*b).to_rfc3339());
         source.push_str(&format!("gaps = [{}]", self.declared.iter().map(shown).collect::<Vec<_>>().join(", ")));
         let project = Project::new("keys = [\"user_id\"]\ntime = \"at\"", &RecordBatch::try_from_iter(labels).unwrap())
@@ -125,16 +145,28 @@ impl World {
         })
     }
 
+    /// The thin stretches that were found: the one that there is, with about its bounds.
+    fn found(&self, report: &serde_json::Value) -> Vec<(i64, i64)> {
+        let gaps = report["retention"]["sources"][0]["gaps"].as_array().unwrap().iter();
+        let thin = gaps.filter(|gap| gap["kind"] == "thin");
+        let found: Vec<(i64, i64)> =
+            thin.map(|gap| (ns(gap["from"].as_str().unwrap()), ns(gap["to"].as_str().unwrap()))).collect();
+        assert_eq!(found.len(), usize::from(self.thin.is_some()), "{found:?}");
+        for ((from, to), (lost_from, lost_to)) in found.iter().zip(self.thin) {
+            assert!((from - lost_from).abs() <= HOUR && (to - lost_to).abs() <= HOUR, "{found:?}, {:?}", self.thin);
+        }
+        found
+    }
+
     /// What the definition says of a cell: events from `start` on, up to what is seen at `time`.
-    fn word(&self, start: i64, time: i64, late: bool) -> &'static str {
-        let events: Vec<i64> = self.files.concat();
+    fn word(&self, events: &[i64], thin: &[(i64, i64)], start: i64, time: i64, late: bool) -> &'static str {
         let since = self.since.unwrap_or(events[0]);
         if start < since {
             return "truncated";
         }
         let seen = time - self.delay;
         let meets = |from: i64, to: i64| from <= seen && to > start;
-        let mut gap = self.declared.iter().any(|(from, to)| meets(*from, *to));
+        let mut gap = self.declared.iter().chain(thin).any(|(from, to)| meets(*from, *to));
         if late {
             gap |= self.files[..self.old].iter().any(|file| meets(file[0], file[file.len() - 1] + 1));
         }
@@ -151,16 +183,19 @@ impl World {
 #[test]
 fn coverage_is_what_the_definition_says_row_by_row() {
     let mut words = std::collections::BTreeMap::<String, usize>::new();
-    for seed in 0..SEEDS {
+    let mut met_thin = 0;
+    for seed in 0..THIN_SEEDS.end {
         let world = World::new(seed);
         let project = world.project();
-        project.backcast(&["replay"]).exits_with(0);
+        let report = project.backcast(&["replay", "--format", "json"]).exits_with(0).json();
+        let (events, thin) = (world.files.concat(), world.found(&report));
         let provenance = output(&project, "provenance");
         for (name, _, late) in FEATURES {
             let cells = shown(&provenance, name);
             assert_eq!(cells.len(), world.labels.len());
             for (cell, time) in cells.iter().zip(&world.labels) {
-                let expected = world.word(start(name, *time), *time, late);
+                let expected = world.word(&events, &thin, start(name, *time), *time, late);
+                met_thin += usize::from(expected != world.word(&events, &[], start(name, *time), *time, late));
                 // Whether the view has a row says nothing of whether that is certain.
                 let cell = if cell == "missing" { "exact" } else { cell.as_str() };
                 assert_eq!(cell, expected, "seed {seed}: `{name}` at {}", utc(*time));
@@ -168,5 +203,6 @@ fn coverage_is_what_the_definition_says_row_by_row() {
             }
         }
     }
+    assert!(met_thin > 50, "{met_thin}");
     assert!(words.len() == 3 && words.values().all(|count| *count > 100), "{words:?}");
 }

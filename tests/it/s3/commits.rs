@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use backcast::output::{Content, Manifest, NewFile, OutputFolder, Versions, sha256_hex};
+use backcast::output::{Content, InputEntry, Manifest, NewFile, OutputFolder, Versions, sha256_hex};
 use backcast::source::Stores;
 use backcast::sql::new_runtime;
 use datafusion::object_store::{ObjectStoreExt, PutPayload};
@@ -45,7 +45,7 @@ fn a_large_file_goes_up_in_parts_and_is_whole() {
             versions: Versions::current(),
             config_sha256: String::new(),
             views: Vec::new(),
-            inputs: Vec::new(),
+            inputs: Vec::<InputEntry>::new(),
             files,
             chunks: Vec::new(),
             identity: None,
