@@ -91,7 +91,7 @@ fn shown(place: &Place) -> Option<Shown> {
 
 /// What the numbers mean, and the self-check.
 pub(super) fn sentences(report: &Report) -> Vec<String> {
-    if report.views.is_empty() && report.retention.is_some() {
+    if report.views.is_empty() && report.self_check.is_none() && report.retention.is_some() {
         return vec![
             "No feature was computed: lookbacks come from the SQL, what is retained from listings, footers and, where these do not \
              suffice, the times of events."
