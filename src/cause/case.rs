@@ -297,7 +297,8 @@ impl<'a> Case<'a> {
     pub(super) fn new(feature: usize, slot: usize, spec: &'a Feature, compared: Compared<'a>, sample: usize) -> Self {
         let (differing, calm): (Vec<usize>, Vec<usize>) =
             (compared.mismatched().collect(), compared.agreeing().collect());
-        let calm_share = calm.len().min(sample.div_ceil(4));
+        // One row at least has to differ.
+        let calm_share = calm.len().min(sample.div_ceil(4)).min(sample.saturating_sub(1));
         let differing_share = differing.len().min(sample - calm_share);
         let sizes = |positions: &[usize]| -> Vec<f64> {
             positions.iter().map(|p| compared.delta(*p).unwrap_or(f64::NAN)).collect()

@@ -3,6 +3,7 @@
 use crate::analysis::{Project, View};
 use crate::diff::SnapshotDiff;
 use crate::lookback::{FeatureLookback, widest};
+use crate::monitor::thousands;
 use crate::plan::Lookback;
 use crate::replay::{Engine, EngineChoice, SelfCheck};
 use crate::report::{self, Gate, GateKind, LabelsReport, Note, Report, ViewReport, ViewSource};
@@ -137,13 +138,12 @@ pub(super) fn gates(project: &Project, snapshots: &[SnapshotDiff], check: Option
         gates.push(Gate::agreement(snapshots, project.inputs.config.diff.agreement));
     }
     if let Some(check) = check {
+        let [cells, rows, differ] = [check.cells, check.rows, check.differences].map(|count| thousands(count as u64));
         let detail = match check.differences {
-            0 => format!("{} cells of {} label rows equal the reference engine's", check.cells, check.rows),
-            n => format!(
-                "{n} of {} cells differ from the reference engine's: {}",
-                check.cells,
-                check.examples.join("; ")
-            ),
+            0 => format!("{cells} cells of {rows} label rows equal the reference engine's"),
+            _ => {
+                format!("{differ} of {cells} cells differ from the reference engine's: {}", check.examples.join("; "))
+            }
         };
         gates.push(Gate { gate: GateKind::SelfCheck, passed: check.differences == 0, detail });
     }

@@ -57,6 +57,7 @@ pub(super) fn agreement_sentence(snapshots: &[SnapshotDiff]) -> Option<String> {
         });
     }
     let which = match (failed, worst.passed) {
+        (0, _) if features.len() == 1 => "The one feature agrees well enough:".to_string(),
         (0, _) => format!("All {all} agree well enough; the least is"),
         (_, _) => {
             let verb = if failed == 1 { "does" } else { "do" };

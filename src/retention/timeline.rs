@@ -4,6 +4,7 @@
 //! after that event, so windows that start before it are truncated.
 
 use crate::lookback::{FROM_THE_BEGINNING, NOTHING, SourceRead};
+use crate::monitor::thousands;
 use crate::retention::activity::DAY_NS;
 use crate::retention::coverage::Missing;
 use crate::retention::facts::SourceFacts;
@@ -93,7 +94,8 @@ fn weeks(sums: &RetentionSums<'_>) -> Vec<TimelineEntry> {
     for (week, lost) in sums.expiry.lost.iter().enumerate().filter(|(_, lost)| **lost > 0) {
         let at = sums.today.saturating_add(i64::try_from(week).unwrap_or(0).saturating_mul(WEEK_NS));
         kept -= lost;
-        let detail = format!("{kept} of {all} label rows are still covered by a replay on this day");
+        let [left, whole] = [kept, all].map(thousands);
+        let detail = format!("{left} of {whole} label rows are still covered by a replay on this day");
         entries.push(TimelineEntry { labels: Some(kept), lost: Some(all - kept), ..entry(at, "week", detail) });
     }
     entries

@@ -214,6 +214,10 @@ fn causes_can_be_listed_and_switched_off() {
     assert_eq!(feature(&others, "late", "spend.n")["causes"], json!([]));
     let own = report(&w.project(&stores, "causes = [\"late_events_visible\"]\nsample = 40"));
     assert_eq!(first(&own, "late", "spend.n").0, "late_events_visible");
+    // One row proves nothing, and is not taken for explained.
+    let one = report(&w.project(&stores, "causes = [\"late_events_visible\"]\nsample = 1"));
+    assert_eq!(feature(&one, "late", "spend.n")["causes"], json!([]));
+    assert_eq!(feature(&one, "late", "spend.n")["unexplained"], json!(1.0));
 }
 
 #[test]
