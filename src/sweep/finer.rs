@@ -13,7 +13,7 @@
 //! Cost and memory are those of the events and of the result, not of all pairs of labels and events.
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use datafusion::arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array, new_empty_array};
 use datafusion::arrow::compute::take;
@@ -59,7 +59,7 @@ impl Finer {
 
     /// By row, the number of its group.
     pub(super) fn numbers(&self, batch: &RecordBatch) -> DfResult<Vec<u64>> {
-        let columns: Vec<ArrayRef> = self.columns.iter().map(|&c| batch.column(c).clone()).collect();
+        let columns: Vec<ArrayRef> = self.columns.iter().map(|&c| Arc::clone(batch.column(c))).collect();
         let mut numbers = Vec::with_capacity(batch.num_rows());
         let mut known = self.known();
         known.intern(&columns, &mut numbers)?;

@@ -427,8 +427,7 @@ fn a_tie_that_no_key_settles_is_refused_only_where_it_is_first_and_values_differ
 fn wanted_by_group(all: &[Event], observers: &[Observer]) -> Vec<(i64, Vec<String>)> {
     let mut rows = Vec::new();
     for (number, observer) in (0..).zip(observers) {
-        let mut groups: std::collections::BTreeMap<(Option<&str>, Option<i64>), (i64, Option<i64>)> =
-            Default::default();
+        let mut groups = std::collections::BTreeMap::<_, (i64, Option<i64>)>::new();
         for event in all.iter().filter(|e| counts(0, e, observer)) {
             let (count, sum) = groups.entry((event.s, event.n)).or_default();
             *count += 1;

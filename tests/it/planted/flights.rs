@@ -30,11 +30,11 @@ const fn count(name: &'static str, hours: i64, of: Of) -> Feature {
 }
 
 const fn traffic(name: &'static str, hours: i64, of: Of) -> Feature {
-    Feature { zero: matches!(of, Of::CountOf(_)), delayed: true, ..feature(name, hours, 24, of) }
+    Feature { zero: matches!(of, Of::CountWithin(_)), delayed: true, ..feature(name, hours, 24, of) }
 }
 
-const GONE: Of = Of::CountOf(0);
-const CANCELLED: Of = Of::CountOf(1);
+const GONE: Of = Of::CountWithin(0);
+const CANCELLED: Of = Of::CountWithin(1);
 
 const FEATURES: [Feature; 18] = [
     count("tail_delays.tail_arrivals_3d", 72, Of::Count),
@@ -47,7 +47,7 @@ const FEATURES: [Feature; 18] = [
     feature("tail_last_leg.tail_last_arr_delay", 168, 168, Of::NewestAmount),
     count("carrier_delay.carrier_flights_7d", 168, Of::Count),
     feature("carrier_delay.carrier_avg_arr_delay_7d", 168, 168, Of::AvgAmount),
-    feature("carrier_delay.carrier_late_share_7d", 168, 168, Of::ShareOf(15)),
+    feature("carrier_delay.carrier_late_share_7d", 168, 168, Of::ShareWithin(15)),
     traffic("origin_traffic.departures_1h", 1, GONE),
     traffic("origin_traffic.departures_3h", 3, GONE),
     traffic("origin_traffic.departures_24h", 24, GONE),

@@ -40,8 +40,8 @@ pub(super) enum Of {
     NewestAmount,
     NewestKind,
     /// Events with this quantity, and the share with at least this amount.
-    CountOf(i64),
-    ShareOf(i64),
+    CountWithin(i64),
+    ShareWithin(i64),
 }
 
 /// A feature of the view `activity`, whose longest window has 30 days.
@@ -190,8 +190,8 @@ impl Meaning {
             Of::LastKind => return last.map_or(Value::Null, |e| Value::Text(e.kind)),
             Of::NewestKind => return newest.map_or(Value::Null, |e| Value::Text(e.kind)),
             Of::NewestAmount => newest.and_then(|e| e.amount),
-            Of::CountOf(qty) => Some(rows.iter().filter(|e| e.qty == qty).count() as f64),
-            Of::ShareOf(least) => {
+            Of::CountWithin(qty) => Some(rows.iter().filter(|e| e.qty == qty).count() as f64),
+            Of::ShareWithin(least) => {
                 let share = amounts.iter().filter(|a| **a >= least as f64).count() as f64;
                 (!amounts.is_empty()).then(|| share / amounts.len() as f64)
             }
