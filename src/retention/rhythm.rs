@@ -106,19 +106,29 @@ pub fn judge(activity: &Activity, rhythm: Rhythm) -> Vec<Judged> {
         }
     }
     let sum = |values: &[f64], (from, to): (usize, usize)| values[from..to].iter().sum::<f64>();
-    let thin: Vec<Judged> = thin_runs(&hours.events, &whole, spread.block, rhythm.share, surprise)
-        .into_iter()
-        .map(|run| thinnest(&hours.events, &whole, run, rhythm.share))
-        .map(|run| bounds(&hours.events, &whole, run, rhythm.share))
+    // A loss of a few hours in a quiet season shows where the days around are expected to be what they are.
+    let lowered = levelled(&hours.events, &whole, DAY + DAY / 2);
+    let quiet: Vec<f64> = whole.iter().zip(lowered).map(|(own, lowered)| own.min(lowered)).collect();
+    let runs = [&whole, &quiet].into_iter().flat_map(|expected| {
+        thin_runs(&hours.events, expected, spread.block, rhythm.share, surprise)
+            .into_iter()
+            .map(|run| thinnest(&hours.events, expected, run, rhythm.share))
+            .map(|run| bounds(&hours.events, expected, run, rhythm.share))
+    });
+    let thin: Vec<Judged> = runs
         .filter_map(|run| {
             let span = Span { from: hour_start(run.0), to: hour_start(run.1) };
-            let (events, expected, besides) = (sum(&hours.events, run), sum(&whole, run), sum(&left, run));
-            // Beside a silence, which is told by itself, less is needed: what was lost there is likely to have been lost here.
-            let needed = if besides < expected { surprise / 2.0 } else { surprise };
-            let usual = besides * level_around(&hours.events, &left, run);
-            let odd = unlikely(events, usual) / spread.over(length(span)) >= needed;
-            let thin = Judged { span, kind: GapKind::Thin, events, expected };
-            (events <= rhythm.share * usual && odd).then_some(thin)
+            let level = level_around(&hours.events, &left, run);
+            let is_thin = |part: (usize, usize)| {
+                let (events, expected, besides) = (sum(&hours.events, part), sum(&whole, part), sum(&left, part));
+                // Beside a silence, which is told by itself, less is needed: what was lost there is likely to have been lost here.
+                let needed = if besides < expected { surprise / 2.0 } else { surprise };
+                let usual = besides * level;
+                let length = (part.1 - part.0) as f64;
+                events <= rhythm.share * usual && unlikely(events, usual) / spread.over(length) >= needed
+            };
+            let thin = Judged { span, kind: GapKind::Thin, events: sum(&hours.events, run), expected: sum(&whole, run) };
+            within_ends(run).into_iter().any(is_thin).then_some(thin)
         })
         .collect();
     let thin = apart(thin);
@@ -199,7 +209,7 @@ struct Spread {
 
 impl Spread {
     fn of(events: &[f64], expected: &[f64], block: usize) -> Self {
-        let expected = &levelled(events, expected);
+        let expected = &levelled(events, expected, 2 * WEEK);
         let of_block = spread(events, expected, block);
         let day = spread(events, expected, block.max(DAY)).max(of_block);
         let week = spread(events, expected, WEEK).max(day);
@@ -220,8 +230,8 @@ impl Spread {
     }
 }
 
-/// What is expected, with as many events in all as the two weeks before and after each hour have.
-fn levelled(events: &[f64], expected: &[f64]) -> Vec<f64> {
+/// What is expected, with as many events in all as so many hours before and after each hour have.
+fn levelled(events: &[f64], expected: &[f64], reach: usize) -> Vec<f64> {
     let sums = |values: &[f64]| {
         let running = values.iter().scan(0.0, |sum, value| {
             *sum += value;
@@ -231,7 +241,7 @@ fn levelled(events: &[f64], expected: &[f64]) -> Vec<f64> {
     };
     let (had, wanted) = (sums(events), sums(expected));
     let level = |i: usize| {
-        let (from, to) = (i.saturating_sub(2 * WEEK), (i + 2 * WEEK).min(events.len()));
+        let (from, to) = (i.saturating_sub(reach), (i + reach).min(events.len()));
         let wanted = wanted[to] - wanted[from];
         if wanted > 0.0 { (had[to] - had[from]) / wanted } else { 1.0 }
     };
@@ -330,6 +340,11 @@ fn bounds(events: &[f64], expected: &[f64], run: (usize, usize), share: f64) -> 
     (from, to)
 }
 
+/// The run, and what is left of it without its first hour, its last, or both: a loss that begins or ends within an hour leaves more of it.
+fn within_ends((from, to): (usize, usize)) -> Vec<(usize, usize)> {
+    [(from, to), (from + 1, to), (from, to - 1), (from + 1, to.max(1) - 1)].into_iter().filter(|(a, b)| a < b).collect()
+}
+
 /// Of stretches that overlap, parts of one loss, the one that lacks most. By time.
 fn apart(mut thin: Vec<Judged>) -> Vec<Judged> {
     thin.sort_by(|a, b| (b.expected - b.events).total_cmp(&(a.expected - a.events)));
@@ -344,7 +359,7 @@ fn apart(mut thin: Vec<Judged>) -> Vec<Judged> {
 }
 
 /// How much of what is expected there is just before a stretch or just after it, whichever is more, at most all: a loss is less than
-/// the days around it have, too.
+/// the days around it have, too. More than all where both have more, as in a log that grows.
 fn level_around(events: &[f64], expected: &[f64], (from, to): (usize, usize)) -> f64 {
     let reach = (to - from).clamp(DAY, WEEK);
     let level = |hours: Range<usize>| {
@@ -353,7 +368,11 @@ fn level_around(events: &[f64], expected: &[f64], (from, to): (usize, usize)) ->
     };
     let before = level(from.saturating_sub(reach)..from);
     let after = level(to..(to + reach).min(events.len()));
-    before.into_iter().chain(after).reduce(f64::max).unwrap_or(1.0).min(1.0)
+    match (before, after) {
+        (Some(before), Some(after)) => before.max(after).min(before.min(after).max(1.0)),
+        (Some(level), None) | (None, Some(level)) => level.min(1.0),
+        (None, None) => 1.0,
+    }
 }
 
 #[cfg(test)]
