@@ -75,6 +75,9 @@ const LIMITS: [i64; 20] = [
     7 * DAY,
 ];
 
+/// Every tile starts at a multiple of this.
+pub(super) const FINEST_TILE: i64 = 5 * MINUTE;
+
 const TILES: [i64; 8] = [DAY, HOUR, 15 * MINUTE, 5 * MINUTE, 10 * MINUTE, 30 * MINUTE, 6 * HOUR, 12 * HOUR];
 
 /// A row of `HOP` is put in no more windows than this.
@@ -143,6 +146,8 @@ pub(super) struct Sources {
     pub with_arrival: bool,
     pub redelivered: bool,
     pub copies: bool,
+    /// Some event is exactly where a tile may start.
+    pub on_tiles: bool,
     pub included: bool,
     /// All arrival delays, in order; a sample.
     pub lateness: Vec<i64>,
@@ -159,6 +164,7 @@ impl Sources {
             if lateness.last().is_some_and(|late| *late > 0) {
                 sources.late.push(source);
             }
+            sources.on_tiles |= facts.on_tiles;
             sources.with_arrival |= log.config.available_at.is_some();
             if log.config.available_at.is_some() {
                 sources.lateness.extend(lateness);
@@ -204,7 +210,14 @@ pub(super) fn worlds(windows: &Windows, sources: &Sources) -> Vec<Change> {
     }
     all.extend(lengths(windows));
     if !windows.starts.is_empty() {
-        all.extend(TILES.iter().filter(|tile| starts_off(windows, **tile)).map(|tile| Change::Tiled { tile: *tile }));
+        let tiled = |inclusive| {
+            let fitting = TILES.into_iter().filter(|tile| starts_off(windows, *tile));
+            fitting.map(move |tile| Change::Tiled { tile, inclusive })
+        };
+        all.extend(tiled(false));
+        if windows.excludes_start && sources.on_tiles {
+            all.extend(tiled(true));
+        }
     }
     if sources.with_arrival && !sources.lateness.is_empty() {
         let (least, most) = (sources.lateness[0], sources.lateness[sources.lateness.len() - 1]);

@@ -123,8 +123,10 @@ pub enum Change {
         /// By window of the view; `None`: unchanged.
         lengths: Vec<Option<Length>>,
     },
+    /// `inclusive`: what is exactly at the tile's start counts, though the SQL leaves out what is at the window's.
     Tiled {
         tile: i64,
+        inclusive: bool,
     },
     /// `source`: by its number; `None`: all that the view reads.
     Timezone {
@@ -219,8 +221,8 @@ impl Change {
     pub fn freedom(&self) -> usize {
         match self {
             Self::Stale { lag, at, .. } => 1 + usize::from(*lag != 0) + usize::from(*at != 0),
+            Self::Tiled { inclusive, .. } => 1 + usize::from(*inclusive),
             Self::WindowLength { .. }
-            | Self::Tiled { .. }
             | Self::LateDropped { .. }
             | Self::Truncated { .. }
             | Self::Rounded { .. }
@@ -254,7 +256,12 @@ impl Change {
                     put("lengths", json!(changed.into_iter().map(Length::shown).collect::<Vec<_>>()));
                 }
             }
-            Self::Tiled { tile } => put("tile", json!(duration(*tile))),
+            Self::Tiled { tile, inclusive } => {
+                put("tile", json!(duration(*tile)));
+                if *inclusive {
+                    put("start", json!("inclusive"));
+                }
+            }
             Self::Timezone { shift, source } => {
                 match shift {
                     Shift::Minutes(minutes) => put("offset_minutes", json!(minutes)),
@@ -327,7 +334,7 @@ impl Change {
     /// time itself move nothing.
     pub(super) fn widens(&self, starts: &[Start]) -> Option<i64> {
         match self {
-            Self::Tiled { tile } => Some(*tile),
+            Self::Tiled { tile, .. } => Some(*tile),
             Self::WindowLength { window, lengths, .. } => {
                 let changed = lengths.iter().enumerate().filter(|(at, _)| window.is_none_or(|w| w == *at));
                 let longer = changed.filter_map(|(at, length)| Some((starts.get(at)?, (*length)?)));

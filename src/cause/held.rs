@@ -23,6 +23,7 @@ use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::SessionContext;
 use futures::TryStreamExt;
 
+use crate::cause::candidates::FINEST_TILE;
 use crate::cause::slots::SlotTable;
 use crate::config::SourceKind;
 use crate::plan::IS_ASKED_FOR;
@@ -135,6 +136,8 @@ pub(super) struct Facts {
     pub redelivered: bool,
     /// Rows are equal in everything but their arrival.
     pub copies: bool,
+    /// Some event is exactly where a tile of five minutes starts.
+    pub on_tiles: bool,
 }
 
 /// A source's rows, with their times.
@@ -236,8 +239,12 @@ impl Held {
                 held.original = Some(BooleanArray::from(original));
             }
         }
-        held.facts =
-            Arc::new(Facts { lateness, redelivered: !held.repeated.is_empty(), copies: held.original.is_some() });
+        held.facts = Arc::new(Facts {
+            lateness,
+            redelivered: !held.repeated.is_empty(),
+            copies: held.original.is_some(),
+            on_tiles: held.event.iter().flatten().any(|time| time % FINEST_TILE == 0),
+        });
         Ok(held)
     }
 

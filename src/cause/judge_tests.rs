@@ -111,7 +111,7 @@ fn every_cause_of_the_config_has_a_change_of_that_name() {
         Change::LabelTime { included: false },
         Change::LabelTime { included: true },
         Change::WindowLength { window: None, step: 0, lengths: vec![] },
-        Change::Tiled { tile: 1 },
+        Change::Tiled { tile: 1, inclusive: false },
         Change::Timezone { shift: Shift::Minutes(60), source: None },
         Change::Stale { period: 1, lag: 0, at: 0 },
         Change::FutureLeak { horizon: None, ahead: Ahead::Arrives },

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! before: count(*) FILTER (WHERE ts > $NOW - 1 day)
-//! start inclusive: ts >= $NOW - 1 day      tiled by 1 h: ts > date_bin(1 h, $NOW - 1 day)
+//! start inclusive: ts >= $NOW - 1 day      tiled by 1 h: ts > date_bin(1 h, $NOW - 1 day), or >=
 //! calendar day:    ts > date_trunc('day', $NOW)
 //! ```
 
@@ -78,7 +78,8 @@ pub(super) enum Rewindow {
     Start { inclusive: bool },
     End { included: bool },
     Lengths(Vec<Option<Length>>),
-    Tiled(i64),
+    /// `inclusive`: `>=`, whatever the SQL has.
+    Tiled { tile: i64, inclusive: bool },
     EndLater(Option<i64>),
 }
 
@@ -279,8 +280,9 @@ impl Windows {
             Rewindow::End { included } if upper => flipped(if *included { Operator::LtEq } else { Operator::Lt }),
             Rewindow::EndLater(None) if upper => Some(Limit::Nowhere),
             Rewindow::EndLater(Some(by)) if upper => Some(Limit::At(op, bound.clone() + lit(interval(0, 0, *by)))),
-            Rewindow::Tiled(tile) => match start {
+            Rewindow::Tiled { tile, inclusive } => match start {
                 Some((core, _)) => {
+                    let op = if *inclusive { Operator::GtEq } else { op };
                     let origin = ScalarValue::TimestampNanosecond(Some(0), Some("UTC".into()));
                     let floored = date_bin(lit(interval(0, 0, *tile)), core.clone(), lit(origin));
                     Some(Limit::At(op, replaced(bound, &core, &floored)?))

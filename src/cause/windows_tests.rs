@@ -85,9 +85,12 @@ fn between_has_a_start_and_an_end() {
 
 #[test]
 fn a_tile_rounds_the_start_down() {
-    let plan = plan(col("ts").gt(ago(1)));
-    let tiled = Windows::of(&plan).rewrite(plan, &Rewindow::Tiled(HOUR)).unwrap().to_string();
-    assert!(tiled.contains("ts > date_bin(") && tiled.contains("$NOW - "), "{tiled}");
+    for (inclusive, op) in [(false, ">"), (true, ">=")] {
+        let plan = plan(col("ts").gt(ago(1)));
+        let tiled = Rewindow::Tiled { tile: HOUR, inclusive };
+        let tiled = Windows::of(&plan).rewrite(plan, &tiled).unwrap().to_string();
+        assert!(tiled.contains(&format!("ts {op} date_bin(")) && tiled.contains("$NOW - "), "{tiled}");
+    }
 }
 
 #[test]

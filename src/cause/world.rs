@@ -231,7 +231,7 @@ pub(super) fn rewindow(change: &Change) -> Option<Rewindow> {
             let kept = |at: usize| window.is_none_or(|window| window == at);
             Some(Rewindow::Lengths(lengths.iter().enumerate().map(|(i, l)| l.filter(|_| kept(i))).collect()))
         }
-        Change::Tiled { tile } => Some(Rewindow::Tiled(*tile)),
+        Change::Tiled { tile, inclusive } => Some(Rewindow::Tiled { tile: *tile, inclusive: *inclusive }),
         Change::FutureLeak { horizon, ahead: Ahead::Arrives | Ahead::Happens } => Some(Rewindow::EndLater(*horizon)),
         Change::FutureLeak { horizon: None, .. } => Some(Rewindow::EndLater(None)),
         _ => None,

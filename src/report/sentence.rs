@@ -137,7 +137,11 @@ impl Parameters<'_> {
                 Some(length) => format!("the window's length is {length}"),
                 None => "the window has another length".to_string(),
             },
-            "tiled_window" => format!("the window's start is rounded down to a tile of {}", self.length("tile")?),
+            "tiled_window" => {
+                let tile = self.length("tile")?;
+                let whole = if self.is("start", "inclusive") { ", whose first instant counts" } else { "" };
+                format!("the window's start is rounded down to a tile of {tile}{whole}")
+            }
             "timezone" => {
                 let times = self.of_source("times");
                 match (self.text("zone"), self.text("read_as")) {

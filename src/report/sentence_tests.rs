@@ -20,6 +20,11 @@ fn each_cause_ends_a_sentence() {
         ("window_length", json!({"length": "calendar day"}), "the window is the calendar day"),
         ("window_length", json!({"length": "unbounded"}), "the window has no start"),
         ("tiled_window", json!({"tile": "PT5M"}), "the window's start is rounded down to a tile of 5 minutes"),
+        (
+            "tiled_window",
+            json!({"tile": "PT1H", "start": "inclusive"}),
+            "the window's start is rounded down to a tile of 1 hour, whose first instant counts",
+        ),
         ("timezone", json!({"offset_minutes": -300}), "times are shifted by -5 hours"),
         ("timezone", json!({"offset_minutes": 330}), "times are shifted by +330 minutes"),
         ("timezone", json!({"offset_minutes": 60}), "times are shifted by +1 hour"),

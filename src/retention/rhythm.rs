@@ -45,6 +45,10 @@ const OUTAGES: usize = 10;
 const FEW: f64 = 16.0;
 /// Hours that may be held together; whole numbers of them are a week.
 const BLOCKS: [usize; 9] = [1, 2, 3, 4, 6, 8, 12, 24, WEEK];
+/// A log that grows has at the most so many times what is expected by the weeks around.
+const GROWN: f64 = 1.5;
+/// And its days have much the same: those after a stretch and those before it differ by no more.
+const ALIKE_LEVELS: f64 = 1.2;
 /// Stretches of half the size that a log may have besides, without resting at random times.
 const ALIKE: usize = 5;
 
@@ -109,11 +113,12 @@ pub fn judge(activity: &Activity, rhythm: Rhythm) -> Vec<Judged> {
     // A loss of a few hours in a quiet season shows where the days around are expected to be what they are.
     let lowered = levelled(&hours.events, &whole, DAY + DAY / 2);
     let quiet: Vec<f64> = whole.iter().zip(lowered).map(|(own, lowered)| own.min(lowered)).collect();
-    let runs = [&whole, &quiet].into_iter().flat_map(|expected| {
+    let runs = [(&whole, usize::MAX), (&quiet, DAY)].into_iter().flat_map(|(expected, longest)| {
         thin_runs(&hours.events, expected, spread.block, rhythm.share, surprise)
             .into_iter()
             .map(|run| thinnest(&hours.events, expected, run, rhythm.share))
             .map(|run| bounds(&hours.events, expected, run, rhythm.share))
+            .filter(move |run| run.1 - run.0 <= longest)
     });
     let thin: Vec<Judged> = runs
         .filter_map(|run| {
@@ -340,9 +345,12 @@ fn bounds(events: &[f64], expected: &[f64], run: (usize, usize), share: f64) -> 
     (from, to)
 }
 
-/// The run, and what is left of it without its first hour, its last, or both: a loss that begins or ends within an hour leaves more of it.
+/// The run, and, of a short one, what is left of it without its first hour, its last, or both: a loss that begins or ends within an hour
+/// leaves more of that one.
 fn within_ends((from, to): (usize, usize)) -> Vec<(usize, usize)> {
-    [(from, to), (from + 1, to), (from, to - 1), (from + 1, to.max(1) - 1)].into_iter().filter(|(a, b)| a < b).collect()
+    let whole = [(from, to)].into_iter();
+    let parts = [(from + 1, to), (from, to - 1), (from + 1, to - 1)].into_iter().filter(|_| to - from <= DAY);
+    whole.chain(parts).filter(|(a, b)| a < b).collect()
 }
 
 /// Of stretches that overlap, parts of one loss, the one that lacks most. By time.
@@ -359,7 +367,7 @@ fn apart(mut thin: Vec<Judged>) -> Vec<Judged> {
 }
 
 /// How much of what is expected there is just before a stretch or just after it, whichever is more, at most all: a loss is less than
-/// the days around it have, too. More than all where both have more, as in a log that grows.
+/// the days around it have, too. More than all where both have more, and much the same, as in a log that grows.
 fn level_around(events: &[f64], expected: &[f64], (from, to): (usize, usize)) -> f64 {
     let reach = (to - from).clamp(DAY, WEEK);
     let level = |hours: Range<usize>| {
@@ -369,9 +377,8 @@ fn level_around(events: &[f64], expected: &[f64], (from, to): (usize, usize)) ->
     let before = level(from.saturating_sub(reach)..from);
     let after = level(to..(to + reach).min(events.len()));
     match (before, after) {
-        (Some(before), Some(after)) => before.max(after).min(before.min(after).max(1.0)),
-        (Some(level), None) | (None, Some(level)) => level.min(1.0),
-        (None, None) => 1.0,
+        (Some(a), Some(b)) if a.min(b) > 1.0 && a.max(b) <= GROWN && a.max(b) <= ALIKE_LEVELS * a.min(b) => a.min(b),
+        (before, after) => before.into_iter().chain(after).reduce(f64::max).unwrap_or(1.0).min(1.0),
     }
 }
 

@@ -110,7 +110,10 @@ fn set(meaning: &mut Meaning, name: &str, parameters: &Json, hours: Option<i64>)
             };
             meaning.length = Some((hours.unwrap_or_default(), length));
         }
-        "tiled_window" => meaning.tile = Some(duration("tile")),
+        "tiled_window" => {
+            meaning.tile = Some(duration("tile"));
+            meaning.tile_open = parameters["start"] != "inclusive";
+        }
         "timezone" => {
             // No zone is planted: one by name has to be wrong.
             let minutes = parameters["offset_minutes"].as_i64().unwrap_or(0);

@@ -101,6 +101,8 @@ pub(super) struct Meaning {
     pub length: Option<(i64, Length)>,
     /// Windows start at a multiple of this.
     pub tile: Option<i64>,
+    /// And do not hold it.
+    pub tile_open: bool,
     /// Event times, and arrivals too where `true`, are off by this.
     pub shift: Option<(i64, bool)>,
     /// As of `floor(T, period) - lag`; periods start so long after midnight.
@@ -170,8 +172,8 @@ impl Meaning {
             };
         }
         if let Some(tile) = self.tile {
-            // Tiles hold their first instant.
-            return ts >= start.div_euclid(tile) * tile;
+            let start = start.div_euclid(tile) * tile;
+            return if self.tile_open { ts > start } else { ts >= start };
         }
         if self.start_inclusive { ts >= start } else { ts > start }
     }
