@@ -241,12 +241,15 @@ fn starts_off(windows: &Windows, tile: i64) -> bool {
     })
 }
 
+/// Shifts of all sources where calendars have a say, so that they are no changes of the label time.
+pub(super) fn shifted_calendars(windows: &Windows) -> Vec<Change> {
+    let all = if windows.calendar { offsets() } else { Vec::new() };
+    all.into_iter().map(|m| Change::Timezone { shift: Shift::Minutes(m), source: None }).collect()
+}
+
 /// Shifts of sources that are no change of the label time: of one source among several, or where calendars have a say.
 pub(super) fn shifted_sources(windows: &Windows, sources: &Sources) -> Vec<Change> {
-    let mut all = Vec::new();
-    if windows.calendar {
-        all.extend(offsets().into_iter().map(|m| Change::Timezone { shift: Shift::Minutes(m), source: None }));
-    }
+    let mut all = shifted_calendars(windows);
     if sources.reads.len() > 1 {
         for &source in &sources.reads {
             let whole = offsets().into_iter().filter(|m| m % 60 == 0);

@@ -167,7 +167,9 @@ impl Search<'_> {
         let kept: Vec<usize> = (0..instants.len()).filter(good).collect();
         cases.iter_mut().for_each(|case| case.tried -= kept.len().min(case.tried));
         let instants: Vec<Hypothesis> = kept.into_iter().map(|at| instants[at].clone()).collect();
-        let grids: Vec<Grid> = worlds.into_iter().map(|world| (vec![world], vec![Vec::new()])).collect();
+        let shifted = self.allowed_all(candidates::shifted_calendars(self.lab.windows()));
+        let worlds = worlds.into_iter().chain(shifted);
+        let grids: Vec<Grid> = worlds.map(|world| (vec![world], vec![Vec::new()])).collect();
         let samples: Vec<Vec<(usize, bool)>> =
             cases.iter().map(|c| if c.done { Vec::new() } else { c.screen(c.rows_to_lose(), 0) }).collect();
         let good = self.ask(cases, &samples, &grids, true).await?;
