@@ -102,7 +102,12 @@ mod tests {
     fn what_can_be_asked_changes_no_row() {
         let leak = Change::FutureLeak { horizon: Some(HOUR), ahead: Ahead::Arrives };
         let shift = Change::Timezone { shift: Shift::EventMinutes(60), source: None };
-        let split = FREE.split(&[leak, Change::LabelTime { included: false }, shift, Change::Tiled { tile: DAY, inclusive: false }]);
+        let split = FREE.split(&[
+            leak,
+            Change::LabelTime { included: false },
+            shift,
+            Change::Tiled { tile: DAY, inclusive: false },
+        ]);
         assert_eq!(split.lens.instant, HOUR - 1);
         // Tiles are no matter of how long before the label time a row is.
         assert_eq!((split.lens.now, split.rows.len()), (0, 1));

@@ -75,11 +75,18 @@ pub(super) struct Windows {
 /// What becomes of a plan's windows.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Rewindow {
-    Start { inclusive: bool },
-    End { included: bool },
+    Start {
+        inclusive: bool,
+    },
+    End {
+        included: bool,
+    },
     Lengths(Vec<Option<Length>>),
     /// `inclusive`: `>=`, whatever the SQL has.
-    Tiled { tile: i64, inclusive: bool },
+    Tiled {
+        tile: i64,
+        inclusive: bool,
+    },
     EndLater(Option<i64>),
 }
 

@@ -50,7 +50,7 @@ pub async fn audit(config: Config, config_text: &str, options: AuditOptions, mon
     });
     (report.models, _) = decide(project, &sums, &vec![None; cells.len()], &mut retention);
     let uncovered = retention.features.iter().map(|f| f.truncated + f.gap).sum();
-    report.gates.extend(gate(config, &report.models, uncovered));
+    report.gates.extend(gate(config, &report.models, uncovered, retention.today.as_deref()));
     report.findings.clone_from(&warnings);
     if !project.snapshots.is_empty() && legacy.iter().any(Option::is_some) {
         report.notes.push(Note {

@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::lookback::{FeatureLookback, SourceRead, lookbacks, widest, widest_of};
 use crate::monitor::Monitor;
 use crate::replay::Replay;
-use crate::report::{Gate, GateKind, ModelFeature, ModelReport, Verdict, thousands};
+use crate::report::{Gate, GateKind, ModelFeature, ModelReport, Verdict, freeze_ends, thousands};
 use crate::retention::{
     Cells, Decision, FeatureCoverage, FeatureRetention, FeatureSums, ModelDecision, ModelInput, PresenceReport,
     Reading, RetentionReport, RetentionSums, SourceFacts, SourceReach, TimelineEntry, coverage, expires, facts,
@@ -277,7 +277,8 @@ pub(super) fn decide(
 }
 
 /// The gate of retention: every model has what it needs, and no cell is uncovered where that is to fail.
-pub(super) fn gate(config: &Config, models: &[ModelReport], uncovered: u64) -> Option<Gate> {
+/// `today`: the day that the timeline counts from, RFC 3339.
+pub(super) fn gate(config: &Config, models: &[ModelReport], uncovered: u64, today: Option<&str>) -> Option<Gate> {
     let fails = config.dataset.unrecoverable == Some(Unrecoverable::Fail);
     if models.is_empty() && !fails {
         return None;
@@ -288,8 +289,8 @@ pub(super) fn gate(config: &Config, models: &[ModelReport], uncovered: u64) -> O
         .map(|m| {
             let short = m.features.iter().filter(|f| f.verdict == Verdict::Freeze);
             let features: Vec<String> = short.map(|f| format!("`{}`", f.feature)).collect();
-            let until = m.until.as_deref().map_or_else(|| "for good".to_string(), |until| format!("until {until}"));
-            format!("model `{}` has to be frozen {until}: {} not covered", m.model, features.join(", "))
+            let ends = freeze_ends(m.until.as_deref(), today).unwrap_or_else(|| "for good".to_string());
+            format!("model `{}` has to be frozen {ends}: {} not covered", m.model, features.join(", "))
         })
         .collect();
     let failed = fails && uncovered > 0;

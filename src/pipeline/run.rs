@@ -218,7 +218,7 @@ async fn made(
     let agreement = agreements(project, &report.snapshots);
     (report.models, _) = decide(project, &sums.retention, &agreement, &mut retention);
     let uncovered = retention.features.iter().map(|f| f.truncated + f.gap).sum();
-    report.gates.extend(gate(config, &report.models, uncovered));
+    report.gates.extend(gate(config, &report.models, uncovered, retention.today.as_deref()));
     report.retention = Some(retention);
     report.self_check = Some(reported::self_check_report(&sums.check));
     clock.lap("retention");

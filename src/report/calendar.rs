@@ -4,7 +4,7 @@ use super::Report;
 use super::model::{ModelReport, Verdict};
 use super::table::{Align, Table};
 use super::terminal::{Style, wrap};
-use super::text::{clean, counted, day_or_now, percent, short_time, size, thousands};
+use super::text::{clean, counted, day_or_now, freeze_ends, percent, short_time, size, thousands};
 use crate::retention::{FeatureRetention, GapKind, RetentionReport, SourceRetention, TimelineEntry};
 
 const MOST_FEATURES: usize = 20;
@@ -16,7 +16,8 @@ const LEAST_FEATURE: usize = 12;
 
 /// `audit` tells all of it; `run` only what is out of the ordinary.
 pub(super) fn retention(report: &Report, style: Style, lines: &mut Vec<String>) {
-    models(&report.models, style, lines);
+    let today = report.retention.as_ref().and_then(|r| r.today.as_deref());
+    models(&report.models, today, style, lines);
     let Some(retention) = &report.retention else { return };
     let whole = report.snapshots.is_empty() && report.self_check.is_none();
     if whole {
@@ -27,7 +28,7 @@ pub(super) fn retention(report: &Report, style: Style, lines: &mut Vec<String>) 
     calendar(retention, style, lines);
 }
 
-fn models(models: &[ModelReport], style: Style, lines: &mut Vec<String>) {
+fn models(models: &[ModelReport], today: Option<&str>, style: Style, lines: &mut Vec<String>) {
     if models.is_empty() {
         return;
     }
@@ -38,11 +39,8 @@ fn models(models: &[ModelReport], style: Style, lines: &mut Vec<String>) {
             Verdict::Retrain => ("✓", "retrain".to_string()),
             Verdict::Fallback => ("~", "fallback to legacy values".to_string()),
             Verdict::Freeze => {
-                let until = model
-                    .until
-                    .as_deref()
-                    .map_or_else(|| "with no end in sight".to_string(), |u| format!("until {}", short_time(u)));
-                ("✗", format!("freeze {until}"))
+                let ends = freeze_ends(model.until.as_deref(), today);
+                ("✗", format!("freeze {}", ends.as_deref().unwrap_or("with no end in sight")))
             }
         };
         let line = format!("{mark}  {}: {word}", clean(&model.model));

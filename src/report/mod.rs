@@ -32,5 +32,5 @@ pub use model::{
 };
 pub use sentence::cause_clause;
 pub use terminal::{Style, summary};
-pub use text::{counted, size, thousands};
+pub use text::{counted, freeze_ends, size, thousands};
 pub use trace::trace_text;

@@ -150,6 +150,16 @@ pub(super) fn day_or_now(at: &str, today: Option<&str>) -> String {
     }
 }
 
+/// When a freeze ends, in words; `None`: it is not known. A day gone by is one that the label rows given do not reach: it takes newer ones.
+pub fn freeze_ends(until: Option<&str>, today: Option<&str>) -> Option<String> {
+    let until = until?;
+    let day = clean(&until.chars().take(10).collect::<String>());
+    Some(match day_or_now(until, today).as_str() {
+        "now" => format!("until the labels reach {day}"),
+        _ => format!("until {day}"),
+    })
+}
+
 /// The keys of a cell, clean: `tail_num=N1, origin=JFK`.
 pub(super) fn keys(cell: &WorstCell) -> String {
     let keys: Vec<String> = cell.keys.iter().map(|(name, key)| format!("{}={}", clean(name), value(key))).collect();

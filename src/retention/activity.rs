@@ -81,11 +81,13 @@ impl Activity {
         let (from, to) = (first.div_euclid(self.bin_ns), last.div_euclid(self.bin_ns));
         self.put(first, 0.0);
         self.put(last, 0.0);
-        let whole = (span as f64).max(1.0);
-        for bin in from..=to {
+        let whole = (last as f64 - first as f64).max(1.0);
+        // A time that is no event's may be centuries away, and bins may be short: not every one of them has to be there.
+        let step = to.saturating_sub(from) / MOST_BINS + 1;
+        for bin in (from..=to).step_by(usize::try_from(step).unwrap_or(usize::MAX)) {
             let start = bin.saturating_mul(self.bin_ns).max(first);
-            let end = (bin + 1).saturating_mul(self.bin_ns).min(last);
-            let share = if from == to { 1.0 } else { (end.saturating_sub(start)).max(0) as f64 / whole };
+            let end = bin.saturating_add(step).saturating_mul(self.bin_ns).min(last);
+            let share = if from == to { 1.0 } else { (end as f64 - start as f64).max(0.0) / whole };
             if let Some(own) = self.bins.get_mut(&bin) {
                 own.events += share * events as f64;
             } else if share > 0.0 {
@@ -153,6 +155,8 @@ impl Activity {
     }
 }
 
+/// Bins over which the events of one row group are spread: as many as hours in eleven years.
+const MOST_BINS: i64 = 100_000;
 /// A century.
 const MOST_HOURS: usize = 876_600;
 
@@ -192,6 +196,17 @@ mod tests {
         }
         assert_eq!(read.silences(HOUR_NS), footers.silences(HOUR_NS));
         assert_eq!(read.silences(HOUR_NS), [Span { from: 145 * MINUTE, to: 450 * MINUTE }]);
+    }
+
+    #[test]
+    fn a_row_group_of_centuries_takes_few_bins() {
+        let mut activity = Activity::new(Some(1_000));
+        activity.events(i64::MIN + 1, i64::MAX - 1, 1_000);
+        assert!(activity.bins.len() <= 100_003, "{}", activity.bins.len());
+        let events: f64 = activity.bins.values().map(|bin| bin.events).sum();
+        assert!((events - 1_000.0).abs() < 1.0, "{events}");
+        assert_eq!(activity.silences(HOUR_NS), []);
+        assert!(activity.hours().events.is_empty());
     }
 
     #[test]

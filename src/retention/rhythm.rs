@@ -132,7 +132,8 @@ pub fn judge(activity: &Activity, rhythm: Rhythm) -> Vec<Judged> {
                 let length = (part.1 - part.0) as f64;
                 events <= rhythm.share * usual && unlikely(events, usual) / spread.over(length) >= needed
             };
-            let thin = Judged { span, kind: GapKind::Thin, events: sum(&hours.events, run), expected: sum(&whole, run) };
+            let thin =
+                Judged { span, kind: GapKind::Thin, events: sum(&hours.events, run), expected: sum(&whole, run) };
             within_ends(run).into_iter().any(is_thin).then_some(thin)
         })
         .collect();

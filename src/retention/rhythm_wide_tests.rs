@@ -299,6 +299,11 @@ fn a_few_hours_of_a_busy_log_are_found_where_a_part_is_lost() {
             }
         }
     }
-    assert!(missed.is_empty() && growing <= 2, "{growing} growing, {} of {planted}\n{}", missed.len(), missed.join("\n"));
+    assert!(
+        missed.is_empty() && growing <= 2,
+        "{growing} growing, {} of {planted}\n{}",
+        missed.len(),
+        missed.join("\n")
+    );
     assert!(planted > 90, "{planted}");
 }

@@ -1,6 +1,6 @@
 //! The inputs that the manifest lists, against what is there now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use datafusion::object_store::path::Path;
@@ -29,21 +29,20 @@ pub async fn check_inputs(manifest: &Manifest, stores: &Stores, present: &Presen
         .buffered(AT_ONCE)
         .collect()
         .await;
+    let mut listed: BTreeMap<&str, HashSet<&str>> = BTreeMap::new();
+    for entry in &manifest.inputs {
+        listed.entry(&entry.input).or_default().insert(&entry.uri);
+    }
     for (input, objects) in present {
         // What the run did not read at all, such as snapshots by `replay`, has no new files.
-        if !manifest.inputs.iter().any(|e| e.input == *input) {
-            continue;
-        }
-        for uri in objects.keys() {
-            if !manifest.inputs.iter().any(|e| e.input == *input && e.uri == *uri) {
-                let change = InputChange {
-                    input: input.clone(),
-                    uri: uri.clone(),
-                    change: "new",
-                    detail: "was not there, or not read".to_string(),
-                };
-                found.push(Some(change));
-            }
+        let Some(listed) = listed.get(input.as_str()) else { continue };
+        for uri in objects.keys().filter(|uri| !listed.contains(uri.as_str())) {
+            found.push(Some(InputChange {
+                input: input.clone(),
+                uri: uri.clone(),
+                change: "new",
+                detail: "was not there, or not read".to_string(),
+            }));
         }
     }
     verified.changes = found.into_iter().flatten().collect();

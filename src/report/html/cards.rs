@@ -1,7 +1,7 @@
 //! The first screen: leakage, the verdict per model and per snapshot in words, the gates.
 
 use crate::diff::SnapshotDiff;
-use crate::report::text::{clean, counted, short_time, thousands};
+use crate::report::text::{clean, counted, freeze_ends, thousands};
 use crate::report::verdict::agreement_sentence;
 use crate::report::{Gate, GateKind, Leak, ModelReport, Verdict};
 
@@ -53,11 +53,8 @@ fn word(verdict: Verdict) -> &'static str {
     }
 }
 
-pub(super) fn model(model: &ModelReport) -> Card {
-    let until = model.until.as_deref().map(|until| {
-        let until = short_time(until);
-        until.trim_end_matches(" 00:00Z").to_string()
-    });
+/// `today`: the day that the timeline counts from.
+pub(super) fn model(model: &ModelReport, today: Option<&str>) -> Card {
     let all = counted(model.features.len() as u64, "feature", "features");
     let with = |verdict| model.features.iter().filter(|feature| feature.verdict == verdict).count() as u64;
     let are = |count| format!("{} of {all} {}", thousands(count), if count == 1 { "is" } else { "are" });
@@ -76,11 +73,10 @@ pub(super) fn model(model: &ModelReport) -> Card {
         Verdict::Freeze => {
             let missing =
                 format!("{} neither covered by the retained events nor in a snapshot.", are(with(Verdict::Freeze)));
-            match &until {
-                Some(until) => (
-                    format!("Freeze until {until}"),
-                    format!("{missing} From then on, enough covered label history exists."),
-                ),
+            match freeze_ends(model.until.as_deref(), today) {
+                Some(ends) => {
+                    (format!("Freeze {ends}"), format!("{missing} From then on, enough covered label history exists."))
+                }
                 None => (
                     "Freeze".to_string(),
                     format!("{missing} No day is known by which enough covered label history will exist."),
@@ -154,12 +150,13 @@ mod tests {
             verdict,
             reason: "covered from 2013-02-08 on".to_string(),
         };
-        model(&ModelReport {
+        let report = ModelReport {
             model: "fraud".to_string(),
             verdict,
             until: until.map(str::to_string),
             features: vec![feature(Verdict::Retrain), feature(verdict)],
-        })
+        };
+        model(&report, Some("2026-06-01T00:00:00Z"))
     }
 
     #[test]
@@ -179,6 +176,7 @@ mod tests {
             "Freeze until 2026-12-01. 1 of 2 features is neither covered by the retained events nor in a snapshot. \
              From then on, enough covered label history exists."
         );
+        assert_eq!(of(Verdict::Freeze, Some("2026-05-01T00:00:00Z")).word, "Freeze until the labels reach 2026-05-01");
         assert!(
             of(Verdict::Freeze, None)
                 .sentence

@@ -65,7 +65,8 @@ pub(super) fn page(report: &Report) -> String {
     let config = report.config.as_deref();
     let mut leaks = leaks::told(&report.leakage);
     let more_leaks = leaks.split_off(leaks.len().min(MOST_LEAKS));
-    let models = report.models.iter().map(cards::model);
+    let today = report.retention.as_ref().and_then(|r| r.today.as_deref());
+    let models = report.models.iter().map(|model| cards::model(model, today));
     let snapshots = report.snapshots.iter().enumerate();
     let page = Page {
         policy: policy(STYLE, SCRIPT),

@@ -195,7 +195,12 @@ impl Store for Flights {
 }
 
 /// Everything that is planted.
-pub(super) fn all() -> Vec<Planted> { every().into_iter().filter(|p| std::env::var("ONLY").map_or(true, |o| o.split(',').any(|o| p.snapshot.starts_with(o)))).collect() }
+pub(super) fn all() -> Vec<Planted> {
+    every()
+        .into_iter()
+        .filter(|p| std::env::var("ONLY").map_or(true, |o| o.split(',').any(|o| p.snapshot.starts_with(o))))
+        .collect()
+}
 pub(super) fn every() -> Vec<Planted> {
     let right = Meaning::default;
     let mut all: Vec<(Vec<&'static str>, &str, Meaning, Option<usize>)> = Vec::new();
@@ -262,7 +267,8 @@ pub(super) fn every() -> Vec<Planted> {
 /// Some of each kind.
 pub(super) fn some() -> Vec<Planted> {
     // Noise is searched to the end, which takes long: the other laboratory has it in small.
-    let wanted = [("window_start_inclusive", ""), ("window_length", "3 d: 2 d"), ("tiled_window", "1 h"), ("stale", "daily")];
+    let wanted =
+        [("window_start_inclusive", ""), ("window_length", "3 d: 2 d"), ("tiled_window", "1 h"), ("stale", "daily")];
     let is = |p: &Planted| wanted.iter().any(|(cause, told)| p.causes.as_slice() == [*cause] && p.parameters == *told);
     all().into_iter().filter(is).collect()
 }

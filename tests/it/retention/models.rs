@@ -48,10 +48,8 @@ fn a_model_is_retrained_where_all_its_features_are_covered() {
 
 #[test]
 fn a_model_is_frozen_until_enough_history_is_covered_and_fails_the_gate() {
-    let report = audited(
-        &project("[models.m]\nfeatures = [\"*.*\"]\ntraining_history = \"20 days\"".replace("*.*", "long.*").as_str()),
-        3,
-    );
+    let project = project("[models.m]\nfeatures = [\"long.*\"]\ntraining_history = \"20 days\"");
+    let report = audited(&project, 3);
     let model = &report["models"][0];
     // 30 days after the first event, and 20 days of labels: 2025-02-11 + 50 days.
     assert_eq!((&model["verdict"], &model["until"]), (&"freeze".into(), &"2025-04-02T00:00:00Z".into()));
@@ -59,6 +57,9 @@ fn a_model_is_frozen_until_enough_history_is_covered_and_fails_the_gate() {
     assert!(reason.starts_with("1 of 20 label rows of the last 20 days are not covered (truncated)"), "{reason}");
     let gate = report["gates"][0]["detail"].as_str().unwrap();
     assert!(gate.contains("model `m` has to be frozen until 2025-04-02") && gate.contains("`long.d30`"), "{gate}");
+    // Seen from a later day, nothing has to be waited for but newer labels.
+    let text = project.backcast(&["audit", "--today", "2025-04-09"]).exits_with(3).stdout;
+    assert!(text.contains("m: freeze until the labels reach 2025-04-02"), "{text}");
 }
 
 #[test]
