@@ -26,9 +26,8 @@ use futures::TryStreamExt;
 use crate::cause::candidates::FINEST_TILE;
 use crate::cause::slots::SlotTable;
 use crate::config::SourceKind;
-use crate::plan::IS_ASKED_FOR;
 use crate::source::time::{instants_ns, plain_instants};
-use crate::source::{Log, orderable, plain_type};
+use crate::source::{IS_ASKED_FOR, Log, orderable, plain_type};
 
 /// Which rows of a source a plan reads.
 #[derive(Debug, Clone, Default)]

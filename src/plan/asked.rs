@@ -28,9 +28,7 @@ use datafusion::logical_expr::{
 
 use crate::plan::rewriter::{Binding, Outcome, Rewriter};
 use crate::plan::spine::{Observers, Seats};
-
-/// The function that says whether key columns hold the keys of some observer.
-pub const IS_ASKED_FOR: &str = "is_asked_for";
+use crate::source::IS_ASKED_FOR;
 
 /// The rows of a source that some observer may ask for.
 pub(super) fn only_asked(rewriter: &Rewriter, plan: LogicalPlan, binding: &Binding) -> Outcome<LogicalPlan> {
@@ -190,8 +188,16 @@ struct IsAskedFor {
 }
 
 impl PartialEq for IsAskedFor {
+    /// Views of the same labels and keys ask for the same, each over its own spine.
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.asked, &other.asked)
+        let (a, b) = (&self.asked, &other.asked);
+        if Arc::ptr_eq(a, b) {
+            return true;
+        }
+        let (Some(own), Some(others)) = (a.seats.fixed(), b.seats.fixed()) else { return false };
+        let keys = |of: &Observers, asked: &AskedBy| asked.keys.iter().map(|key| Arc::clone(&of.keys[*key])).collect();
+        let (own, others): (Vec<ArrayRef>, Vec<ArrayRef>) = (keys(&own, a), keys(&others, b));
+        own == others
     }
 }
 
@@ -199,7 +205,7 @@ impl Eq for IsAskedFor {}
 
 impl Hash for IsAskedFor {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        Arc::as_ptr(&self.asked).hash(state);
+        self.asked.keys.len().hash(state);
     }
 }
 

@@ -53,7 +53,6 @@ mod union;
 mod unnest;
 mod window;
 
-pub use asked::IS_ASKED_FOR;
 pub use bounds::iso;
 pub use conditional::SKIP_NULL;
 pub use display::shown;

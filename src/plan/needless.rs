@@ -19,8 +19,7 @@ use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{Expr, Extension, Filter, LogicalPlan};
 
-use crate::plan::asked::IS_ASKED_FOR;
-use crate::source::marked_within_reach;
+use crate::source::{IS_ASKED_FOR, marked_within_reach};
 use crate::sweep::Sweep;
 
 /// The plan, with the same values.

@@ -16,6 +16,7 @@ use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
+use datafusion::physical_expr::utils::conjunction_opt;
 use datafusion::physical_plan::ExecutionPlan;
 
 use crate::error::{Error, Result};
@@ -23,6 +24,7 @@ use crate::finding::Finding;
 use crate::source::barrier::{Barrier, prunable};
 use crate::source::files::{Files, list};
 use crate::source::footers::{Footers, read_footers};
+use crate::source::keyed::few_asked;
 use crate::source::schema::merge;
 use crate::source::store::Stores;
 
@@ -105,7 +107,11 @@ impl ParquetTable {
         if self.files.location.is_local() { threads } else { threads.max(FILES_AT_ONCE) }
     }
 
-    fn partitioned_file(&self, index: usize) -> PartitionedFile {
+    pub(super) fn table_schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    pub(super) fn partitioned_file(&self, index: usize) -> PartitionedFile {
         let file = &self.files.files[index];
         let values = self.partition_names.iter().map(|name| ScalarValue::Utf8(file.partition(name))).collect();
         PartitionedFile::new_from_meta(file.meta.as_ref().clone()).with_partition_values(values)
@@ -163,11 +169,20 @@ impl TableProvider for ParquetTable {
         let mut source = ParquetSource::new(self.parts.clone())
             .with_table_parquet_options(options)
             .with_parquet_file_reader_factory(Arc::new(reader));
-        if let Some(filter) = filters.iter().filter_map(|f| prunable(f, &self.schema)).reduce(Expr::and) {
-            let schema = DFSchema::try_from(self.schema.as_ref().clone())?;
-            source = source.with_predicate(state.create_physical_expr(filter, &schema)?);
-        }
         let kept = self.files_reached(filters)?;
+        let asked = few_asked(self, state, &kept, filters, &source).await?;
+        let pruned = match filters.iter().filter_map(|f| prunable(f, &self.schema)).reduce(Expr::and) {
+            Some(filter) => {
+                let schema = DFSchema::try_from(self.schema.as_ref().clone())?;
+                Some(state.create_physical_expr(filter, &schema)?)
+            }
+            None => None,
+        };
+        source = source.with_pushdown_filters(asked.is_some());
+        // Of columns that the rest tests, only what the keys leave is decoded then.
+        if let Some(predicate) = conjunction_opt(asked.into_iter().chain(pruned)) {
+            source = source.with_predicate(predicate);
+        }
         // A scan has at least one file; its row groups are skipped when it is opened.
         let kept = if kept.is_empty() { vec![0] } else { kept };
         let files: Vec<PartitionedFile> = kept.iter().map(|&i| self.partitioned_file(i)).collect();

@@ -71,12 +71,8 @@ impl CompiledWindow {
             if !known || self.holds.is_some_and(|h| !events.holds(run.event, h)) {
                 continue;
             }
-            if !self.regular {
-                self.split(&run, events, inner);
-                continue;
-            }
             let mut interval = (run.from, run.to);
-            for (i, bound) in self.bounds.iter().enumerate() {
+            for (i, bound) in self.bounds.iter().enumerate().filter(|(_, bound)| bound.column.is_regular()) {
                 let value = events.integer(run.event, bound.word);
                 let last = if i == 0 {
                     near.as_mut().and_then(|n| n.of(events.group(run.event as usize) as usize))
@@ -91,14 +87,20 @@ impl CompiledWindow {
                     continue 'runs;
                 }
             }
-            inner.push(Run { from: interval.0, to: interval.1, ..run });
+            let run = Run { from: interval.0, to: interval.1, ..run };
+            if self.regular {
+                inner.push(run);
+            } else {
+                self.split(&run, events, inner);
+            }
         }
     }
 
-    /// The positions of a run, one by one.
+    /// The positions of a run at which the irregular bounds hold, one by one.
     fn split(&self, run: &Run, events: Events<'_>, inner: &mut Vec<Run>) {
         let holds = |position: u32| {
-            self.bounds.iter().all(|b| b.column.holds_at(b.op, events.integer(run.event, b.word), position))
+            let mut irregular = self.bounds.iter().filter(|bound| !bound.column.is_regular());
+            irregular.all(|b| b.column.holds_at(b.op, events.integer(run.event, b.word), position))
         };
         let mut from = None;
         for position in run.from..=run.to {
