@@ -198,10 +198,12 @@ impl Search<'_> {
         let Some(answers) = answers else { return Ok(Foremost { first: all, ..Foremost::default() }) };
         let mut picked: BTreeSet<usize> = BTreeSet::new();
         let mut missed: Vec<Vec<usize>> = vec![Vec::new(); cases.len()];
-        for (number, (case, sample)) in cases.iter().zip(&samples).enumerate().filter(|(_, (case, _))| !case.done) {
-            let values = answers.of(case.slot);
-            let told = case.glances(&panel, &all, values, sample, self.allowed).map_err(failed)?;
-            missed[number] = told.iter().map(|(explained, _)| sample.len() - explained).collect();
+        let mut open: Vec<(usize, &Case<'_>)> = cases.iter().enumerate().filter(|(_, case)| !case.done).collect();
+        let told = self.side_by_side(&mut open, |(number, case)| {
+            case.glances(&panel, &all, answers.of(case.slot), &samples[*number], self.allowed).map_err(failed)
+        })?;
+        for ((number, _), told) in open.into_iter().zip(told) {
+            missed[number] = told.iter().map(|(explained, _)| samples[number].len() - explained).collect();
             let simple = |at: &usize| all[*at].iter().map(Change::freedom).sum::<usize>();
             let mut ranked: Vec<usize> = (0..all.len()).filter(|at| told[*at].0 > 0 || told[*at].1 > 0.0).collect();
             ranked.sort_by(|a, b| told[*b].0.cmp(&told[*a].0).then(simple(a).cmp(&simple(b))).then(a.cmp(b)));
@@ -493,38 +495,60 @@ impl Search<'_> {
         };
         let open = cases.iter().filter(|c| !c.done);
         let panel = Panel::new(open.flat_map(|c| positions(c).into_iter().map(|(p, _)| c.compared.label_row(p))));
-        let sides =
-            cases.iter().map(|c| Sides::new(c, &positions(c))).collect::<Result<Vec<_>, _>>().map_err(failed)?;
         let parts = by_world(&wanted[first..]);
         let grids: Vec<_> = parts.iter().map(|(world, instants, _)| (world.clone(), instants.clone())).collect();
         let answers = self.lab.answers(&panel, &grids).await;
-        for ((_, _, members), answers) in parts.iter().zip(answers) {
-            let Some(answers) = answers else { continue };
-            for (number, case) in cases.iter_mut().enumerate().filter(|(_, c)| !c.done) {
-                let all = positions(case);
-                let residual: BTreeSet<usize> = case.open.iter().copied().collect();
+        let weighed = |case: &mut Case<'_>, explained: &mut Hits| -> Result<()> {
+            let all = positions(case);
+            let residual: BTreeSet<usize> = case.open.iter().copied().collect();
+            let sample: Vec<(usize, bool)> =
+                all.iter().copied().filter(|(p, mismatched)| !mismatched || residual.contains(p)).collect();
+            let sides = Sides::new(case, &all).map_err(failed)?;
+            let given = parts.iter().zip(&answers).filter_map(|((_, _, members), a)| Some((members, a.as_ref()?)));
+            for (members, answers) in given {
+                let (column, found) = answers.of(case.slot);
                 for (hypothesis, at) in members {
                     let changes = &wanted[first + hypothesis];
-                    let (column, found) = answers.of(case.slot);
                     let readings = match layer(changes, Layer::Value).first() {
                         Some(change) => values::changed(change, case.spec, column, found).map_err(failed)?,
                         None => vec![Arc::clone(column)],
                     };
-                    let sides = &sides[number];
-                    let Some(block) = Block::new(case, &readings, panel.labels.len(), sides).map_err(failed)? else {
+                    let Some(block) = Block::new(case, &readings, panel.labels.len(), &sides).map_err(failed)? else {
                         continue;
                     };
-                    let sample: Vec<(usize, bool)> =
-                        all.iter().copied().filter(|(p, mismatched)| !mismatched || residual.contains(p)).collect();
                     let (judged, nearer, _) = block.judge(case, &panel, *at, &sample, true);
                     let (_, _, rows) = block.judge(case, &panel, *at, &all, false);
                     let hits = all.iter().zip(&rows).filter(|((_, m), row)| *m && row.agrees).map(|((p, _), _)| *p);
-                    explained[number].insert(first + hypothesis, (hits.collect(), judged.breaks()));
+                    explained.insert(first + hypothesis, (hits.collect(), judged.breaks()));
                     case.scored.push(Scored { changes: changes.clone(), judged, nearer });
                 }
             }
-        }
-        Ok(())
+            Ok(())
+        };
+        let mut open: Vec<(&mut Case<'_>, &mut Hits)> =
+            cases.iter_mut().zip(explained).filter(|(c, _)| !c.done).collect();
+        self.side_by_side(&mut open, |(case, explained)| weighed(case, explained)).map(|_| ())
+    }
+
+    /// The same for each of some cases, which know nothing of each other, on all threads; what it gives, in their order.
+    fn side_by_side<T: Send, U: Send>(
+        &self,
+        all: &mut [T],
+        each: impl Fn(&mut T) -> Result<U> + Sync,
+    ) -> Result<Vec<U>> {
+        let share = all.len().div_ceil(self.threads.max(1)).max(1);
+        let done: Vec<Result<Vec<U>>> = std::thread::scope(|scope| {
+            let threads: Vec<_> = all
+                .chunks_mut(share)
+                .map(|chunk| {
+                    let each = &each;
+                    scope.spawn(move || chunk.iter_mut().map(each).collect())
+                })
+                .collect();
+            let ended = || Err(failed(datafusion::common::exec_datafusion_err!("a thread that scores ended")));
+            threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| ended())).collect()
+        });
+        Ok(done.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
     }
 
     /// The same hypothesis by each window that it changes, where it changes several.
@@ -586,20 +610,7 @@ impl Search<'_> {
         };
         let mut open: Vec<(&mut Case<'_>, &Vec<(usize, bool)>)> =
             cases.iter_mut().zip(samples).filter(|(c, _)| !c.done).collect();
-        // Cases know nothing of each other.
-        let share = open.len().div_ceil(self.threads.max(1)).max(1);
-        let scored: Vec<Result<Glances>> = std::thread::scope(|scope| {
-            let threads: Vec<_> = open
-                .chunks_mut(share)
-                .map(|chunk| {
-                    let score = &score;
-                    scope.spawn(move || chunk.iter_mut().map(|(case, sample)| score(case, sample)).collect())
-                })
-                .collect();
-            let ended = || Err(failed(datafusion::common::exec_datafusion_err!("a thread that scores ended")));
-            threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| ended())).collect()
-        });
-        let scored = scored.into_iter().collect::<Result<Vec<_>>>()?.concat();
+        let scored: Glances = self.side_by_side(&mut open, |(case, sample)| score(case, sample))?;
         let worth: Vec<bool> = (0..grids.len()).map(|at| scored.iter().any(|case| case[at].0)).collect();
         if glance {
             for ((case, _), scored) in open.iter_mut().zip(&scored) {

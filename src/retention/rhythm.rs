@@ -49,6 +49,8 @@ const BLOCKS: [usize; 9] = [1, 2, 3, 4, 6, 8, 12, 24, WEEK];
 const GROWN: f64 = 1.5;
 /// And its days have much the same: those after a stretch and those before it differ by no more.
 const ALIKE_LEVELS: f64 = 1.2;
+/// Another clock is right where it leaves no more than this share of what is off.
+const CLOCK_FITS: f64 = 0.9;
 /// Stretches of half the size that a log may have besides, without resting at random times.
 const ALIKE: usize = 5;
 
@@ -124,11 +126,12 @@ pub fn judge(activity: &Activity, rhythm: Rhythm) -> Vec<Judged> {
         .filter_map(|run| {
             let span = Span { from: hour_start(run.0), to: hour_start(run.1) };
             let level = level_around(&hours.events, &left, run);
+            let clocks = clocks(&hours.events, &left, run);
             let is_thin = |part: (usize, usize)| {
                 let (events, expected, besides) = (sum(&hours.events, part), sum(&whole, part), sum(&left, part));
                 // Beside a silence, which is told by itself, less is needed: what was lost there is likely to have been lost here.
                 let needed = if besides < expected { surprise / 2.0 } else { surprise };
-                let usual = besides * level;
+                let usual = clocks.iter().map(|clock| shifted(&left, part, *clock)).fold(besides, f64::min) * level;
                 let length = (part.1 - part.0) as f64;
                 events <= rhythm.share * usual && unlikely(events, usual) / spread.over(length) >= needed
             };
@@ -352,6 +355,26 @@ fn within_ends((from, to): (usize, usize)) -> Vec<(usize, usize)> {
     let whole = [(from, to)].into_iter();
     let parts = [(from + 1, to), (from, to - 1), (from + 1, to - 1)].into_iter().filter(|_| to - from <= DAY);
     whole.chain(parts).filter(|(a, b)| a < b).collect()
+}
+
+/// By how many hours a clock may be off there: a shift by which the day before a run, or after it, is expected better than by none. Where
+/// clocks were put forward a week ago, an evening is an hour earlier than in all weeks before.
+fn clocks(events: &[f64], expected: &[f64], (from, to): (usize, usize)) -> Vec<isize> {
+    let reach = DAY + DAY / 2;
+    let sides = [from.saturating_sub(reach)..from, to..(to + reach).min(events.len())];
+    // By their form alone: a log that grows has more, at any clock.
+    let off = |side: &Range<usize>, clock: isize| -> f64 {
+        let wanted = shifted(expected, (side.start, side.end), clock);
+        let level = events[side.clone()].iter().sum::<f64>() / wanted.max(1.0);
+        side.clone().map(|i| (events[i] - level * shifted(expected, (i, i + 1), clock)).abs()).sum()
+    };
+    let fits = |clock: &isize| sides.iter().any(|side| off(side, *clock) < CLOCK_FITS * off(side, 0));
+    [-1, 1].into_iter().filter(fits).collect()
+}
+
+/// What is expected in these hours by a clock that is off.
+fn shifted(expected: &[f64], (from, to): (usize, usize), clock: isize) -> f64 {
+    (from..to).filter_map(|i| expected.get(i.checked_add_signed(clock)?)).sum()
 }
 
 /// Of stretches that overlap, parts of one loss, the one that lacks most. By time.

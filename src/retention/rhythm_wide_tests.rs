@@ -307,3 +307,19 @@ fn a_few_hours_of_a_busy_log_are_found_where_a_part_is_lost() {
     );
     assert!(planted > 90, "{planted}");
 }
+
+#[test]
+fn clocks_put_forward_a_few_days_ago_are_no_loss() {
+    // Quiet nights: an evening's last hours have half of what the hours before have.
+    let shape = |hour: usize| (2.5 * (((hour % 24) as f64 - 8.0) / 24.0 * std::f64::consts::TAU).sin()).exp() / 4.0;
+    for (number, mean) in [20.0, 60.0, 200.0, 1000.0].into_iter().enumerate() {
+        for days in 1..7 {
+            for by in [1, 23] {
+                let mut random = Random(number as u64 * 17 + days as u64 * 131 + by as u64);
+                let rate = |hour: usize| mean * shape(if hour + days * 24 > HOURS { hour + by } else { hour });
+                let found = judged(&log(&mut random, &rate, (0.0, 0.0, 0.0)));
+                assert!(found.is_empty(), "{mean} an hour, {days} days, {by} hours: {found:?}");
+            }
+        }
+    }
+}

@@ -250,7 +250,8 @@ impl Run {
         self.metrics.spine_rows.add(spine.num_rows());
         reservation.try_grow(spine.get_array_memory_size())?;
         let (spec, output) = (self.spec.as_ref().clone(), Arc::clone(&self.schema));
-        Sweeper::new(spec, &spine, &self.events.schema(), output, &self.functions)
+        let threads = self.context.session_config().target_partitions();
+        Ok(Sweeper::new(spec, &spine, &self.events.schema(), output, &self.functions)?.with_threads(threads))
     }
 }
 

@@ -103,7 +103,7 @@ impl Sweeper {
         for (q, all) in &members {
             let theirs: Vec<usize> = (0..self.plans.len()).filter(|&a| self.plans[a].value == *q).collect();
             let calls: Vec<&CompiledCall> = theirs.iter().filter_map(|&a| self.calls[a].as_ref()).collect();
-            let values = all.values(&keys, &kept, &rows.members, &calls)?;
+            let values = all.values(&keys, &kept, &rows.members, &calls, self.threads)?;
             called.extend(theirs.into_iter().zip(values));
         }
         for (a, (aggregate, plan)) in self.spec.aggregates.iter().zip(&self.plans).enumerate() {

@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
-use datafusion::arrow::compute::take;
+use datafusion::arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
+use datafusion::arrow::compute::{concat, take};
 use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::arrow::row::{RowConverter, SortField};
 use datafusion::common::{HashMap, ScalarValue, exec_datafusion_err};
@@ -35,6 +35,8 @@ pub(super) struct Members {
 }
 
 const END: u32 = u32::MAX;
+/// Positions that one thread evaluates calls at, at least.
+const MANY: usize = if cfg!(test) { 8 } else { 4096 };
 
 impl Members {
     pub(super) fn new(positions: usize) -> Self {
@@ -91,15 +93,38 @@ impl Members {
         self.rows.capacity() * size_of::<RowRef>() + self.entries.capacity() * 8
     }
 
-    /// The values of `calls` at the positions `kept`, by call.
+    /// The values of `calls` at the positions `kept`, by call. Many positions, as those of a hot key, are shared out to `threads`.
     pub(super) fn values(
         &self,
         keys: &[(u32, u32)],
         kept: &[usize],
         arena: &Arena,
         calls: &[&CompiledCall],
+        threads: usize,
     ) -> DfResult<Vec<ArrayRef>> {
-        let mut prepared = calls.iter().map(|c| c.prepare(&self.rows, arena)).collect::<DfResult<Vec<_>>>()?;
+        let prepared = calls.iter().map(|c| c.prepare(&self.rows, arena)).collect::<DfResult<Vec<_>>>()?;
+        let share = kept.len().div_ceil(threads.max(1)).max(MANY);
+        if kept.len() <= share {
+            return self.part(keys, kept, &prepared);
+        }
+        let parts: Vec<DfResult<Vec<ArrayRef>>> = std::thread::scope(|scope| {
+            let prepared = &prepared;
+            let parts: Vec<_> =
+                kept.chunks(share).map(|part| scope.spawn(move || self.part(keys, part, prepared))).collect();
+            let ended = || Err(exec_datafusion_err!("a thread of a sweep ended"));
+            parts.into_iter().map(|part| part.join().unwrap_or_else(|_| ended())).collect()
+        });
+        let parts = parts.into_iter().collect::<DfResult<Vec<_>>>()?;
+        let call = |number: usize| {
+            let arrays: Vec<&dyn Array> = parts.iter().map(|part| part[number].as_ref()).collect();
+            Ok(concat(&arrays)?)
+        };
+        (0..calls.len()).map(call).collect()
+    }
+
+    /// The values at some positions, one after the other.
+    fn part(&self, keys: &[(u32, u32)], kept: &[usize], calls: &[Prepared<'_>]) -> DfResult<Vec<ArrayRef>> {
+        let mut values: Vec<Vec<ScalarValue>> = vec![Vec::with_capacity(kept.len()); calls.len()];
         let mut keys = keys.iter().copied().peekable();
         let (mut members, mut before) = (Vec::new(), None::<Vec<u32>>);
         for &position in kept {
@@ -109,14 +134,18 @@ impl Members {
             self.at(key, position, &mut members);
             // Observers between two events see the same.
             let same = before.as_ref() == Some(&members);
-            for call in &mut prepared {
-                call.evaluate(&members, same)?;
+            for (call, values) in calls.iter().zip(&mut values) {
+                let value = match values.last().filter(|_| same) {
+                    Some(last) => last.clone(),
+                    None => call.evaluate(&members)?,
+                };
+                values.push(value);
             }
             if !same {
                 before = Some(members.clone());
             }
         }
-        prepared.into_iter().map(Prepared::finish).collect()
+        calls.iter().zip(values).map(|(call, values)| call.finish(values)).collect()
     }
 }
 
@@ -189,7 +218,7 @@ impl CompiledCall {
         // As DataFusion's own operator does: the arguments, then the sort keys.
         let inputs = self.expr.expressions().into_iter().chain(order.iter().map(|o| Arc::clone(&o.expr)));
         let inputs = inputs.map(|e| array(&e)).collect::<DfResult<Vec<_>>>()?;
-        Ok(Prepared { call: self, inputs, ranks, values: Vec::new() })
+        Ok(Prepared { call: self, inputs, ranks })
     }
 }
 
@@ -199,15 +228,10 @@ struct Prepared<'a> {
     inputs: Vec<ArrayRef>,
     /// By member, its place in the call's order; empty without one.
     ranks: Vec<u32>,
-    values: Vec<ScalarValue>,
 }
 
 impl Prepared<'_> {
-    fn evaluate(&mut self, members: &[u32], same: bool) -> DfResult<()> {
-        if same && let Some(last) = self.values.last() {
-            self.values.push(last.clone());
-            return Ok(());
-        }
+    fn evaluate(&self, members: &[u32]) -> DfResult<ScalarValue> {
         let mut rows = members.to_vec();
         if !self.ranks.is_empty() {
             rows.sort_unstable_by_key(|&m| self.ranks[m as usize]);
@@ -216,15 +240,14 @@ impl Prepared<'_> {
         let mut accumulator = self.call.expr.create_accumulator()?;
         let taken = self.inputs.iter().map(|a| Ok(take(a, &rows, None)?)).collect::<DfResult<Vec<_>>>()?;
         accumulator.update_batch(&taken)?;
-        self.values.push(accumulator.evaluate()?);
-        Ok(())
+        accumulator.evaluate()
     }
 
-    fn finish(self) -> DfResult<ArrayRef> {
-        if self.values.is_empty() {
+    fn finish(&self, values: Vec<ScalarValue>) -> DfResult<ArrayRef> {
+        if values.is_empty() {
             return Ok(datafusion::arrow::array::new_empty_array(self.call.expr.field().data_type()));
         }
-        ScalarValue::iter_to_array(self.values)
+        ScalarValue::iter_to_array(values)
     }
 }
 

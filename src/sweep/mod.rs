@@ -30,7 +30,7 @@
 //!   40 bytes per observer for the spine itself. The plan's metrics tell what was spilled.
 //! * **Degenerate cases.** A hot key is swept by all threads: its pieces are added to side by side, and an event touches two of them at the
 //!   most per window. With first values or calls it has one shard: its events are looked up in parallel and added one thread at
-//!   a time, and a call holds all of its events that count. A bound that does not grow with T (a local clock in autumn) or is NULL is
+//!   a time; a call holds all of its events that count, and is evaluated by all threads, each at a part of the positions. A bound that does not grow with T (a local clock in autumn) or is NULL is
 //!   tried position by position (`bounds.rs`). NULL keys are nowhere.
 //!
 //! [`SweepSpec`] is plain data; [`Sweeper`] is the algorithm, arrays in and arrays out; [`Sweep`] and [`SweepExec`] are DataFusion's operators.

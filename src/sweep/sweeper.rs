@@ -84,6 +84,8 @@ pub struct Sweeper {
     pub(super) shelving: Option<Shelving>,
     /// By cut, what counts in its pieces as a whole; once all events are there.
     pub(super) cut_totals: Vec<OnceLock<Vec<Totals>>>,
+    /// That evaluate the calls of one shard.
+    pub(super) threads: usize,
 }
 
 /// The cells of some positions, and the events that wait to be added to them.
@@ -208,7 +210,14 @@ impl Sweeper {
             extra: AtomicUsize::new(0),
             shelving: None,
             cut_totals,
+            threads: 1,
         })
+    }
+
+    /// Lets so many threads evaluate the calls of one shard.
+    pub fn with_threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
+        self
     }
 
     /// Lets so many bytes of events wait at the most, in place of [`WAITING_BYTES`].

@@ -328,6 +328,7 @@ fn a_sweep_gives_what_plain_loops_give_for_any_batches_and_threads() {
             for (batch_rows, threads) in RUNS {
                 let sweeper =
                     Sweeper::new(spec.clone(), &spine(&observers), &schema, Arc::clone(&output), &functions).unwrap();
+                let sweeper = sweeper.with_threads(threads);
                 assert_eq!(sweeper.positions.cuts.is_empty(), picked != NUMBERS, "the hot key is cut where it can be");
                 apply_all(&sweeper, &all, batch_rows, threads);
                 assert_eq!(swept(&sweeper), wanted, "seed {seed}, {batch_rows} rows, {threads} threads, {picked:?}");
