@@ -162,50 +162,59 @@ fn by_finer_groups(
     fields: Fields,
     finer: Vec<(KeyPair, usize)>,
 ) -> Outcome<LogicalPlan> {
-    let names: Vec<String> = finer.iter().map(|(key, _)| key.event.clone()).collect();
-    let (keys, rest): (Vec<KeyPair>, Vec<KeyPair>) = spec.keys.iter().cloned().partition(|k| !names.contains(&k.event));
-    debug_assert_eq!(rest.len(), finer.len());
-    let alone = spec.aggregates.is_empty();
-    let own = |name: &String| -> Outcome<_> { Ok(Arc::clone(spine.schema().field_with_unqualified_name(name)?)) };
-    // The columns of the spine that are handed on, then the groups.
-    let (groups, mut columns): (Vec<String>, Fields) = match alone {
-        true => {
-            let kept = spec.groups.iter().zip(&fields[1..]).filter(|(name, _)| rest.iter().all(|k| k.spine != **name));
-            let (groups, columns): (Vec<String>, Fields) =
-                kept.map(|(name, field)| (name.clone(), field.clone())).unzip();
-            (groups, std::iter::once(fields[0].clone()).chain(columns).collect())
-        }
-        false => {
-            let all = spine.schema().fields().iter().map(|f| f.name().clone()).filter(|name| *name != spec.observer);
-            let groups: Vec<String> = all.collect();
-            let columns = std::iter::once(&spec.observer).chain(&groups).map(|name| Ok((None, own(name)?)));
-            let columns = columns.collect::<Outcome<Fields>>()?;
-            (groups, columns)
-        }
-    };
-    for (key, at) in &finer {
-        columns.push(match alone {
-            true => fields[*at].clone(),
-            false => {
-                let field = events.schema().field_with_unqualified_name(&key.event)?;
-                (None, Arc::new(field.as_ref().clone().with_name(&key.spine)))
-            }
-        });
-    }
-    let windows = vec![spec.windows[0].clone()];
+    let finer_keys = |k: &KeyPair| finer.iter().any(|(key, _)| key.event == k.event);
     let seen = SweepSpec {
         observer: spec.observer.clone(),
-        keys,
-        windows,
-        groups,
-        finer: names,
+        keys: spec.keys.iter().filter(|k| !finer_keys(k)).cloned().collect(),
+        windows: vec![spec.windows[0].clone()],
+        groups: Vec::new(),
+        finer: finer.iter().map(|(key, _)| key.event.clone()).collect(),
         aggregates: Vec::new(),
         keeps_empty: false,
     };
+    if spec.aggregates.is_empty() {
+        let (groups, columns) = result_of_groups(&spec, fields, &finer);
+        return seen_groups(spine, &events, SweepSpec { groups, ..seen }, columns);
+    }
+    let (groups, columns) = spine_of_groups(&spine, &events, &spec, &finer)?;
+    let seen = seen_groups(spine, &events, SweepSpec { groups, ..seen }, columns)?;
+    Ok(Sweep::plan(seen, events, spec, schema_of(fields)?))
+}
+
+/// What is handed on of the spine, and all columns, where the groups themselves are the result.
+fn result_of_groups(spec: &SweepSpec, fields: Fields, finer: &[(KeyPair, usize)]) -> (Vec<String>, Fields) {
+    let groups = spec.groups.iter().zip(&fields[1..]);
+    let groups = groups.filter(|(name, _)| finer.iter().all(|(key, _)| key.spine != **name));
+    let (groups, columns): (Vec<String>, Fields) = groups.map(|(name, field)| (name.clone(), field.clone())).unzip();
+    let finer = finer.iter().map(|(_, at)| fields[*at].clone());
+    (groups, std::iter::once(fields[0].clone()).chain(columns).chain(finer).collect())
+}
+
+/// The same, where the groups are the spine of a sweep: it reads all that the spine had, and the groups by their keys' names.
+fn spine_of_groups(
+    spine: &LogicalPlan,
+    events: &LogicalPlan,
+    spec: &SweepSpec,
+    finer: &[(KeyPair, usize)],
+) -> Outcome<(Vec<String>, Fields)> {
+    let all = spine.schema().fields().iter().map(|f| f.name().clone());
+    let groups: Vec<String> = all.filter(|name| *name != spec.observer).collect();
+    let mut columns = Fields::new();
+    for name in std::iter::once(&spec.observer).chain(&groups) {
+        columns.push((None, Arc::clone(spine.schema().field_with_unqualified_name(name)?)));
+    }
+    for (key, _) in finer {
+        let field = events.schema().field_with_unqualified_name(&key.event)?;
+        columns.push((None, Arc::new(field.as_ref().clone().with_name(&key.spine))));
+    }
+    Ok((groups, columns))
+}
+
+/// The sweep that finds which groups each observer sees. It reads what it needs of the events.
+fn seen_groups(spine: LogicalPlan, events: &LogicalPlan, seen: SweepSpec, columns: Fields) -> Outcome<LogicalPlan> {
     let read = seen.event_columns().into_iter().map(|name| Expr::Column(Column::new_unqualified(name)));
     let read = LogicalPlanBuilder::from(events.clone()).project(read.collect::<Vec<_>>())?.build()?;
-    let seen = Sweep::plan(spine, read, seen, schema_of(columns)?);
-    Ok(if alone { seen } else { Sweep::plan(seen, events, spec, schema_of(fields)?) })
+    Ok(Sweep::plan(spine, read, seen, schema_of(columns)?))
 }
 
 /// Fields with their qualifiers, as a plan's schema has them.

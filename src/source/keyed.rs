@@ -23,7 +23,7 @@ use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::Expr;
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::utils::collect_columns;
+use datafusion::physical_expr::utils::{collect_columns, reassign_expr_columns};
 use datafusion::physical_plan::collect;
 
 use crate::source::table::ParquetTable;
@@ -42,7 +42,7 @@ const FEW: f64 = 0.03;
 /// The test for asked keys, where few rows of the files (by number) pass it.
 ///
 /// # Errors
-/// As reading the sampled rows.
+/// Only where the test can't be made or asked, which is a defect.
 pub(super) async fn few_asked(
     table: &ParquetTable,
     state: &dyn Session,
@@ -60,11 +60,9 @@ pub(super) async fn few_asked(
     let test = state.create_physical_expr(unqualified(test)?, &schema)?;
     let mut columns: Vec<usize> = collect_columns(&test).iter().map(|column| column.index()).collect();
     columns.sort_unstable();
-    let sampled = sample(table, state, files, columns.clone(), source).await?;
-    let of_sample = datafusion::physical_expr::utils::reassign_expr_columns(
-        Arc::clone(&test),
-        &table.table_schema().project(&columns)?,
-    )?;
+    // What can't be read is told by the scan, in its own words.
+    let Ok(sampled) = sample(table, state, files, columns.clone(), source).await else { return Ok(None) };
+    let of_sample = reassign_expr_columns(Arc::clone(&test), &table.table_schema().project(&columns)?)?;
     let (mut passed, mut all) = (0, 0);
     for batch in &sampled {
         let answers = of_sample.evaluate(batch)?.into_array(batch.num_rows())?;
