@@ -15,6 +15,7 @@ mod model;
 mod models;
 mod rhythm;
 mod sums;
+mod thin;
 mod timeline;
 
 pub use activity::{Activity, DAY_NS, HOUR_NS, Span};

@@ -13,16 +13,11 @@
 //!    where the log does not have the like of it most weeks, as one that rests at random times does; a silence, where its length is
 //!    beyond what the log's other silences lead up to; a thin stretch, where it is thin beside the days around it, too, so that a
 //!    quiet season is not told piece by piece.
-//!
-//! A thin stretch is a scan statistic: the run of hours whose likelihood under `share` of what is expected beats that under all of it by
-//! most, whatever their number. Its bounds are then looked for by the share that is left of it. Silent hours belong to it, as
-//! where one event in five is left some hours have none; but it has to be thin without those that are told as a silence.
-
-use std::ops::Range;
 
 use crate::config::Rhythm;
 use crate::retention::activity::{Activity, HOUR_NS, Span};
 use crate::retention::model::GapKind;
+use crate::retention::thin::Thin;
 
 /// A stretch unlike the rest.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -33,8 +28,8 @@ pub struct Judged {
     pub expected: f64,
 }
 
-const WEEK: usize = 168;
-const DAY: usize = 24;
+pub(super) const WEEK: usize = 168;
+pub(super) const DAY: usize = 24;
 /// Sums that expect less say nothing of the spread.
 const ENOUGH: f64 = 3.0;
 /// A spread from fewer sums is uncertain.
@@ -42,15 +37,9 @@ const MANY: usize = 50;
 /// So many silences may be losses, without being the log's own.
 const OUTAGES: usize = 10;
 /// So many events are compared with those of another week: the lower median of fewer is far below their mean.
-const FEW: f64 = 16.0;
+pub(super) const FEW: f64 = 16.0;
 /// Hours that may be held together; whole numbers of them are a week.
 const BLOCKS: [usize; 9] = [1, 2, 3, 4, 6, 8, 12, 24, WEEK];
-/// A log that grows has at the most so many times what is expected by the weeks around.
-const GROWN: f64 = 1.5;
-/// And its days have much the same: those after a stretch and those before it differ by no more.
-const ALIKE_LEVELS: f64 = 1.2;
-/// Another clock is right where it leaves no more than this share of what is off.
-const CLOCK_FITS: f64 = 0.9;
 /// Stretches of half the size that a log may have besides, without resting at random times.
 const ALIKE: usize = 5;
 
@@ -111,36 +100,15 @@ pub fn judge(activity: &Activity, rhythm: Rhythm) -> Vec<Judged> {
             left[i] *= 1.0 - part(i, judged.span);
         }
     }
-    let sum = |values: &[f64], (from, to): (usize, usize)| values[from..to].iter().sum::<f64>();
-    // A loss of a few hours in a quiet season shows where the days around are expected to be what they are.
-    let lowered = levelled(&hours.events, &whole, DAY + DAY / 2);
-    let quiet: Vec<f64> = whole.iter().zip(lowered).map(|(own, lowered)| own.min(lowered)).collect();
-    let runs = [(&whole, usize::MAX), (&quiet, DAY)].into_iter().flat_map(|(expected, longest)| {
-        thin_runs(&hours.events, expected, spread.block, rhythm.share, surprise)
-            .into_iter()
-            .map(|run| thinnest(&hours.events, expected, run, rhythm.share))
-            .map(|run| bounds(&hours.events, expected, run, rhythm.share))
-            .filter(move |run| run.1 - run.0 <= longest)
+    let thin =
+        Thin { events: &hours.events, whole: &whole, left: &left, spread, share: rhythm.share, surprise }.stretches();
+    let thin = thin.into_iter().map(|stretch| Judged {
+        span: Span { from: hour_start(stretch.run.0), to: hour_start(stretch.run.1) },
+        kind: GapKind::Thin,
+        events: stretch.events,
+        expected: stretch.expected,
     });
-    let thin: Vec<Judged> = runs
-        .filter_map(|run| {
-            let span = Span { from: hour_start(run.0), to: hour_start(run.1) };
-            let level = level_around(&hours.events, &left, run);
-            let clocks = clocks(&hours.events, &left, run);
-            let is_thin = |part: (usize, usize)| {
-                let (events, expected, besides) = (sum(&hours.events, part), sum(&whole, part), sum(&left, part));
-                // Beside a silence, which is told by itself, less is needed: what was lost there is likely to have been lost here.
-                let needed = if besides < expected { surprise / 2.0 } else { surprise };
-                let usual = clocks.iter().map(|clock| shifted(&left, part, *clock)).fold(besides, f64::min) * level;
-                let length = (part.1 - part.0) as f64;
-                events <= rhythm.share * usual && unlikely(events, usual) / spread.over(length) >= needed
-            };
-            let thin =
-                Judged { span, kind: GapKind::Thin, events: sum(&hours.events, run), expected: sum(&whole, run) };
-            within_ends(run).into_iter().any(is_thin).then_some(thin)
-        })
-        .collect();
-    let thin = apart(thin);
+    let thin: Vec<Judged> = thin.collect();
     let mut lacks: Vec<f64> = thin.iter().map(|t| t.expected - t.events).collect();
     lacks.sort_by(f64::total_cmp);
     found.extend(thin.into_iter().filter(|t| unusual(t.expected - t.events, &lacks)));
@@ -156,15 +124,6 @@ fn longest_usual(sizes: &[f64], surprise: f64) -> f64 {
     let (Some(large), Some(less)) = (at(OUTAGES + 1), at(4 * (OUTAGES + 1))) else { return 0.0 };
     let scale = (large - less) / 4.0_f64.ln();
     large + scale * (((OUTAGES + 1) as f64).ln() + surprise)
-}
-
-/// The exponent of Chernoff's bound on a Poisson variable: so few events have a chance of at most e to minus this.
-fn unlikely(events: f64, expected: f64) -> f64 {
-    if events >= expected {
-        return 0.0;
-    }
-    let log = if events > 0.0 { events * (events / expected).ln() } else { 0.0 };
-    expected - events + log
 }
 
 /// How many hours are held together against the same hours of other weeks: as few as give them `FEW` events. An hour counts as its
@@ -209,9 +168,9 @@ fn expected(events: &[f64], first: i64, block: usize, weeks: usize) -> Vec<f64> 
 
 /// How far sums over some hours usually are from what is expected, in variances of a Poisson process.
 #[derive(Debug, Clone, Copy)]
-struct Spread {
+pub(super) struct Spread {
     block_hours: f64,
-    block: f64,
+    pub(super) block: f64,
     day: f64,
     week: f64,
 }
@@ -225,7 +184,8 @@ impl Spread {
         Self { block_hours: block as f64, block: of_block, day, week }
     }
 
-    fn over(self, hours: f64) -> f64 {
+    /// Of sums over so many hours.
+    pub(super) fn over(self, hours: f64) -> f64 {
         let day = self.block_hours.max(DAY as f64);
         let between = |from: f64, to: f64, least: f64, most: f64| {
             let share = if most > least { (hours / least).ln() / (most / least).ln() } else { 1.0 };
@@ -240,7 +200,7 @@ impl Spread {
 }
 
 /// What is expected, with as many events in all as so many hours before and after each hour have.
-fn levelled(events: &[f64], expected: &[f64], reach: usize) -> Vec<f64> {
+pub(super) fn levelled(events: &[f64], expected: &[f64], reach: usize) -> Vec<f64> {
     let sums = |values: &[f64]| {
         let running = values.iter().scan(0.0, |sum, value| {
             *sum += value;
@@ -272,138 +232,6 @@ fn spread(events: &[f64], expected: &[f64], hours: usize) -> f64 {
     let apart = deviations.len() * step / hours;
     let error = if apart < MANY { 1.2 / (apart.max(1) as f64).sqrt() } else { 0.0 };
     (deviation * deviation * (1.0 + error)).max(1.0)
-}
-
-/// Runs of hours (to exclusive) with the greatest likelihood of being thin.
-fn thin_runs(events: &[f64], expected: &[f64], spread: f64, share: f64, surprise: f64) -> Vec<(usize, usize)> {
-    let mut runs = Vec::new();
-    let (mut sum, mut start, mut best) = (0.0, 0, (0.0, 0));
-    for i in 0..=events.len() {
-        let ends = i == events.len();
-        if !ends {
-            if sum <= 0.0 {
-                (sum, start, best) = (0.0, i, (0.0, i));
-            }
-            sum += ((1.0 - share) * expected[i] + events[i] * share.ln()) / spread;
-            if sum > best.0 {
-                best = (sum, i + 1);
-            }
-        }
-        if ends || sum <= 0.0 || sum < best.0 - surprise {
-            if best.0 > 0.0 {
-                runs.push((start, best.1));
-            }
-            (sum, start, best) = (0.0, i + 1, (0.0, i + 1));
-        }
-    }
-    runs
-}
-
-/// The run itself, or, where it is not thin as a whole because it is a quiet season with a loss inside, the part of it that lacks most.
-fn thinnest(events: &[f64], expected: &[f64], run: (usize, usize), share: f64) -> (usize, usize) {
-    let lacks = |share: f64, i: usize| share * expected[i] - events[i];
-    if (run.0..run.1).map(|i| lacks(share, i)).sum::<f64>() >= 0.0 {
-        return run;
-    }
-    let (mut sum, mut start, mut best) = (0.0, run.0, (0.0, run));
-    for i in run.0..run.1 {
-        if sum <= 0.0 {
-            (sum, start) = (0.0, i);
-        }
-        // Of many parts one is picked: it has to lack more.
-        sum += lacks(share / 2.0, i);
-        if sum > best.0 {
-            best = (sum, (start, i + 1));
-        }
-    }
-    best.1
-}
-
-/// Where a thin stretch begins and ends: the hours around its middle that are likelier to have lost as much as it did than nothing.
-fn bounds(events: &[f64], expected: &[f64], run: (usize, usize), share: f64) -> (usize, usize) {
-    let (mut from, mut to) = run;
-    for _ in 0..3 {
-        let had: f64 = events[from..to].iter().sum();
-        let wanted: f64 = expected[from..to].iter().sum();
-        let left = ((had + 0.5) / wanted.max(1.0)).clamp(0.01, share);
-        let gain = |i: usize| (1.0 - left) * expected[i] + events[i] * left.ln();
-        let best = |hours: &mut dyn Iterator<Item = usize>| {
-            let (mut sum, mut best) = (0.0, (0.0, 0));
-            for (count, i) in hours.enumerate() {
-                sum += gain(i);
-                if sum > best.0 {
-                    best = (sum, count + 1);
-                }
-            }
-            best.1
-        };
-        // No further than the stretch's own length again.
-        let (middle, reach) = (usize::midpoint(from, to), (to - from).max(DAY));
-        let before = best(&mut (from.saturating_sub(reach)..middle).rev());
-        let after = best(&mut (middle..(to + reach).min(events.len())));
-        if before + after == 0 {
-            return run;
-        }
-        (from, to) = (middle - before, middle + after);
-    }
-    (from, to)
-}
-
-/// The run, and, of a short one, what is left of it without its first hour, its last, or both: a loss that begins or ends within an hour
-/// leaves more of that one.
-fn within_ends((from, to): (usize, usize)) -> Vec<(usize, usize)> {
-    let whole = [(from, to)].into_iter();
-    let parts = [(from + 1, to), (from, to - 1), (from + 1, to - 1)].into_iter().filter(|_| to - from <= DAY);
-    whole.chain(parts).filter(|(a, b)| a < b).collect()
-}
-
-/// By how many hours a clock may be off there: a shift by which the day before a run, or after it, is expected better than by none. Where
-/// clocks were put forward a week ago, an evening is an hour earlier than in all weeks before.
-fn clocks(events: &[f64], expected: &[f64], (from, to): (usize, usize)) -> Vec<isize> {
-    let reach = DAY + DAY / 2;
-    let sides = [from.saturating_sub(reach)..from, to..(to + reach).min(events.len())];
-    // By their form alone: a log that grows has more, at any clock.
-    let off = |side: &Range<usize>, clock: isize| -> f64 {
-        let wanted = shifted(expected, (side.start, side.end), clock);
-        let level = events[side.clone()].iter().sum::<f64>() / wanted.max(1.0);
-        side.clone().map(|i| (events[i] - level * shifted(expected, (i, i + 1), clock)).abs()).sum()
-    };
-    let fits = |clock: &isize| sides.iter().any(|side| off(side, *clock) < CLOCK_FITS * off(side, 0));
-    [-1, 1].into_iter().filter(fits).collect()
-}
-
-/// What is expected in these hours by a clock that is off.
-fn shifted(expected: &[f64], (from, to): (usize, usize), clock: isize) -> f64 {
-    (from..to).filter_map(|i| expected.get(i.checked_add_signed(clock)?)).sum()
-}
-
-/// Of stretches that overlap, parts of one loss, the one that lacks most. By time.
-fn apart(mut thin: Vec<Judged>) -> Vec<Judged> {
-    thin.sort_by(|a, b| (b.expected - b.events).total_cmp(&(a.expected - a.events)));
-    let mut kept: Vec<Judged> = Vec::new();
-    for own in thin {
-        if !kept.iter().any(|other| other.span.from < own.span.to && own.span.from < other.span.to) {
-            kept.push(own);
-        }
-    }
-    kept.sort_by_key(|own| own.span);
-    kept
-}
-
-/// How much of what is expected there is just before a stretch or just after it, whichever is more, at most all: a loss is less than
-/// the days around it have, too. More than all where both have more, and much the same, as in a log that grows.
-fn level_around(events: &[f64], expected: &[f64], (from, to): (usize, usize)) -> f64 {
-    let reach = (to - from).clamp(DAY, WEEK);
-    let level = |hours: Range<usize>| {
-        let wanted: f64 = expected[hours.clone()].iter().sum();
-        (wanted >= FEW).then(|| events[hours].iter().sum::<f64>() / wanted)
-    };
-    let before = level(from.saturating_sub(reach)..from);
-    let after = level(to..(to + reach).min(events.len()));
-    match (before, after) {
-        (Some(a), Some(b)) if a.min(b) > 1.0 && a.max(b) <= GROWN && a.max(b) <= ALIKE_LEVELS * a.min(b) => a.min(b),
-        (before, after) => before.into_iter().chain(after).reduce(f64::max).unwrap_or(1.0).min(1.0),
-    }
 }
 
 #[cfg(test)]
