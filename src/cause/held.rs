@@ -11,11 +11,12 @@ use datafusion::arrow::compute::{cast, concat_batches, filter, filter_record_bat
 use datafusion::arrow::datatypes::{DataType, Int64Type, SchemaRef};
 use datafusion::arrow::row::{RowConverter, SortField};
 use datafusion::catalog::TableProvider;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Column, DFSchema, HashMap, HashSet};
 use datafusion::datasource::source_as_provider;
 use datafusion::error::Result as DfResult;
 use datafusion::execution::SessionState;
+use datafusion::logical_expr::expr_rewriter::unnormalize_col;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction};
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::physical_expr::PhysicalExpr;
@@ -27,7 +28,7 @@ use crate::cause::candidates::FINEST_TILE;
 use crate::cause::slots::SlotTable;
 use crate::config::SourceKind;
 use crate::source::time::{instants_ns, plain_instants};
-use crate::source::{IS_ASKED_FOR, Log, orderable, plain_type};
+use crate::source::{Log, is_asked_for, orderable, plain_type};
 
 /// Which rows of a source a plan reads.
 #[derive(Debug, Clone, Default)]
@@ -45,8 +46,8 @@ impl Reach {
         let [one] = all.as_slice() else { return None };
         let mut keys = None;
         for part in split_conjunction(one) {
-            if let Expr::ScalarFunction(call) = part
-                && call.func.name() == IS_ASKED_FOR
+            if is_asked_for(part)
+                && let Expr::ScalarFunction(call) = part
             {
                 let columns = call.args.iter().map(|arg| match arg {
                     Expr::Column(column) => Some(column.name.clone()),
@@ -65,7 +66,7 @@ pub(super) fn reaches(plan: &LogicalPlan) -> BTreeMap<usize, Reach> {
     let mut todo: Vec<(&LogicalPlan, Option<Expr>)> = vec![(plan, None)];
     while let Some((node, asked)) = todo.pop() {
         let asked = match node {
-            LogicalPlan::Filter(filter) if is_asked(&filter.predicate) => {
+            LogicalPlan::Filter(filter) if is_asked_for(&filter.predicate) => {
                 let mut conditions = vec![filter.predicate.clone()];
                 // The range of the keys stands right below.
                 let columns = filter.predicate.column_refs();
@@ -105,10 +106,6 @@ pub(super) fn reaches(plan: &LogicalPlan) -> BTreeMap<usize, Reach> {
     found
 }
 
-fn is_asked(predicate: &Expr) -> bool {
-    matches!(predicate, Expr::ScalarFunction(f) if f.func.name() == IS_ASKED_FOR)
-}
-
 /// The condition over the columns of the files, where they are what the plan has under their names.
 fn bare(asked: Expr, schema: &SchemaRef) -> Option<Expr> {
     let as_in_files = |c: &&Column| {
@@ -117,13 +114,7 @@ fn bare(asked: Expr, schema: &SchemaRef) -> Option<Expr> {
     if !asked.column_refs().iter().all(as_in_files) {
         return None;
     }
-    let bare = asked.transform_up(|e| {
-        Ok(match e {
-            Expr::Column(c) => Transformed::yes(Expr::Column(Column::new_unqualified(c.name))),
-            other => Transformed::no(other),
-        })
-    });
-    bare.data().ok()
+    Some(unnormalize_col(asked))
 }
 
 /// What all of a source's rows say about it.

@@ -73,6 +73,10 @@ struct AskedBy {
 }
 
 impl AskedBy {
+    fn keys_of(&self, observers: &Observers) -> Vec<ArrayRef> {
+        self.keys.iter().map(|key| Arc::clone(&observers.keys[*key])).collect()
+    }
+
     fn asked(&self) -> DfResult<Arc<Asked>> {
         let observers = self.seats.observers();
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -81,8 +85,7 @@ impl AskedBy {
         {
             return Ok(Arc::clone(asked));
         }
-        let keys: Vec<ArrayRef> = self.keys.iter().map(|key| Arc::clone(&observers.keys[*key])).collect();
-        let asked = Arc::new(Asked::new(&keys)?);
+        let asked = Arc::new(Asked::new(&self.keys_of(&observers))?);
         *known = Some((observers, Arc::clone(&asked)));
         Ok(asked)
     }
@@ -195,9 +198,7 @@ impl PartialEq for IsAskedFor {
             return true;
         }
         let (Some(own), Some(others)) = (a.seats.fixed(), b.seats.fixed()) else { return false };
-        let keys = |of: &Observers, asked: &AskedBy| asked.keys.iter().map(|key| Arc::clone(&of.keys[*key])).collect();
-        let (own, others): (Vec<ArrayRef>, Vec<ArrayRef>) = (keys(&own, a), keys(&others, b));
-        own == others
+        a.keys_of(&own) == b.keys_of(&others)
     }
 }
 

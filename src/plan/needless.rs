@@ -19,7 +19,7 @@ use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{Expr, Extension, Filter, LogicalPlan};
 
-use crate::source::{IS_ASKED_FOR, marked_within_reach};
+use crate::source::{is_asked_for, marked_within_reach};
 use crate::sweep::Sweep;
 
 /// The plan, with the same values.
@@ -59,8 +59,4 @@ fn unfiltered(plan: LogicalPlan) -> DfResult<Transformed<LogicalPlan>> {
         }
         other => Ok(Transformed::no(other)),
     }
-}
-
-fn is_asked_for(expr: &Expr) -> bool {
-    matches!(expr, Expr::ScalarFunction(call) if call.func.name() == IS_ASKED_FOR)
 }

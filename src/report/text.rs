@@ -143,21 +143,24 @@ pub(super) fn short_time(rfc3339: &str) -> String {
 
 /// The day of something that happens, or `now` where it has come to pass: only what lies ahead has a date.
 pub(super) fn day_or_now(at: &str, today: Option<&str>) -> String {
+    if has_come(at, today) { "now".to_string() } else { short_day(at) }
+}
+
+fn has_come(at: &str, today: Option<&str>) -> bool {
     let instant = |text: &str| chrono::DateTime::parse_from_rfc3339(text).ok();
-    match (instant(at), today.and_then(instant)) {
-        (Some(at), Some(today)) if at <= today => "now".to_string(),
-        _ => clean(&at.chars().take(10).collect::<String>()),
-    }
+    matches!((instant(at), today.and_then(instant)), (Some(at), Some(today)) if at <= today)
+}
+
+/// The day of a time, clean.
+pub(super) fn short_day(rfc3339: &str) -> String {
+    short_time(rfc3339).chars().take(10).collect()
 }
 
 /// When a freeze ends, in words; `None`: it is not known. A day gone by is one that the label rows given do not reach: it takes newer ones.
 pub fn freeze_ends(until: Option<&str>, today: Option<&str>) -> Option<String> {
     let until = until?;
-    let day = clean(&until.chars().take(10).collect::<String>());
-    Some(match day_or_now(until, today).as_str() {
-        "now" => format!("until the labels reach {day}"),
-        _ => format!("until {day}"),
-    })
+    let reached = if has_come(until, today) { "the labels reach " } else { "" };
+    Some(format!("until {reached}{}", short_day(until)))
 }
 
 /// The keys of a cell, clean: `tail_num=N1, origin=JFK`.

@@ -17,7 +17,7 @@
 use crate::config::Rhythm;
 use crate::retention::activity::{Activity, HOUR_NS, Span};
 use crate::retention::model::GapKind;
-use crate::retention::thin::Thin;
+use crate::retention::thin::{Stretch, Thin};
 
 /// A stretch unlike the rest.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -102,16 +102,15 @@ pub fn judge(activity: &Activity, rhythm: Rhythm) -> Vec<Judged> {
     }
     let thin =
         Thin { events: &hours.events, whole: &whole, left: &left, spread, share: rhythm.share, surprise }.stretches();
-    let thin = thin.into_iter().map(|stretch| Judged {
-        span: Span { from: hour_start(stretch.run.0), to: hour_start(stretch.run.1) },
-        kind: GapKind::Thin,
-        events: stretch.events,
-        expected: stretch.expected,
-    });
-    let thin: Vec<Judged> = thin.collect();
-    let mut lacks: Vec<f64> = thin.iter().map(|t| t.expected - t.events).collect();
+    let mut lacks: Vec<f64> = thin.iter().map(Stretch::lacks).collect();
     lacks.sort_by(f64::total_cmp);
-    found.extend(thin.into_iter().filter(|t| unusual(t.expected - t.events, &lacks)));
+    let thin = thin.into_iter().filter(|stretch| unusual(stretch.lacks(), &lacks));
+    found.extend(thin.map(|Stretch { run, events, expected }| Judged {
+        span: Span { from: hour_start(run.0), to: hour_start(run.1) },
+        kind: GapKind::Thin,
+        events,
+        expected,
+    }));
     found.sort_by_key(|j| (j.span, j.kind == GapKind::Thin));
     found
 }

@@ -42,7 +42,7 @@ pub(super) struct Stretch {
 }
 
 impl Stretch {
-    fn lacks(&self) -> f64 {
+    pub(super) fn lacks(&self) -> f64 {
         self.expected - self.events
     }
 }
@@ -145,8 +145,7 @@ fn thinnest(events: &[f64], expected: &[f64], run: Run, share: f64) -> Run {
 fn bounds(events: &[f64], expected: &[f64], run: Run, share: f64) -> Run {
     let (mut from, mut to) = run;
     for _ in 0..3 {
-        let had: f64 = events[from..to].iter().sum();
-        let wanted: f64 = expected[from..to].iter().sum();
+        let (had, wanted) = (sum(events, (from, to)), sum(expected, (from, to)));
         let left = ((had + 0.5) / wanted.max(1.0)).clamp(0.01, share);
         let gain = |i: usize| (1.0 - left) * expected[i] + events[i] * left.ln();
         let best = |hours: &mut dyn Iterator<Item = usize>| {

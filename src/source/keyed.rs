@@ -13,23 +13,24 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{AsArray, BooleanArray, RecordBatch};
-use datafusion::catalog::Session;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
-use datafusion::common::{Column, DFSchema};
-use datafusion::datasource::listing::PartitionedFile;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::DFSchema;
 use datafusion::datasource::physical_plan::parquet::{ParquetAccessPlan, RowGroupAccess};
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::Expr;
-use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::utils::{collect_columns, reassign_expr_columns};
 use datafusion::physical_plan::collect;
 
 use crate::source::table::ParquetTable;
 
 /// The function that says whether key columns hold the keys of some observer.
 pub const IS_ASKED_FOR: &str = "is_asked_for";
+
+/// Whether the condition is a call of that function.
+pub fn is_asked_for(condition: &Expr) -> bool {
+    matches!(condition, Expr::ScalarFunction(call) if call.func.name() == IS_ASKED_FOR)
+}
 
 /// A scan of fewer rows is over before a sample would have paid.
 const LEAST_ROWS: u64 = 200_000;
@@ -49,23 +50,23 @@ pub(super) async fn few_asked(
     files: &[usize],
     filters: &[Expr],
     source: &ParquetSource,
-) -> DfResult<Option<Arc<dyn PhysicalExpr>>> {
-    let asks = |expr: &&Expr| matches!(expr, Expr::ScalarFunction(call) if call.func.name() == IS_ASKED_FOR);
-    let Some(test) = filters.iter().filter(asks).cloned().reduce(Expr::and) else { return Ok(None) };
+) -> DfResult<Option<Expr>> {
+    let asks = filters.iter().filter(|filter| is_asked_for(filter));
+    let Some(test) = asks.cloned().reduce(Expr::and) else { return Ok(None) };
     let rows: u64 = files.iter().map(|&file| table.footers.rows[file]).sum();
     if rows < LEAST_ROWS || !table.files.location.is_local() {
         return Ok(None);
     }
-    let schema = DFSchema::try_from(table.table_schema().as_ref().clone())?;
-    let test = state.create_physical_expr(unqualified(test)?, &schema)?;
-    let mut columns: Vec<usize> = collect_columns(&test).iter().map(|column| column.index()).collect();
-    columns.sort_unstable();
+    let schema = TableProvider::schema(table);
+    let columns =
+        test.column_refs().into_iter().map(|c| Ok(schema.index_of(&c.name)?)).collect::<DfResult<Vec<_>>>()?;
+    let keys = DFSchema::try_from(schema.project(&columns)?)?;
     // What can't be read is told by the scan, in its own words.
-    let Ok(sampled) = sample(table, state, files, columns.clone(), source).await else { return Ok(None) };
-    let of_sample = reassign_expr_columns(Arc::clone(&test), &table.table_schema().project(&columns)?)?;
+    let Ok(sampled) = sample(table, state, files, columns, source).await else { return Ok(None) };
+    let asked = state.create_physical_expr(test.clone(), &keys)?;
     let (mut passed, mut all) = (0, 0);
     for batch in &sampled {
-        let answers = of_sample.evaluate(batch)?.into_array(batch.num_rows())?;
+        let answers = asked.evaluate(batch)?.into_array(batch.num_rows())?;
         let answers: &BooleanArray = answers.as_boolean();
         passed += answers.true_count();
         all += batch.num_rows();
@@ -87,7 +88,7 @@ async fn sample(
         let groups = table.footers.of_file(file).1.len();
         let middle = |at: usize| if at == groups / 2 { RowGroupAccess::Scan } else { RowGroupAccess::Skip };
         let plan = ParquetAccessPlan::new((0..groups).map(middle).collect());
-        let one: PartitionedFile = table.partitioned_file(file).with_extension(plan);
+        let one = table.partitioned_file(file).with_extension(plan);
         let config = FileScanConfigBuilder::new(table.files.location.url.clone(), Arc::new(source.clone()))
             .with_file_groups(vec![FileGroup::new(vec![one])])
             .with_projection_indices(Some(columns.clone()))?
@@ -96,16 +97,6 @@ async fn sample(
         rows.extend(collect(DataSourceExec::from_data_source(config), state.task_ctx()).await?);
     }
     Ok(rows)
-}
-
-fn unqualified(expr: Expr) -> DfResult<Expr> {
-    expr.transform_up(|e| {
-        Ok(match e {
-            Expr::Column(column) => Transformed::yes(Expr::Column(Column::new_unqualified(column.name))),
-            other => Transformed::no(other),
-        })
-    })
-    .data()
 }
 
 #[cfg(test)]

@@ -1,14 +1,12 @@
 use datafusion::arrow::array::{ArrayRef, Int32Array, Int64Array, StringArray};
 use datafusion::arrow::datatypes::{DataType, Int64Type};
-use datafusion::catalog::TableProvider;
 use datafusion::logical_expr::{ColumnarValue, Volatility, col, create_udf, lit};
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::prelude::SessionContext;
 use tempfile::TempDir;
 
 use super::*;
-use crate::dataset;
-use crate::source::Stores;
-use crate::sql::{SessionOptions, new_runtime, new_session};
+use crate::source::fixture::table_of;
 
 const ROWS: i64 = 120_000;
 const KEYS: i64 = 1_000;
@@ -18,9 +16,8 @@ fn key(row: i64) -> i64 {
 }
 
 /// Three files of keys, a number and a text; one has narrower keys, one none.
-async fn opened() -> (TempDir, ParquetTable, datafusion::prelude::SessionContext) {
-    let dir = tempfile::tempdir().unwrap();
-    for file in 0..3 {
+async fn opened() -> (TempDir, Arc<ParquetTable>, SessionContext) {
+    let file = |file: i64| {
         let rows = || file * ROWS..(file + 1) * ROWS;
         let keys: ArrayRef = if file == 1 {
             Arc::new(Int32Array::from_iter_values(rows().map(|row| i32::try_from(key(row)).unwrap())))
@@ -33,16 +30,10 @@ async fn opened() -> (TempDir, ParquetTable, datafusion::prelude::SessionContext
         if file == 2 {
             columns.remove(0);
         }
-        let batch = RecordBatch::try_from_iter(columns).unwrap();
-        let to = std::fs::File::create(dir.path().join(format!("{file}.parquet"))).unwrap();
-        let mut writer = dataset::writer(&batch.schema(), to, Some(&batch)).unwrap();
-        writer.write(&batch).unwrap();
-        writer.close().unwrap();
-    }
-    let runtime = new_runtime(None).unwrap();
-    let stores = Stores::new(Arc::clone(&runtime), &Default::default());
-    let table = ParquetTable::open(&stores, &dir.path().display().to_string(), "", true, true).await.unwrap();
-    (dir, table, new_session(&SessionOptions::default(), runtime))
+        RecordBatch::try_from_iter(columns).unwrap()
+    };
+    let (dir, _, table, session) = table_of((0..3).map(file)).await;
+    (dir, table, session)
 }
 
 /// Asks for keys below `most`.
@@ -59,7 +50,7 @@ fn asked(most: i64) -> Expr {
 }
 
 /// The numbers of the rows that a scan hands up, in order; their texts go with them.
-async fn rows(table: &ParquetTable, session: &datafusion::prelude::SessionContext, filters: &[Expr]) -> Vec<i64> {
+async fn rows(table: &ParquetTable, session: &SessionContext, filters: &[Expr]) -> Vec<i64> {
     let plan: Arc<dyn ExecutionPlan> = table.scan(&session.state(), Some(&vec![1, 2]), filters, None).await.unwrap();
     let mut all = Vec::new();
     for batch in collect(plan, session.task_ctx()).await.unwrap() {

@@ -7,6 +7,8 @@ mod barrier;
 mod between;
 mod delivery;
 mod files;
+#[cfg(test)]
+mod fixture;
 mod footers;
 mod functions;
 mod guard;
@@ -29,7 +31,7 @@ pub use delivery::{DeliveryPlanner, TiedCopies};
 pub use files::{DataFile, Files, list};
 pub use footers::{Footers, read_footers};
 pub use functions::{instant_ns, is_order_key, marked_within_reach, order_key, orderable, within_reach};
-pub use keyed::IS_ASKED_FOR;
+pub use keyed::{IS_ASKED_FOR, is_asked_for};
 pub use labels::{LabelTable, Labels, exact_unit};
 pub use log::{FROM, Log, LogCounts, Near, Redelivery, UNTIL, timestamp};
 pub use prune::Reach;

@@ -6,30 +6,20 @@ use futures::future::join_all;
 use tempfile::TempDir;
 
 use super::*;
-use crate::dataset;
 use crate::source::Stores;
-use crate::sql::{SessionOptions, new_runtime, new_session};
+use crate::source::fixture::table_of;
 
 const ROWS: i64 = 40_000;
 
 /// Four files of `k`, which grows, and `x`, which does not.
 async fn opened() -> (TempDir, Stores, Arc<ParquetTable>, SessionContext) {
-    let dir = tempfile::tempdir().unwrap();
-    for file in 0..4 {
+    table_of((0..4).map(|file| {
         let rows = file * ROWS / 4..(file + 1) * ROWS / 4;
         let k = Int64Array::from_iter_values(rows.clone());
         let x = Float64Array::from_iter_values(rows.map(|i| (i * 7919 % 1000) as f64));
-        let batch = RecordBatch::try_from_iter([("k", Arc::new(k) as _), ("x", Arc::new(x) as _)]).unwrap();
-        let to = std::fs::File::create(dir.path().join(format!("{file}.parquet"))).unwrap();
-        let mut writer = dataset::writer(&batch.schema(), to, Some(&batch)).unwrap();
-        writer.write(&batch).unwrap();
-        writer.close().unwrap();
-    }
-    let runtime = new_runtime(None).unwrap();
-    let stores = Stores::new(Arc::clone(&runtime), &Default::default());
-    let uri = dir.path().display().to_string();
-    let table = Arc::new(ParquetTable::open(&stores, &uri, "", true, true).await.unwrap());
-    (dir, stores, table, new_session(&SessionOptions::default(), runtime))
+        RecordBatch::try_from_iter([("k", Arc::new(k) as _), ("x", Arc::new(x) as _)]).unwrap()
+    }))
+    .await
 }
 
 async fn planned(session: &SessionContext, table: Arc<dyn TableProvider>, sql: &str) -> Arc<dyn ExecutionPlan> {

@@ -16,7 +16,6 @@ use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
-use datafusion::physical_expr::utils::conjunction_opt;
 use datafusion::physical_plan::ExecutionPlan;
 
 use crate::error::{Error, Result};
@@ -107,10 +106,6 @@ impl ParquetTable {
         if self.files.location.is_local() { threads } else { threads.max(FILES_AT_ONCE) }
     }
 
-    pub(super) fn table_schema(&self) -> &SchemaRef {
-        &self.schema
-    }
-
     pub(super) fn partitioned_file(&self, index: usize) -> PartitionedFile {
         let file = &self.files.files[index];
         let values = self.partition_names.iter().map(|name| ScalarValue::Utf8(file.partition(name))).collect();
@@ -171,17 +166,12 @@ impl TableProvider for ParquetTable {
             .with_parquet_file_reader_factory(Arc::new(reader));
         let kept = self.files_reached(filters)?;
         let asked = few_asked(self, state, &kept, filters, &source).await?;
-        let pruned = match filters.iter().filter_map(|f| prunable(f, &self.schema)).reduce(Expr::and) {
-            Some(filter) => {
-                let schema = DFSchema::try_from(self.schema.as_ref().clone())?;
-                Some(state.create_physical_expr(filter, &schema)?)
-            }
-            None => None,
-        };
         source = source.with_pushdown_filters(asked.is_some());
-        // Of columns that the rest tests, only what the keys leave is decoded then.
-        if let Some(predicate) = conjunction_opt(asked.into_iter().chain(pruned)) {
-            source = source.with_predicate(predicate);
+        // The keys come first: of columns that the rest tests, only what they leave is decoded then.
+        let tests = asked.into_iter().chain(filters.iter().filter_map(|f| prunable(f, &self.schema)));
+        if let Some(filter) = tests.reduce(Expr::and) {
+            let schema = DFSchema::try_from(self.schema.as_ref().clone())?;
+            source = source.with_predicate(state.create_physical_expr(filter, &schema)?);
         }
         // A scan has at least one file; its row groups are skipped when it is opened.
         let kept = if kept.is_empty() { vec![0] } else { kept };

@@ -12,7 +12,7 @@ use chrono::DateTime;
 
 use crate::report::Report;
 use crate::report::sentence::duration;
-use crate::report::text::{clean, counted, day_or_now, short_time};
+use crate::report::text::{clean, counted, day_or_now, short_day};
 use crate::retention::{FeatureRetention, RetentionReport, SourceRetention, TimelineEntry};
 
 /// The width of the picture in its own units.
@@ -164,10 +164,6 @@ fn fold(values: &[f64], with: fn(f64, f64) -> f64) -> Option<f64> {
 fn instant(rfc3339: &Option<String>) -> Option<f64> {
     let time = DateTime::parse_from_rfc3339(rfc3339.as_deref()?).ok()?;
     Some(time.timestamp_nanos_opt()? as f64)
-}
-
-fn short_day(rfc3339: &str) -> String {
-    short_time(rfc3339).chars().take(10).collect()
 }
 
 /// The log without its gaps, and these.
