@@ -8,12 +8,12 @@ use crate::analysis::views::View;
 
 /// The columns of the view whose value comes from an aggregate that `message` names in backticks.
 pub fn features_of_aggregate(view: &View, message: &str) -> Vec<String> {
-    view.plan
+    view.plan()
         .schema()
         .columns()
         .into_iter()
         .filter(|column| view.features.iter().any(|f| f.column == column.name))
-        .filter(|column| made_of(&view.plan, column, message))
+        .filter(|column| made_of(view.plan(), column, message))
         .map(|column| column.name)
         .collect()
 }

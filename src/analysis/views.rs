@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{DataFusionError, SchemaError, TableReference};
 use datafusion::datasource::ViewTable;
+use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableScan, Volatility};
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement as DfStatement;
@@ -36,8 +37,9 @@ pub struct View {
     pub sql: SqlText,
     /// The file as one query: what stands where.
     pub statement: Statement,
-    /// Normal form: `NOW()` is a placeholder, no tie is open; sources are markers.
-    pub plan: LogicalPlan,
+    plan: LogicalPlan,
+    /// The plan as it is optimised, once that was asked for; shared by copies of the view.
+    optimised: Arc<OnceLock<LogicalPlan>>,
     pub keys: Vec<ViewKey>,
     /// Empty for a helper.
     pub features: Vec<Feature>,
@@ -57,6 +59,30 @@ pub struct ViewKey {
 }
 
 impl View {
+    /// Normal form: `NOW()` is a placeholder, no tie is open; sources are markers.
+    pub fn plan(&self) -> &LogicalPlan {
+        &self.plan
+    }
+
+    /// The same view by another plan.
+    pub fn with_plan(self, plan: LogicalPlan) -> Self {
+        Self { plan, optimised: Arc::default(), ..self }
+    }
+
+    /// What `optimise` makes of the plan. It is called once: the sessions of a project optimise alike.
+    ///
+    /// # Errors
+    /// Those of `optimise`.
+    pub fn optimised(&self, optimise: impl FnOnce(&LogicalPlan) -> DfResult<LogicalPlan>) -> DfResult<&LogicalPlan> {
+        match self.optimised.get() {
+            Some(known) => Ok(known),
+            None => {
+                let made = optimise(&self.plan)?;
+                Ok(self.optimised.get_or_init(|| made))
+            }
+        }
+    }
+
     /// Where the SQL says what `column` is; the start of the file where that can't be told.
     pub fn place_of(&self, column: &str) -> Place {
         place_of(&self.statement, column)
@@ -349,7 +375,17 @@ async fn plan_view(
     if findings.is_empty() {
         let sql = text.clone();
         let statement = view.statement.clone();
-        Ok(View { name, alias, sql, statement, plan, keys, features, reads: view.reads.clone() })
+        Ok(View {
+            name,
+            alias,
+            sql,
+            statement,
+            plan,
+            optimised: Arc::default(),
+            keys,
+            features,
+            reads: view.reads.clone(),
+        })
     } else {
         Err(findings)
     }

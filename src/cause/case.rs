@@ -1,7 +1,7 @@
 //! One feature whose legacy values differ: its rows, what was tried on them, what was found.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use datafusion::arrow::array::{ArrayRef, BooleanArray, UInt64Array};
 use datafusion::arrow::compute::take;
@@ -11,7 +11,7 @@ use datafusion::error::Result as DfResult;
 use crate::analysis::Feature;
 use crate::cause::change::{Change, Layer};
 use crate::cause::judge::{Judgement, Row, count, judge};
-use crate::cause::sample::spread;
+use crate::cause::sample::{first, order, spread};
 use crate::cause::values;
 use crate::diff::{Agreement, Compared};
 
@@ -154,20 +154,36 @@ impl Panel {
 pub(super) struct Sides {
     legacy: ArrayRef,
     replayed: ArrayRef,
-    place: Arc<HashMap<usize, usize>>,
+    seats: Arc<HashMap<usize, Seat>>,
+}
+
+/// Where a position's values are, and what is known of it under every hypothesis.
+#[derive(Debug, Clone, Copy)]
+struct Seat {
+    /// In the columns of both sides.
+    own: usize,
+    /// Of its label row in the panel.
+    row: usize,
+    /// Legacy - replayed.
+    y: Option<f64>,
 }
 
 impl Sides {
+    /// The positions of `sample` whose label rows are in the panel.
+    ///
     /// # Errors
     /// Where Arrow can't take rows, which is a defect.
-    pub(super) fn new(case: &Case<'_>, sample: &[(usize, bool)]) -> DfResult<Self> {
+    pub(super) fn new(case: &Case<'_>, panel: &Panel, sample: &[(usize, bool)]) -> DfResult<Self> {
         let rows = |of: &dyn Fn(usize) -> usize| -> UInt64Array {
             UInt64Array::from_iter_values(sample.iter().map(|(position, _)| of(*position) as u64))
         };
         let legacy = take(case.compared.legacy(), &rows(&|p| case.compared.legacy_row(p)), None)?;
         let replayed = take(case.compared.replayed(), &rows(&|p| case.compared.label_row(p)), None)?;
-        let place = sample.iter().enumerate().map(|(at, (position, _))| (*position, at)).collect();
-        Ok(Self { legacy, replayed, place: Arc::new(place) })
+        let seat = |(own, (position, _)): (usize, &(usize, bool))| {
+            let row = panel.place(case.compared.label_row(*position))?;
+            Some((*position, Seat { own, row, y: case.compared.delta(*position).map(|delta| -delta) }))
+        };
+        Ok(Self { legacy, replayed, seats: Arc::new(sample.iter().enumerate().filter_map(seat).collect()) })
     }
 }
 
@@ -176,7 +192,7 @@ impl Sides {
 pub(super) struct Block {
     /// Readings: a value agrees where one of them does.
     readings: Vec<(Agreement, Agreement)>,
-    place: Arc<HashMap<usize, usize>>,
+    seats: Arc<HashMap<usize, Seat>>,
     pub rows: usize,
 }
 
@@ -196,56 +212,51 @@ impl Block {
                 _ => return Ok(None),
             }
         }
-        Ok((!pairs.is_empty()).then_some(Self { readings: pairs, place: Arc::clone(&sides.place), rows }))
+        Ok((!pairs.is_empty()).then_some(Self { readings: pairs, seats: Arc::clone(&sides.seats), rows }))
     }
 
     /// What the row at `position` is under hypothesis number `at`.
-    fn row(&self, case: &Case<'_>, panel: &Panel, at: usize, (position, mismatched): (usize, bool)) -> Option<Row> {
-        let own = *self.place.get(&position)?;
-        let value = at * self.rows + panel.place(case.compared.label_row(position))?;
-        let reading = self.readings.iter().find(|(to, _)| to.agrees(value, own));
-        let (to_legacy, to_replayed) = reading.or(self.readings.first())?;
+    fn row(&self, at: usize, (position, mismatched): (usize, bool)) -> Option<Row> {
+        let seat = self.seats.get(&position)?;
+        let value = at * self.rows + seat.row;
+        let reading = self.readings.iter().find(|(to, _)| to.agrees(value, seat.own));
+        let (_, to_replayed) = reading.or(self.readings.first())?;
         let agrees = reading.is_some();
-        Some(Row {
-            mismatched,
-            // A row that was within tolerance and is equal now has not changed.
-            informs: !to_replayed.agrees(value, own),
-            agrees,
-            x: to_replayed.delta(value, own),
-            y: case.compared.delta(position).map(|delta| -delta),
-        })
-        .map(|row| Row { informs: row.informs || (mismatched && to_legacy.agrees(value, own)), ..row })
+        let (unchanged, x) = to_replayed.compare(value, seat.own);
+        // A row that was within tolerance and is equal now has not changed.
+        Some(Row { mismatched, informs: !unchanged || (mismatched && agrees), agrees, x, y: seat.y })
     }
 
-    fn fits(&self, case: &Case<'_>, panel: &Panel, at: usize, value_of: usize, legacy_of: usize) -> bool {
-        let Some(place) = panel.place(case.compared.label_row(value_of)) else { return false };
-        let Some(legacy) = self.place.get(&legacy_of) else { return false };
-        self.readings.iter().any(|(to, _)| to.agrees(at * self.rows + place, *legacy))
+    fn fits(&self, at: usize, value_of: usize, legacy_of: usize) -> bool {
+        let Some(value) = self.seats.get(&value_of).map(|seat| at * self.rows + seat.row) else { return false };
+        let Some(legacy) = self.seats.get(&legacy_of) else { return false };
+        self.readings.iter().any(|(to, _)| to.agrees(value, legacy.own))
     }
 
-    /// Judges hypothesis number `at` by these positions (and whether each is a mismatch).
-    pub(super) fn judge(
-        &self,
-        case: &Case<'_>,
-        panel: &Panel,
-        at: usize,
-        sample: &[(usize, bool)],
-        weigh: bool,
-    ) -> (Judgement, f64, Vec<Row>) {
-        let row = |s: &(usize, bool)| self.row(case, panel, at, *s).unwrap_or_default();
-        if !weigh && panel.screens {
+    /// What these positions (and whether each is a mismatch) are under hypothesis number `at`.
+    pub(super) fn rows(&self, at: usize, sample: &[(usize, bool)]) -> Vec<Row> {
+        sample.iter().map(|position| self.row(at, *position).unwrap_or_default()).collect()
+    }
+
+    /// What hypothesis number `at` explains and breaks, not held against chance, and how much nearer it comes.
+    fn count(&self, panel: &Panel, at: usize, sample: &[(usize, bool)]) -> (Judgement, f64) {
+        if panel.screens {
             // What comes near no legacy value is dropped, whatever it does to other rows.
-            let differing: Vec<Row> = sample.iter().filter(|(_, mismatched)| *mismatched).map(row).collect();
+            let differing = sample.iter().filter(|(_, mismatched)| *mismatched);
+            let differing: Vec<Row> = differing.map(|position| self.row(at, *position).unwrap_or_default()).collect();
             let nearer = nearer(&differing);
             if nearer <= 0.0 && !differing.iter().any(|r| r.agrees) {
-                return (count(&differing), nearer, differing);
+                return (count(&differing), nearer);
             }
         }
-        let rows: Vec<Row> = sample.iter().map(row).collect();
-        let fits = |i: usize, j: usize| self.fits(case, panel, at, sample[i].0, sample[j].0);
-        let nearer = nearer(&rows);
-        let judged = if weigh { judge(&rows, case.compared.tolerance().abs, &fits) } else { count(&rows) };
-        (judged, nearer, rows)
+        let rows = self.rows(at, sample);
+        (count(&rows), nearer(&rows))
+    }
+
+    /// Holds hypothesis number `at` against chance, by what it makes of these positions.
+    pub(super) fn weigh(&self, case: &Case<'_>, at: usize, sample: &[(usize, bool)], rows: &[Row]) -> (Judgement, f64) {
+        let fits = |i: usize, j: usize| self.fits(at, sample[i].0, sample[j].0);
+        (judge(rows, case.compared.tolerance().abs, &fits), nearer(rows))
     }
 }
 
@@ -284,6 +295,9 @@ pub(super) struct Case<'a> {
     pub open: Vec<usize>,
     /// Agreeing positions on which causes are tested.
     pub calm: Vec<usize>,
+    /// The order in which samples take them.
+    calm_order: OnceLock<Vec<usize>>,
+    open_order: OnceLock<Vec<usize>>,
     pub tried: usize,
     pub scored: Vec<Scored>,
     pub chosen: Vec<Chosen>,
@@ -300,12 +314,9 @@ impl<'a> Case<'a> {
         // One row at least has to differ.
         let calm_share = calm.len().min(sample.div_ceil(4)).min(sample.saturating_sub(1));
         let differing_share = differing.len().min(sample - calm_share);
-        let sizes = |positions: &[usize]| -> Vec<f64> {
-            positions.iter().map(|p| compared.delta(*p).unwrap_or(f64::NAN)).collect()
-        };
-        let differing = spread(&differing, &sizes(&differing), differing_share);
+        let differing = spread(&differing, || sizes(compared, &differing), differing_share);
         let calm_share = calm.len().min(sample - differing.len());
-        let calm = spread(&calm, &vec![0.0; calm.len()], calm_share);
+        let calm = spread(&calm, || vec![0.0; calm.len()], calm_share);
         Self {
             feature,
             slot,
@@ -314,6 +325,8 @@ impl<'a> Case<'a> {
             open: differing.clone(),
             differing,
             calm,
+            calm_order: OnceLock::new(),
+            open_order: OnceLock::new(),
             tried: 0,
             scored: Vec::new(),
             chosen: Vec::new(),
@@ -337,21 +350,24 @@ impl<'a> Case<'a> {
     /// Takes a cause that explains the mismatches `hits`.
     pub(super) fn take(&mut self, changes: Hypothesis, hits: &[usize], breaks: f64) {
         let cause = u16::try_from(self.chosen.len()).unwrap_or(u16::MAX);
-        for hit in hits {
-            self.cause_of.entry(*hit).or_insert(cause);
-        }
+        let earlier = std::mem::replace(&mut self.cause_of, hits.iter().map(|hit| (*hit, cause)).collect());
+        // What an earlier cause explains stays its own.
+        self.cause_of.extend(earlier);
         self.open.retain(|p| !self.cause_of.contains_key(p));
+        self.open_order.take();
         self.chosen.push(Chosen { changes, explained: hits.len(), breaks });
     }
 
     /// At most so many open mismatches and agreeing rows, in the order of positions.
     pub(super) fn screen(&self, differing: usize, calm: usize) -> Vec<(usize, bool)> {
-        let sizes: Vec<f64> = self.open.iter().map(|p| self.compared.delta(*p).unwrap_or(f64::NAN)).collect();
         // Where little differs, chance has to be told from many agreeing rows.
         let calm = if calm > 0 && self.open.len() < FEW { MANY_CALM } else { calm };
-        let mut rows: Vec<(usize, bool)> =
-            spread(&self.open, &sizes, differing).into_iter().map(|p| (p, true)).collect();
-        rows.extend(spread(&self.calm, &vec![0.0; self.calm.len()], calm).into_iter().map(|p| (p, false)));
+        let open = self.open_order.get_or_init(|| order(&self.open, &sizes(self.compared, &self.open)));
+        let mut rows: Vec<(usize, bool)> = first(open, differing).into_iter().map(|p| (p, true)).collect();
+        if calm > 0 {
+            let order = self.calm_order.get_or_init(|| order(&self.calm, &vec![0.0; self.calm.len()]));
+            rows.extend(first(order, calm).into_iter().map(|p| (p, false)));
+        }
         rows
     }
 
@@ -401,7 +417,8 @@ impl<'a> Case<'a> {
         fresh.sort_by(|a, b| a.scored.error().total_cmp(&b.scored.error()));
         for Counted { scored, block, part } in fresh.iter_mut().take(WEIGHED) {
             if scored.judged.explained > 0 {
-                scored.judged = blocks[*block].judge(self, panel, *part, sample.0, true).0;
+                let block = &blocks[*block];
+                scored.judged = block.weigh(self, *part, sample.0, &block.rows(*part, sample.0)).0;
             }
         }
         let worth = !fresh.is_empty();
@@ -421,7 +438,7 @@ impl<'a> Case<'a> {
         sample: &[(usize, bool)],
         allowed: &(dyn Fn(&Change) -> bool + Sync),
     ) -> DfResult<Vec<(usize, f64)>> {
-        let sides = Sides::new(self, sample)?;
+        let sides = Sides::new(self, panel, sample)?;
         let mut told = vec![(0, 0.0); parts.len()];
         for Counted { scored, part, .. } in self.counted(panel, parts, values, (sample, &sides), allowed, true)?.1 {
             let (explained, nearer): &mut (usize, f64) = &mut told[part];
@@ -448,7 +465,7 @@ impl<'a> Case<'a> {
         let mut blocks = vec![plain];
         let mut fresh: Vec<Counted> = Vec::new();
         for (at, part) in parts.iter().enumerate().filter(|(_, part)| !part.is_empty()) {
-            let (judged, nearer, _) = blocks[0].judge(self, panel, at, sample, false);
+            let (judged, nearer) = blocks[0].count(panel, at, sample);
             let scored = Scored { changes: part.clone(), judged, nearer };
             fresh.push(Counted { scored, block: 0, part: at });
         }
@@ -462,7 +479,7 @@ impl<'a> Case<'a> {
             let readings = values::changed(&change, self.spec, column, found)?;
             let Some(block) = Block::new(self, &readings, rows, sides)? else { continue };
             for (at, part) in parts.iter().enumerate() {
-                let (judged, nearer, _) = block.judge(self, panel, at, sample, false);
+                let (judged, nearer) = block.count(panel, at, sample);
                 let changes = part.iter().cloned().chain([change.clone()]).collect();
                 let scored = Scored { changes, judged, nearer };
                 fresh.push(Counted { scored, block: blocks.len(), part: at });
@@ -506,6 +523,11 @@ impl<'a> Case<'a> {
         }
         Ok(found.into_iter().take(4).map(|factor| Change::Scaled { factor }).collect())
     }
+}
+
+/// How much positions differ; NaN where that is no number.
+fn sizes(compared: Compared<'_>, positions: &[usize]) -> Vec<f64> {
+    positions.iter().map(|p| compared.delta(*p).unwrap_or(f64::NAN)).collect()
 }
 
 /// A hypothesis by what it acts on.

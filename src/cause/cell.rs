@@ -44,7 +44,7 @@ pub async fn otherwise(
     let logs = &project.inputs.logs;
     let failed = |e| Error::engine(format!("trace `{}`", feature.full_name()), e);
     let single = one_partition(session);
-    let sources = sources_of(&view.plan);
+    let sources = sources_of(view.plan());
     let reaches = lab::reach(view, logs, &sources, label, vec![0], &single);
     let mut held = HashMap::new();
     for source in &sources {
@@ -56,7 +56,7 @@ pub async fn otherwise(
         };
     }
     let facts = Sources::of(logs, &held);
-    let mut windows = Windows::of(&view.plan);
+    let mut windows = Windows::of(view.plan());
     windows.calendar |= view.features.iter().any(|f| f.data_type.is_temporal());
     let threads = session.state().config().target_partitions();
     let instants = candidates::instants(&windows, true);

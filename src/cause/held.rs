@@ -149,6 +149,9 @@ pub(super) fn same_files(a: &Log, b: &Log) -> bool {
     a.config.uri == b.config.uri && TableProvider::schema(a.table.as_ref()) == TableProvider::schema(b.table.as_ref())
 }
 
+/// One row in so many tells whether most are seen.
+const GLANCE: usize = 8;
+
 /// More than was to be held.
 #[derive(Debug)]
 pub(super) struct TooLarge;
@@ -326,13 +329,13 @@ impl Held {
     /// # Errors
     /// Keys that can't be compared.
     pub(super) fn near(&self, looks: &[Look], rows: &ByKey, keys: Option<&[ArrayRef]>, margin: i64) -> DfResult<Self> {
-        let asked = keys.map(Encoded::new).transpose()?;
+        let encoded = keys.map(Encoded::new).transpose()?;
         let mut by_key: HashMap<&[u8], Vec<Look>> = HashMap::new();
         for (at, look) in looks.iter().enumerate() {
-            let key = asked.as_ref().map_or(&[][..], |asked| asked.rows.row(at).data());
+            let key = encoded.as_ref().map_or(&[][..], |encoded| encoded.rows.row(at).data());
             by_key.entry(key).or_default().push(*look);
         }
-        let mut kept = vec![false; self.rows.num_rows()];
+        let mut asked: Vec<(&[u32], Vec<Look>)> = Vec::with_capacity(by_key.len());
         for (key, mut looks) in by_key {
             let Some(rows) = rows.rows.get(key) else { continue };
             looks.sort_unstable();
@@ -342,16 +345,24 @@ impl Held {
                 start = start.min(look.start);
                 look.start = start;
             }
-            for &row in rows {
-                let row = row as usize;
-                let event = self.event.value(row);
-                let known = event.min(self.arrival.value(row)).saturating_sub(margin);
-                let first = looks.partition_point(|look| look.time < known);
-                kept[row] = looks.get(first).is_some_and(|look| look.start.saturating_sub(margin) <= event);
-            }
+            asked.push((rows, looks));
         }
+        let seen = |row: u32, looks: &[Look]| {
+            let event = self.event.value(row as usize);
+            let known = event.min(self.arrival.value(row as usize)).saturating_sub(margin);
+            let first = looks.partition_point(|look| look.time < known);
+            looks.get(first).is_some_and(|look| look.start.saturating_sub(margin) <= event)
+        };
         // Where most are seen, it costs more to take the others away.
-        if kept.iter().filter(|kept| **kept).count() * 2 > kept.len() { Ok(self.clone()) } else { self.kept(kept) }
+        let some = asked.iter().flat_map(|(rows, looks)| rows.iter().step_by(GLANCE).map(|row| seen(*row, looks)));
+        if some.filter(|seen| *seen).count() * 2 * GLANCE > self.rows.num_rows() {
+            return Ok(self.clone());
+        }
+        let mut kept = vec![false; self.rows.num_rows()];
+        for (rows, looks) in asked {
+            rows.iter().for_each(|row| kept[*row as usize] = seen(*row, &looks));
+        }
+        self.kept(kept)
     }
 }
 

@@ -109,7 +109,13 @@ pub(super) fn judge(rows: &[Row], slack: f64, fits: &dyn Fn(usize, usize) -> boo
         all.into_iter().step_by(step).collect()
     };
     let (differing, calm) = (spread(true), spread(false));
-    let among = |pool: &[usize]| mean(&differing, |i| chance_of(rows, i, pool, slack, fits));
+    let among = |pool: &[usize]| {
+        let acting: Vec<usize> = pool.iter().copied().filter(|&j| rows[j].informs).collect();
+        mean(&differing, |i| {
+            let others = pool.len() - pool.iter().filter(|&&j| j == i).count();
+            chance_of(rows, i, (&acting, others), slack, fits)
+        })
+    };
     let clean = share(explained, changed) >= CLEAN_HITS && judged.breaks() <= CLEAN_BREAKS * judged.explains();
     judged.chance = match (clean, calm.len() < FEW) {
         (true, false) => among(&calm),
@@ -128,17 +134,20 @@ fn mean(items: &[usize], f: impl Fn(usize) -> f64) -> f64 {
     items.iter().map(|&i| f(i)).sum::<f64>() / items.len().max(1) as f64
 }
 
-/// In which share of `pool` (but for the row itself) the cause does what would explain row `i`; never quite none.
-fn chance_of(rows: &[Row], i: usize, pool: &[usize], slack: f64, fits: &dyn Fn(usize, usize) -> bool) -> f64 {
-    let same = |j: usize| {
-        rows[j].informs
-            && match (rows[j].x, rows[i].y) {
-                (Some(x), Some(y)) => (x - y).abs() <= slack.max(1e-9 * x.abs().max(y.abs())),
-                _ => fits(j, i),
-            }
+/// In which share of `others` rows the cause does what would explain row `i`; never quite none. `acting`: where it does anything,
+/// perhaps in the row itself.
+fn chance_of(
+    rows: &[Row],
+    i: usize,
+    (acting, others): (&[usize], usize),
+    slack: f64,
+    fits: &dyn Fn(usize, usize) -> bool,
+) -> f64 {
+    let same = |j: usize| match (rows[j].x, rows[i].y) {
+        (Some(x), Some(y)) => (x - y).abs() <= slack.max(1e-9 * x.abs().max(y.abs())),
+        _ => fits(j, i),
     };
-    let others = pool.iter().filter(|&&j| j != i).count();
-    let hits = pool.iter().filter(|&&j| j != i && same(j)).count();
+    let hits = acting.iter().filter(|&&j| j != i && same(j)).count();
     (hits as f64 + 0.5) / (others as f64 + 1.0)
 }
 

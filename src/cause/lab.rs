@@ -47,7 +47,7 @@ use crate::source::{Labels, Log, Redelivery, is_order_key};
 use crate::sql::{mentions_now, now_unit};
 
 /// A plan costs as much as so many executions on few rows: below twice that, they go one after the other.
-const WORTH_A_PLAN: usize = 8;
+const WORTH_A_PLAN: usize = 24;
 /// Sets of questions that are kept.
 const KEPT: usize = 8;
 /// Rows that see further by no more than this have what they see within this reach only.
@@ -170,8 +170,7 @@ fn over_slots(
     twice: bool,
 ) -> Result<OverSlots> {
     let slots = Arc::new(Slots::default());
-    let mut view = view.clone();
-    view.plan = slotted(view.plan, &slots).map_err(failed)?.0;
+    let view = view.clone().with_plan(slotted(view.plan().clone(), &slots).map_err(failed)?.0);
     let mut logs = logs.to_vec();
     let changes: &[&Change] = if twice { &[&Change::DuplicatesCounted] } else { &[] };
     for &source in sources {
@@ -200,18 +199,19 @@ impl Lab {
     ) -> Self {
         let unplannable = held.keys().any(|source| needs_event_time(&logs[*source]));
         let plans = || Plans { failed: AtomicBool::new(unplannable), ..Plans::default() };
-        let slotted = slotted(view.plan.clone(), &Arc::new(Slots::default())).ok();
+        let slotted = slotted(view.plan().clone(), &Arc::new(Slots::default())).ok();
         // Where windows are all that the label time is for, their starts say how far back rows count.
         let windowed = slotted.as_ref().is_some_and(|(plan, _)| !names_label_time(plan));
         // A value that is a time need not be an event time.
         let times: Vec<&str> = held.keys().map(|source| logs[*source].config.time.as_str()).collect();
         let shown = || !slotted.as_ref().is_some_and(|(plan, _)| only_limited(plan, &times));
-        let calendar = Windows::of(&view.plan).calendar || (windows.calendar && shown());
+        let calendar = Windows::of(view.plan()).calendar || (windows.calendar && shown());
+        let bounded = if windowed { bounded(view, logs, &windows, session) } else { HashSet::new() };
         Self {
             view: view.clone(),
             once: plans(),
             twice: plans(),
-            bounded: if windowed { bounded(view, logs, &windows, session) } else { HashSet::new() },
+            bounded,
             optics: Optics::new(held.keys().map(|source| &logs[*source]), calendar),
             slots: slotted.map(|(_, limits)| limits).unwrap_or_default(),
             logs: logs.to_vec(),
@@ -476,10 +476,11 @@ impl Lab {
         let lenses = vec![(Lens::default(), instants.clone())];
         let bench = self.bench(Questions { panel: Arc::clone(labels), lenses })?;
         let changes: Vec<&Change> = world.iter().collect();
-        let mut view = self.view.clone();
+        let mut plan = self.view.plan().clone();
         for rewindow in world.iter().filter_map(rewindow) {
-            view.plan = self.windows.rewrite(view.plan, &rewindow).map_err(failed)?;
+            plan = self.windows.rewrite(plan, &rewindow).map_err(failed)?;
         }
+        let view = self.view.clone().with_plan(plan);
         let mut logs = self.logs.clone();
         for (&source, held) in &self.held {
             let log = &self.logs[source];

@@ -50,7 +50,7 @@ pub use crate::cause::sample::lot;
 use crate::cause::search::Search;
 use crate::cause::windows::Windows;
 use crate::config::Causes;
-use crate::diff::{self, CauseName, Compared, Diff};
+use crate::diff::{self, CauseName, Compared, Mismatches};
 use crate::error::{Error, Result};
 use crate::source::{Labels, Log};
 
@@ -93,7 +93,7 @@ pub async fn diagnose(
     project: &Project,
     labels: &Labels,
     snapshot: usize,
-    diff: &Diff,
+    mismatches: &Mismatches,
     session: &SessionContext,
 ) -> Result<Diagnosis> {
     let config = &project.inputs.config.diff;
@@ -109,7 +109,7 @@ pub async fn diagnose(
     let differing: Vec<&View> = project
         .views
         .iter()
-        .filter(|view| !view.is_helper() && !cases_of(project, view, snapshot, diff, 1).is_empty())
+        .filter(|view| !view.is_helper() && differing_columns(project, view, snapshot, mismatches).next().is_some())
         .collect();
     let evidence = Evidence {
         project,
@@ -120,9 +120,11 @@ pub async fn diagnose(
         allowed: &allowed,
     };
     let evidence = &evidence;
-    let views = differing.into_iter().map(|view| evidence.diagnose(view, snapshot, diff));
+    let views = differing.into_iter().map(|view| evidence.diagnose(view, snapshot, mismatches));
     let views: Vec<_> = views.collect();
-    let views: Vec<Result<Diagnosis>> = futures::stream::iter(views).buffered(threads.max(1)).collect().await;
+    // While one waits for its replays, another scores.
+    let side = 2 * threads.max(1);
+    let views: Vec<Result<Diagnosis>> = futures::stream::iter(views).buffer_unordered(side).collect().await;
     let mut all = Diagnosis::default();
     for view in views {
         let view = view?;
@@ -135,7 +137,7 @@ pub async fn diagnose(
 
 /// The sources of these views that are small enough to be held whole, by number. Those over the same files are read once.
 async fn whole(project: &Project, views: &[&View], session: &SessionContext) -> Result<HashMap<usize, Held>> {
-    let mut sources: Vec<usize> = views.iter().flat_map(|view| sources_of(&view.plan)).collect();
+    let mut sources: Vec<usize> = views.iter().flat_map(|view| sources_of(view.plan())).collect();
     sources.sort_unstable();
     sources.dedup();
     let logs = &project.inputs.logs;
@@ -181,12 +183,12 @@ struct Evidence<'a> {
 }
 
 impl Evidence<'_> {
-    async fn diagnose(&self, view: &View, snapshot: usize, diff: &Diff) -> Result<Diagnosis> {
+    async fn diagnose(&self, view: &View, snapshot: usize, mismatches: &Mismatches) -> Result<Diagnosis> {
         let logs = &self.project.inputs.logs;
-        let sources = sources_of(&view.plan);
+        let sources = sources_of(view.plan());
         let mut sample = self.project.inputs.config.diff.sample.max(1);
         let (mut cases, held) = loop {
-            let cases = cases_of(self.project, view, snapshot, diff, sample);
+            let cases = cases_of(self.project, view, snapshot, mismatches, sample);
             if let Some(held) = self.held(view, &sources, &cases).await? {
                 break (cases, held);
             }
@@ -196,7 +198,7 @@ impl Evidence<'_> {
             }
         };
         let facts = Sources::of(logs, &held);
-        let mut windows = Windows::of(&view.plan);
+        let mut windows = Windows::of(view.plan());
         // A value that is a time itself moves with its source.
         windows.calendar |= view.features.iter().any(|f| f.data_type.is_temporal());
         let (own, logs, labels) = (view.clone(), logs.clone(), Arc::clone(&self.labels));
@@ -258,16 +260,31 @@ fn one_partition(session: &SessionContext) -> SessionContext {
     SessionContext::new_with_state(state)
 }
 
-fn cases_of<'a>(project: &'a Project, view: &'a View, snapshot: usize, diff: &'a Diff, sample: usize) -> Vec<Case<'a>> {
-    let columns = project.snapshots[snapshot].columns.iter().enumerate();
-    let own = columns.filter_map(|(at, mapped)| {
+/// The view's features that differ: their columns in the snapshot, their slots in the view, their cells.
+fn differing_columns<'a>(
+    project: &'a Project,
+    view: &'a View,
+    snapshot: usize,
+    mismatches: &'a Mismatches,
+) -> impl Iterator<Item = (usize, usize, Compared<'a>)> {
+    project.snapshots[snapshot].columns.iter().enumerate().filter_map(move |(at, mapped)| {
         let feature = project.features.get(mapped.feature).filter(|f| f.view == view.name)?;
         let slot = view.features.iter().position(|f| f.column == feature.column)?;
-        let compared: Compared<'a> = diff.mismatches.compared(at);
+        let compared = mismatches.compared(at);
         compared.mismatched().next()?;
-        Some(Case::new(at, slot, &view.features[slot], compared, sample))
-    });
-    own.collect()
+        Some((at, slot, compared))
+    })
+}
+
+fn cases_of<'a>(
+    project: &'a Project,
+    view: &'a View,
+    snapshot: usize,
+    mismatches: &'a Mismatches,
+    sample: usize,
+) -> Vec<Case<'a>> {
+    let differing = differing_columns(project, view, snapshot, mismatches);
+    differing.map(|(at, slot, compared)| Case::new(at, slot, &view.features[slot], compared, sample)).collect()
 }
 
 fn told(project: &Project, sources: &Sources, case: Case<'_>) -> FeatureCauses {

@@ -401,11 +401,11 @@ impl Search<'_> {
         let Some(answers) = self.lab.answers(&panel, &[grid]).await.pop().flatten() else {
             return Ok(std::cmp::Ordering::Equal);
         };
-        let sides = Sides::new(case, &sample).map_err(failed)?;
+        let sides = Sides::new(case, &panel, &sample).map_err(failed)?;
         let column = std::slice::from_ref(&answers.columns[case.slot]);
         let block = Block::new(case, column, panel.labels.len(), &sides);
         let Some(block) = block.map_err(failed)? else { return Ok(std::cmp::Ordering::Equal) };
-        let (_, _, rows) = block.judge(case, &panel, 0, &sample, true);
+        let rows = block.rows(0, &sample);
         let mut balance = 0_i64;
         for row in rows.iter().filter(|r| !r.agrees) {
             balance += match (row.x, row.y) {
@@ -503,10 +503,11 @@ impl Search<'_> {
         let answers = self.lab.answers(&panel, &grids).await;
         let weighed = |case: &mut Case<'_>, explained: &mut Hits| -> Result<()> {
             let all = positions(case);
-            let residual: BTreeSet<usize> = case.open.iter().copied().collect();
-            let sample: Vec<(usize, bool)> =
-                all.iter().copied().filter(|(p, mismatched)| !mismatched || residual.contains(p)).collect();
-            let sides = Sides::new(case, &all).map_err(failed)?;
+            // What an earlier cause explains is not held against chance again.
+            let counts = |(p, mismatched): &(usize, bool)| !mismatched || !case.cause_of.contains_key(p);
+            let counts: Vec<bool> = all.iter().map(counts).collect();
+            let sample: Vec<(usize, bool)> = all.iter().zip(&counts).filter(|(_, c)| **c).map(|(s, _)| *s).collect();
+            let sides = Sides::new(case, &panel, &all).map_err(failed)?;
             let given = parts.iter().zip(&answers).filter_map(|((_, _, members), a)| Some((members, a.as_ref()?)));
             for (members, answers) in given {
                 let (column, found) = answers.of(case.slot);
@@ -519,10 +520,13 @@ impl Search<'_> {
                     let Some(block) = Block::new(case, &readings, panel.labels.len(), &sides).map_err(failed)? else {
                         continue;
                     };
-                    let (judged, nearer, _) = block.judge(case, &panel, *at, &sample, true);
-                    let (_, _, rows) = block.judge(case, &panel, *at, &all, false);
+                    let mut rows = block.rows(*at, &all);
                     let hits = all.iter().zip(&rows).filter(|((_, m), row)| *m && row.agrees).map(|((p, _), _)| *p);
-                    explained.insert(first + hypothesis, (hits.collect(), judged.breaks()));
+                    let hits: Vec<usize> = hits.collect();
+                    let mut counts = counts.iter();
+                    rows.retain(|_| counts.next() == Some(&true));
+                    let (judged, nearer) = block.weigh(case, *at, &sample, &rows);
+                    explained.insert(first + hypothesis, (hits, judged.breaks()));
                     case.scored.push(Scored { changes: changes.clone(), judged, nearer });
                 }
             }
@@ -604,7 +608,7 @@ impl Search<'_> {
         };
         let grids: Vec<(Vec<Hypothesis>, Option<Answers>)> = grids.iter().map(parts).zip(answers).collect();
         let score = |case: &mut Case<'_>, sample: &[(usize, bool)]| -> Result<Vec<(bool, usize)>> {
-            let sides = Sides::new(case, sample).map_err(failed)?;
+            let sides = Sides::new(case, &panel, sample).map_err(failed)?;
             let one = |(parts, answers): &(Vec<Hypothesis>, Option<Answers>)| {
                 let Some(answers) = answers else { return Ok((false, 0)) };
                 case.score(&panel, parts, answers.of(case.slot), (sample, &sides), self.allowed, glance).map_err(failed)

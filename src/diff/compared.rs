@@ -72,9 +72,10 @@ impl Agreement {
         !self.0.compare(value, legacy).outcome.is_mismatch()
     }
 
-    /// `value - legacy`, where both are finite numbers.
-    pub fn delta(&self, value: usize, legacy: usize) -> Option<f64> {
-        self.0.compare(value, legacy).delta
+    /// Whether they agree, and `value - legacy`, where both are finite numbers.
+    pub fn compare(&self, value: usize, legacy: usize) -> (bool, Option<f64>) {
+        let cell = self.0.compare(value, legacy);
+        (!cell.outcome.is_mismatch(), cell.delta)
     }
 }
 

@@ -33,8 +33,8 @@ pub(super) fn lint(subject: &Subject) -> Vec<Finding> {
     let mut rows = Vec::new();
     let mut values = Vec::new();
     for feature in &view.features {
-        let column = view.plan.schema().columns().into_iter().find(|c| c.name == feature.column);
-        match column.and_then(|c| absent(&view.plan, &c, false, logs)) {
+        let column = view.plan().schema().columns().into_iter().find(|c| c.name == feature.column);
+        match column.and_then(|c| absent(view.plan(), &c, false, logs)) {
             Some(Absent::Row) if feature.when_missing.is_none() => rows.push(feature.column.as_str()),
             Some(Absent::Value) if feature.when_null.is_none() => values.push(feature.column.as_str()),
             _ => {}

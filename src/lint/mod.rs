@@ -33,7 +33,7 @@ use datafusion::prelude::SessionContext;
 use crate::analysis::{Project, SourceMarker, View, plan_as_written};
 use crate::finding::Finding;
 use crate::lint::allow::Allowed;
-use crate::plan::normalise;
+use crate::plan::{normalise, normalised};
 use crate::sql::{SessionOptions, SqlText, new_session};
 
 /// A view as the lints look at it.
@@ -87,7 +87,7 @@ async fn subject<'a>(
 ) -> DfResult<Subject<'a>> {
     let written = plan_as_written(&view.statement, tables).await?;
     let own = normalise(&written, &tables.state())?;
-    let whole = normalise(&view.plan, &session.state())?;
+    let whole = normalised(view, &session.state())?;
     Ok(Subject { project, view, allowed, written, own, whole })
 }
 
@@ -99,7 +99,7 @@ fn tables_of(project: &Project, session: &SessionContext, options: &SessionOptio
         tables.register_table(TableReference::bare(log.config.name.as_str()), Arc::new(marker))?;
     }
     for view in &project.views {
-        let fields: Vec<_> = view.plan.schema().fields().iter().map(Arc::clone).collect();
+        let fields: Vec<_> = view.plan().schema().fields().iter().map(Arc::clone).collect();
         let schema = Arc::new(Schema::new(fields));
         for name in std::iter::once(&view.name).chain(&view.alias) {
             let table = EmptyTable::new(Arc::clone(&schema));

@@ -50,9 +50,9 @@ pub struct FeatureLookback {
 
 /// The lookbacks of a view's features, in their order.
 pub fn lookbacks(view: &View, logs: &[Log], state: &SessionState) -> Vec<FeatureLookback> {
-    let planned = crate::plan::optimised(&view.plan, state).map_err(|e| e.strip_backtrace());
-    let walked = planned.and_then(|plan| walk::walk(&plan, logs).map(|relation| (plan, relation)));
-    match walked.and_then(|(plan, relation)| walk::features(view, &plan, &relation)) {
+    let planned = crate::plan::as_written(view, state).map_err(|e| e.strip_backtrace());
+    let walked = planned.and_then(|plan| walk::walk(plan, logs).map(|relation| (plan, relation)));
+    match walked.and_then(|(plan, relation)| walk::features(view, plan, &relation)) {
         Ok(features) => features,
         Err(reason) => {
             let all = everything(view, logs);
@@ -71,7 +71,7 @@ pub fn lookbacks(view: &View, logs: &[Log], state: &SessionState) -> Vec<Feature
 fn everything(view: &View, logs: &[Log]) -> Vec<SourceRead> {
     let mut sources = BTreeSet::new();
     // The signature is that of a walk that may fail; this one does not.
-    let _ = view.plan.apply_with_subqueries(|node| {
+    let _ = view.plan().apply_with_subqueries(|node| {
         if let datafusion::logical_expr::LogicalPlan::TableScan(scan) = node {
             sources.extend(crate::analysis::marked_source(scan));
         }

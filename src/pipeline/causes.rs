@@ -52,8 +52,8 @@ pub(super) async fn find_causes(
         covered: &sample.covered,
         legacy: &sample.legacy,
     };
-    let diff = sides.diff(project)?;
-    let found = diagnose(project, &sample.labels, number, &diff, session).await;
+    let compared = sides.compare(project)?.mismatches;
+    let found = diagnose(project, &sample.labels, number, &compared, session).await;
     monitor.end();
     let found = found?;
     let mut explained = Explained { features: vec![Default::default(); snapshot.features.len()] };
@@ -68,14 +68,14 @@ pub(super) async fn find_causes(
             report.leakage.push(leaked(project, &snapshot.snapshot, &name, cause, (rows, *by)));
         }
         // Of a sample, what its share of all comes to.
-        let sampled = diff.snapshot.features[found.feature].mismatched != all;
+        let compared = compared.compared(found.feature);
+        let sampled = compared.mismatched().count() as u64 != all;
         let scaled = |cause: Cause| match sampled {
             true => Cause { mismatches: (cause.explains * all as f64) as u64, ..cause },
             false => cause,
         };
         feature.causes = found.causes.into_iter().map(scaled).collect();
         feature.unexplained = Some(found.unexplained);
-        let compared = diff.mismatches.compared(found.feature);
         let row = |position: usize| sample.rows[compared.label_row(position)];
         explained.features[found.feature] = (
             feature.causes.iter().map(Cause::label).collect(),

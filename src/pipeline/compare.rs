@@ -57,14 +57,6 @@ impl Sides<'_> {
         self.with_input(project, diff::compare)
     }
 
-    /// Compares these rows with each other, as if there were no others.
-    ///
-    /// # Errors
-    /// Keys that can't be compared after all.
-    pub(super) fn diff(&self, project: &Project) -> Result<diff::Diff> {
-        self.with_input(project, diff::diff)
-    }
-
     fn with_input<T>(&self, project: &Project, f: impl Fn(&DiffInput<'_>) -> Result<T, DiffError>) -> Result<T> {
         let Self { snapshot, labels, features, covered, legacy } = self;
         let config = &project.inputs.config;

@@ -191,7 +191,7 @@ impl<'a> Replayer<'a> {
         // The reference engine, which needs no plan, reads everything.
         Ok(match read {
             Some(read) => read,
-            None => everything(&view.plan, logs),
+            None => everything(view.plan(), logs),
         })
     }
 }

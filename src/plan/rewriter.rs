@@ -119,11 +119,23 @@ pub fn normalise(plan: &LogicalPlan, state: &SessionState) -> Result<LogicalPlan
     conditional::filter_windows(optimised(plan, state)?)
 }
 
-/// As [`normalise`], with every aggregate as the SQL has it.
+/// A view's own plan, normalised.
 ///
 /// # Errors
-/// Where DataFusion can't optimise it.
-pub fn optimised(plan: &LogicalPlan, state: &SessionState) -> Result<LogicalPlan, DataFusionError> {
+/// As [`normalise`].
+pub fn normalised(view: &View, state: &SessionState) -> Result<LogicalPlan, DataFusionError> {
+    conditional::filter_windows(as_written(view, state)?.clone())
+}
+
+/// As [`normalised`], with every aggregate as the SQL has it.
+///
+/// # Errors
+/// As [`normalise`].
+pub fn as_written<'a>(view: &'a View, state: &SessionState) -> Result<&'a LogicalPlan, DataFusionError> {
+    view.optimised(|plan| optimised(plan, state))
+}
+
+fn optimised(plan: &LogicalPlan, state: &SessionState) -> Result<LogicalPlan, DataFusionError> {
     let mut state = state.clone();
     // A subquery that would be run apart from the plan can't see the observers: it has to be a join.
     state.config_mut().options_mut().optimizer.enable_physical_uncorrelated_scalar_subquery = false;

@@ -13,7 +13,7 @@ use crate::diagnostics;
 use crate::error::{Error, Result};
 use crate::finding::Finding;
 use crate::monitor::Monitor;
-use crate::plan::{Explosion, Lookback, Reading, RewriteOptions, Rewritten, Spines, normalise, rewrite_view};
+use crate::plan::{Explosion, Lookback, Reading, RewriteOptions, Rewritten, Spines, normalised, rewrite_view};
 use crate::replay::observers::LabelObservers;
 use crate::replay::together::replay_together;
 use crate::replay::values::ViewValues;
@@ -115,7 +115,7 @@ pub fn choose(
         plan: None,
     };
     let rewritten: Result<Rewritten, String> =
-        normalise(&view.plan, &session.state()).map_err(|e| e.strip_backtrace()).and_then(|plan| {
+        normalised(view, &session.state()).map_err(|e| e.strip_backtrace()).and_then(|plan| {
             let own = matches!(requested, Engine::Auto | Engine::Sweep);
             let options =
                 RewriteOptions { sweeping: own, redelivery: if own { redelivery } else { Redelivery::ByAllColumns } };

@@ -84,8 +84,8 @@ impl Narrowing {
 fn kept(view: &View, labels: &Labels, rows: &[usize], state: &SessionState) -> DfResult<BTreeMap<usize, Expr>> {
     let picks =
         datafusion::arrow::array::UInt32Array::from_iter_values(rows.iter().filter_map(|&r| u32::try_from(r).ok()));
-    let schema = view.plan.schema();
-    let mut builder = LogicalPlanBuilder::from(view.plan.clone());
+    let schema = view.plan().schema();
+    let mut builder = LogicalPlanBuilder::from(view.plan().clone());
     for key in view.keys.iter().filter(|key| !key.data_type.is_floating() && !key.data_type.is_nested()) {
         let Some(index) = schema.fields().iter().position(|f| f.name() == &key.column) else { continue };
         let asked: ArrayRef = cast(&take(&labels.keys[key.label], &picks, None)?, schema.field(index).data_type())?;

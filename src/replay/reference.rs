@@ -80,7 +80,7 @@ pub(super) async fn run_narrowed(
     state.config_mut().options_mut().execution.target_partitions = 1;
     // DataFusion optimises the query with `NOW()` still open. With a literal it would narrow `ts >= NOW()` to the unit of
     // a coarser `ts`, and cut off digits of the literal: 55 does not look whether the comparison still means the same.
-    let plan = state.optimize(&view.plan).map_err(failed)?;
+    let plan = state.optimize(view.plan()).map_err(failed)?;
     let tables = load(&plan, logs, latest, narrowed, session).await.map_err(failed)?;
     let unit = now_unit(session);
     let mut instants: Vec<(i64, Vec<usize>)> = Vec::new();
@@ -115,7 +115,7 @@ pub(super) async fn run_narrowed(
 /// What DataFusion can write as a plan but not run.
 pub async fn dry_run(view: &View, logs: &[Log], session: &SessionContext, unit: TimeUnit) -> DfResult<()> {
     let state = session.state();
-    let plan = state.optimize(&view.plan)?;
+    let plan = state.optimize(view.plan())?;
     let visible = logs.iter().enumerate().map(|(i, log)| (i, Arc::new(VisibleTable::empty(log)))).collect();
     let _ = physical_plan(&plan, &visible, (0, unit), &state).await?;
     Ok(())

@@ -12,6 +12,7 @@ use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::Result as DfResult;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionContext;
@@ -20,7 +21,7 @@ use futures::TryStreamExt;
 use crate::analysis::View;
 use crate::error::{Error, Result};
 use crate::monitor::Monitor;
-use crate::plan::{with_fixed_shifts, without_needless_filters};
+use crate::plan::{with_fixed_shifts, with_fixed_truncations, without_needless_filters};
 use crate::replay::observers::LabelObservers;
 use crate::replay::values::{ViewValues, ambiguous};
 use crate::source::Labels;
@@ -83,7 +84,13 @@ const NONE: (u32, u32) = (0, 0);
 /// Where DataFusion can't optimise it.
 pub fn optimized(plan: &LogicalPlan, state: &SessionState) -> DfResult<LogicalPlan> {
     let read = without_unread(state.optimize(plan)?)?;
-    if read.transformed { state.optimize(&read.data) } else { Ok(read.data) }
+    if !read.transformed {
+        return Ok(read.data);
+    }
+    // What only they read is read no more.
+    let projections = |rule: &&Arc<dyn OptimizerRule + Send + Sync>| rule.name() == "optimize_projections";
+    let rules = state.optimizer().rules.iter().filter(projections).map(Arc::clone).collect();
+    Optimizer::with_rules(rules).optimize(read.data, state, |_, _| {})
 }
 
 /// Runs `plan` (observer, then the view's features).
@@ -113,7 +120,8 @@ pub(super) async fn physical(
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let failed = |e| Error::engine(format!("replay view `{}`", view.name), e);
     let state = session.state();
-    let optimized = optimized(plan, &state).and_then(without_needless_filters).and_then(with_fixed_shifts);
+    let optimized = optimized(plan, &state).and_then(without_needless_filters);
+    let optimized = optimized.and_then(with_fixed_shifts).and_then(with_fixed_truncations);
     let optimized = optimized.map_err(failed)?;
     state.query_planner().create_physical_plan(&optimized, &state).await.map_err(failed)
 }

@@ -99,7 +99,7 @@ fn candidate<'a>(
 fn only_source(view: &View) -> Option<usize> {
     let mut found = Vec::new();
     // The walk itself does not fail.
-    let _ = view.plan.apply_with_subqueries(|node| {
+    let _ = view.plan().apply_with_subqueries(|node| {
         if let LogicalPlan::TableScan(scan) = node {
             found.extend(marked_source(scan));
         }

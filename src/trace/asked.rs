@@ -74,13 +74,13 @@ pub(super) fn mentions_key(expr: &Expr) -> bool {
 
 /// The plan of the view's keys and one of its columns, normalised, with placeholders.
 pub(super) fn asked(view: &View, column: &str, state: &SessionState) -> DfResult<LogicalPlan> {
-    let schema = view.plan.schema();
+    let schema = view.plan().schema();
     let named = |name: &str| -> DfResult<Expr> {
         let index = schema.fields().iter().position(|f| f.name() == name);
         let index = index.ok_or_else(|| datafusion::common::internal_datafusion_err!("no column {name}"))?;
         Ok(Expr::Column(Column::from(schema.qualified_field(index))))
     };
-    let mut builder = LogicalPlanBuilder::from(view.plan.clone());
+    let mut builder = LogicalPlanBuilder::from(view.plan().clone());
     for (index, key) in view.keys.iter().enumerate().filter(|(_, key)| !key.data_type.is_floating()) {
         // (Zeros of floats have a sign: such keys are compared at the end.)
         let own = named(&key.column)?;
@@ -99,7 +99,7 @@ pub(super) fn asked(view: &View, column: &str, state: &SessionState) -> DfResult
 }
 
 fn own_type(column: &Expr, view: &View) -> DfResult<DataType> {
-    datafusion::logical_expr::ExprSchemable::get_type(column, view.plan.schema().as_ref())
+    datafusion::logical_expr::ExprSchemable::get_type(column, view.plan().schema().as_ref())
 }
 
 /// One reading of a source, in the order in which the plan's leaves are met from left to right.
