@@ -97,7 +97,7 @@ impl Project {
         self.write("backcast.toml", &self.config);
     }
 
-    fn load(&self, set: &[&str]) -> Config {
+    pub(crate) fn load(&self, set: &[&str]) -> Config {
         let set: Vec<String> = set.iter().map(ToString::to_string).collect();
         let loaded = config::load(&self.path("backcast.toml"), &set);
         loaded.unwrap_or_else(|findings| panic!("{}", Error::Input(findings))).0
