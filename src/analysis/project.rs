@@ -19,7 +19,7 @@ use crate::source::{LabelTable, Log, ParquetTable, Stores};
 use crate::sql::parse_expression;
 
 /// Labels, sources and snapshots: listed, footers read, columns checked.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Inputs {
     pub config: Config,
     pub stores: Arc<Stores>,

@@ -85,46 +85,44 @@ pub struct Diagnosis {
     pub too_large: Vec<String>,
 }
 
-/// Looks for the causes of every feature of a snapshot that differs.
+/// Looks for the causes of every feature of a snapshot that differs; `mismatches` is its comparison with the label rows.
 ///
 /// # Errors
 /// As reading a source, or a defect. A view of which even a small sample reads too much is named and left alone.
 pub async fn diagnose(
-    project: &Project,
+    project: &Arc<Project>,
     labels: &Labels,
     snapshot: usize,
-    mismatches: &Mismatches,
+    mismatches: &Arc<Mismatches>,
     session: &SessionContext,
 ) -> Result<Diagnosis> {
     let config = &project.inputs.config.diff;
-    let allowed = |change: &Change| match &config.causes {
-        Causes::All => true,
-        Causes::None => false,
-        Causes::Only(names) => names.iter().any(|name| name == change.name()),
-    };
     if config.causes == Causes::None || matches!(&config.causes, Causes::Only(names) if names.is_empty()) {
         return Ok(Diagnosis::default());
     }
-    let threads = session.state().config().target_partitions();
-    let differing: Vec<&View> = project
-        .views
-        .iter()
-        .filter(|view| !view.is_helper() && differing_columns(project, view, snapshot, mismatches).next().is_some())
-        .collect();
-    let evidence = Evidence {
-        project,
+    let threads = session.state().config().target_partitions().max(1);
+    let differs =
+        |view: &View| !view.is_helper() && differing_columns(project, view, snapshot, mismatches).next().is_some();
+    let differing: Vec<usize> = (0..project.views.len()).filter(|view| differs(&project.views[*view])).collect();
+    let evidence = Arc::new(Evidence {
+        project: Arc::clone(project),
+        mismatches: Arc::clone(mismatches),
+        snapshot,
         labels: Arc::new(labels.clone()),
         single: one_partition(session),
         threads,
         whole: whole(project, &differing, session).await?,
-        allowed: &allowed,
-    };
-    let evidence = &evidence;
-    let views = differing.into_iter().map(|view| evidence.diagnose(view, snapshot, mismatches));
-    let views: Vec<_> = views.collect();
-    // While one waits for its replays, another scores.
-    let side = 2 * threads.max(1);
-    let views: Vec<Result<Diagnosis>> = futures::stream::iter(views).buffer_unordered(side).collect().await;
+    });
+    // Views go side by side; while one waits for its replays, another scores.
+    let views = futures::stream::iter(differing).map(|view| {
+        let evidence = Arc::clone(&evidence);
+        let diagnosis = SpawnedTask::spawn(async move { evidence.diagnose(view).await });
+        async move {
+            let ended = |e| Error::engine("look for causes", exec_datafusion_err!("the task of a view ended: {e}"));
+            diagnosis.join().await.map_err(ended)?
+        }
+    });
+    let views: Vec<Result<Diagnosis>> = views.buffer_unordered(2 * threads).collect().await;
     let mut all = Diagnosis::default();
     for view in views {
         let view = view?;
@@ -136,8 +134,8 @@ pub async fn diagnose(
 }
 
 /// The sources of these views that are small enough to be held whole, by number. Those over the same files are read once.
-async fn whole(project: &Project, views: &[&View], session: &SessionContext) -> Result<HashMap<usize, Held>> {
-    let mut sources: Vec<usize> = views.iter().flat_map(|view| sources_of(view.plan())).collect();
+async fn whole(project: &Project, views: &[usize], session: &SessionContext) -> Result<HashMap<usize, Held>> {
+    let mut sources: Vec<usize> = views.iter().flat_map(|view| sources_of(project.views[*view].plan())).collect();
     sources.sort_unstable();
     sources.dedup();
     let logs = &project.inputs.logs;
@@ -173,22 +171,25 @@ fn unread(log: &Log, e: datafusion::error::DataFusionError) -> Error {
 }
 
 /// What the views of one diagnosis share.
-struct Evidence<'a> {
-    project: &'a Project,
+struct Evidence {
+    project: Arc<Project>,
+    mismatches: Arc<Mismatches>,
+    snapshot: usize,
     labels: Arc<Labels>,
     single: SessionContext,
     threads: usize,
     whole: HashMap<usize, Held>,
-    allowed: &'a (dyn Fn(&Change) -> bool + Sync),
 }
 
-impl Evidence<'_> {
-    async fn diagnose(&self, view: &View, snapshot: usize, mismatches: &Mismatches) -> Result<Diagnosis> {
+impl Evidence {
+    /// The causes of what differs in view number `view`.
+    async fn diagnose(&self, view: usize) -> Result<Diagnosis> {
+        let view = &self.project.views[view];
         let logs = &self.project.inputs.logs;
         let sources = sources_of(view.plan());
         let mut sample = self.project.inputs.config.diff.sample.max(1);
         let (mut cases, held) = loop {
-            let cases = cases_of(self.project, view, snapshot, mismatches, sample);
+            let cases = cases_of(&self.project, view, self.snapshot, &self.mismatches, sample);
             if let Some(held) = self.held(view, &sources, &cases).await? {
                 break (cases, held);
             }
@@ -201,25 +202,27 @@ impl Evidence<'_> {
         let mut windows = Windows::of(view.plan());
         // A value that is a time itself moves with its source.
         windows.calendar |= view.features.iter().any(|f| f.data_type.is_temporal());
-        let (own, logs, labels) = (view.clone(), logs.clone(), Arc::clone(&self.labels));
-        let (single, threads) = (self.single.clone(), self.threads);
-        // Views go side by side: what takes a while must not be done by the one task that they share.
-        let lab = SpawnedTask::spawn(async move {
-            let lab = Lab::new(&own, &logs, held, windows, &labels, &single, threads);
-            lab.prepare().await;
-            lab
-        });
-        let ended = |e| Error::engine("look for causes", exec_datafusion_err!("the task that plans ended: {e}"));
+        let lab = Lab::new(view, logs, held, windows, &self.labels, &self.single, self.threads);
+        lab.prepare().await;
         let search = Search {
             labels: &self.labels,
-            lab: Arc::new(lab.join().await.map_err(ended)?),
+            lab: Arc::new(lab),
             threads: self.threads,
             sources: facts,
-            allowed: self.allowed,
+            allowed: &|change| self.allows(change),
         };
         search.run(&mut cases).await?;
-        let features = cases.into_iter().map(|case| told(self.project, &search.sources, case)).collect();
+        let features = cases.into_iter().map(|case| told(&self.project, &search.sources, case)).collect();
         Ok(Diagnosis { features, too_large: Vec::new() })
+    }
+
+    /// Whether the cause is asked for.
+    fn allows(&self, change: &Change) -> bool {
+        match &self.project.inputs.config.diff.causes {
+            Causes::All => true,
+            Causes::None => false,
+            Causes::Only(names) => names.iter().any(|name| name == change.name()),
+        }
     }
 
     /// The rows that the cases can read, of every source; `None` where they are too many.

@@ -1,6 +1,7 @@
 //! Looks for the causes of what differs, and tells them where they belong: the diff, its cells, and the report's leakage.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use datafusion::prelude::SessionContext;
 
@@ -35,7 +36,7 @@ impl Explained {
 /// # Errors
 /// As [`diagnose`].
 pub(super) async fn find_causes(
-    project: &Project,
+    project: &Arc<Project>,
     number: usize,
     snapshot: &mut SnapshotDiff,
     sample: Option<Gathered>,
@@ -52,7 +53,7 @@ pub(super) async fn find_causes(
         covered: &sample.covered,
         legacy: &sample.legacy,
     };
-    let compared = sides.compare(project)?.mismatches;
+    let compared = Arc::new(sides.compare(project)?.mismatches);
     let found = diagnose(project, &sample.labels, number, &compared, session).await;
     monitor.end();
     let found = found?;

@@ -23,7 +23,7 @@ use crate::sql::{SessionOptions, Spills, new_counting_runtime, new_session};
 
 /// A project whose SQL is planned; no row was read.
 pub struct Opened {
-    pub project: Project,
+    pub project: Arc<Project>,
     pub session: SessionContext,
     pub options: SessionOptions,
     /// What did not fit the memory limit so far.
@@ -98,7 +98,7 @@ async fn plan(
         return Err(findings.into());
     }
     let conform = conform(&project)?;
-    Ok(Opened { project, session, options, spills, conform })
+    Ok(Opened { project: Arc::new(project), session, options, spills, conform })
 }
 
 fn first_line(error: &DataFusionError) -> String {
@@ -195,5 +195,5 @@ async fn for_unit(opened: Opened, unit: TimeUnit) -> Result<Opened> {
     // NOW() has to be exact, so the views are planned anew with its finer type.
     let options = SessionOptions { now_unit: TimeUnit::Nanosecond, ..opened.options };
     let session = new_session(&options, Arc::clone(&opened.session.runtime_env()));
-    plan(opened.project.inputs, options, (session, opened.spills)).await
+    plan(opened.project.inputs.clone(), options, (session, opened.spills)).await
 }

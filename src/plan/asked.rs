@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
 use datafusion::arrow::buffer::BooleanBuffer;
-use datafusion::arrow::compute::{SortOptions, cast, sort_to_indices};
+use datafusion::arrow::compute::{SortOptions, cast, max, min, sort_to_indices};
 use datafusion::arrow::datatypes::{DataType, Int64Type};
 use datafusion::arrow::row::{RowConverter, SortField};
 use datafusion::common::ScalarValue;
@@ -93,6 +93,12 @@ impl AskedBy {
 
 /// The least and the most of values without NULL, where there is one.
 fn range(values: &ArrayRef) -> DfResult<Option<(ScalarValue, ScalarValue)>> {
+    if fits_i64(values.data_type()) {
+        let numbers = cast(values, &DataType::Int64)?;
+        let numbers = numbers.as_primitive::<Int64Type>();
+        let of = |number: i64| ScalarValue::Int64(Some(number)).cast_to(values.data_type());
+        return min(numbers).zip(max(numbers)).map(|(least, most)| Ok((of(least)?, of(most)?))).transpose();
+    }
     if values.is_empty() {
         return Ok(None);
     }
@@ -257,5 +263,16 @@ mod tests {
         let keys = [ints(&[Some(1), Some(2)]), text(&[Some("a"), Some("b")])];
         let columns = [ints(&[Some(1), Some(1), Some(2), None]), text(&[Some("a"), Some("b"), Some("b"), Some("a")])];
         assert_eq!(held(&keys, &columns), [true, false, true, false]);
+    }
+
+    #[test]
+    fn the_range_of_keys_has_their_type() {
+        let numbers = [i32::MIN, 7, -1].map(Some);
+        let keys: ArrayRef = Arc::new(datafusion::arrow::array::Int32Array::from(numbers.to_vec()));
+        let wanted = (ScalarValue::Int32(Some(i32::MIN)), ScalarValue::Int32(Some(7)));
+        assert_eq!(range(&keys).unwrap(), Some(wanted));
+        let text: ArrayRef = Arc::new(StringArray::from(vec!["b", "", "a"]));
+        assert_eq!(range(&text).unwrap(), Some((ScalarValue::from(""), ScalarValue::from("b"))));
+        assert_eq!(range(&ints(&[])).unwrap(), None);
     }
 }

@@ -1,20 +1,20 @@
-//! Times cut down to the hour or the day in UTC, without the calendar.
+//! Times in UTC cut down to the hour, the day, the week, the month, the quarter or the year, by arithmetic.
 //!
 //! ```text
-//! date_trunc('hour', ts)    =>    date_trunc('hour', ts as if it had no zone)
+//! date_trunc('week', ts)    =>    ts - (ts - a Monday) mod 7 days
 //! ```
 //!
-//! DataFusion asks the calendar of the zone row by row, and takes arithmetic where there is no zone: the same values for a twentieth of the
-//! cost. What the calendar could not hold is left to it, and fails as it does there. Done last, to the plan that runs.
+//! DataFusion asks the calendar of a zone row by row; in UTC no clock is ever changed, and the same values cost a twentieth. What
+//! `date_trunc` can't hold is left to it, and fails as it does there. Done last, to the plan that runs.
 
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use chrono::{Datelike, NaiveDate};
 use datafusion::arrow::array::{Array, AsArray, Int64Array};
 use datafusion::arrow::compute::{cast, max, min};
 use datafusion::arrow::datatypes::{DataType, FieldRef, TimeUnit};
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
-use datafusion::common::{DFSchema, ScalarValue, exec_err};
+use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
@@ -25,9 +25,47 @@ use datafusion::logical_expr::{
 
 use crate::source::time::unit_ns;
 
-/// What has the same length every time, in UTC.
-const FIXED: [&str; 2] = ["hour", "day"];
-const DAY_NS: i64 = 86_400 * 1_000_000_000;
+const HOUR_NS: i64 = 3600 * 1_000_000_000;
+const DAY_NS: i64 = 24 * HOUR_NS;
+/// The days of 1970-01-01 in the common era, as chrono counts.
+const DAYS_TO_1970: i64 = 719_163;
+
+/// What times are cut down to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Part {
+    /// Parts of one length, nanoseconds, one of which begins so long after 1970.
+    Fixed { length: i64, begin: i64 },
+    /// So many months, from January on.
+    Months(u32),
+}
+
+impl Part {
+    fn named(name: &str) -> Option<Self> {
+        Some(match name.to_lowercase().as_str() {
+            "hour" => Self::Fixed { length: HOUR_NS, begin: 0 },
+            "day" => Self::Fixed { length: DAY_NS, begin: 0 },
+            // A Monday.
+            "week" => Self::Fixed { length: 7 * DAY_NS, begin: 4 * DAY_NS },
+            "month" => Self::Months(1),
+            "quarter" => Self::Months(3),
+            "year" => Self::Months(12),
+            _ => return None,
+        })
+    }
+
+    /// The start of the part that a tick is in.
+    fn start(self, tick: i64, unit_ns: i64) -> Option<i64> {
+        match self {
+            Self::Fixed { length, begin } => Some(tick - (tick - begin / unit_ns).rem_euclid(length / unit_ns)),
+            Self::Months(months) => {
+                let day = tick.div_euclid(DAY_NS / unit_ns);
+                let date = NaiveDate::from_num_days_from_ce_opt(i32::try_from(day + DAYS_TO_1970).ok()?)?;
+                let first = NaiveDate::from_ymd_opt(date.year(), date.month0() / months * months + 1, 1)?;
+                Some((i64::from(first.num_days_from_ce()) - DAYS_TO_1970) * (DAY_NS / unit_ns))
+            }
+        }
+    }
+}
 
 /// The plan, with the same values.
 ///
@@ -48,39 +86,28 @@ pub fn with_fixed_truncations(plan: LogicalPlan) -> DfResult<LogicalPlan> {
 
 fn with_fixed_truncation(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
     let Expr::ScalarFunction(mut call) = expr else { return Transformed::no(expr) };
-    let to = match call.args.as_slice() {
-        [Expr::Literal(ScalarValue::Utf8(Some(to)) | ScalarValue::Utf8View(Some(to)), _), _] => to.to_lowercase(),
-        _ => String::new(),
+    let part = match call.args.as_slice() {
+        [Expr::Literal(ScalarValue::Utf8(Some(to)) | ScalarValue::Utf8View(Some(to)), _), _] => Part::named(to),
+        _ => None,
     };
     let in_utc = |time: &Expr| match time.get_type(schema) {
         Ok(DataType::Timestamp(_, Some(zone))) => zone.as_ref() == "UTC",
         _ => false,
     };
-    if call.func.name() != "date_trunc" || !FIXED.contains(&to.as_str()) || !in_utc(&call.args[1]) {
-        return Transformed::no(Expr::ScalarFunction(call));
+    match part {
+        Some(part) if call.func.name() == "date_trunc" && in_utc(&call.args[1]) => {
+            call.func = Arc::new(ScalarUDF::from(TruncateInUtc { plain: call.func, part }));
+            Transformed::yes(Expr::ScalarFunction(call))
+        }
+        _ => Transformed::no(Expr::ScalarFunction(call)),
     }
-    call.func = Arc::new(ScalarUDF::from(TruncateInUtc { plain: call.func }));
-    Transformed::yes(Expr::ScalarFunction(call))
 }
 
-/// `date_trunc` of timestamps in UTC, to what has the same length every time.
-#[derive(Debug)]
+/// `date_trunc` of timestamps in UTC.
+#[derive(Debug, PartialEq, Eq, Hash)]
 struct TruncateInUtc {
     plain: Arc<ScalarUDF>,
-}
-
-impl PartialEq for TruncateInUtc {
-    fn eq(&self, other: &Self) -> bool {
-        self.plain == other.plain
-    }
-}
-
-impl Eq for TruncateInUtc {}
-
-impl Hash for TruncateInUtc {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.plain.hash(state);
-    }
+    part: Part,
 }
 
 impl ScalarUDFImpl for TruncateInUtc {
@@ -100,29 +127,24 @@ impl ScalarUDFImpl for TruncateInUtc {
         self.plain.return_field_from_args(args)
     }
 
-    fn invoke_with_args(&self, mut args: ScalarFunctionArgs) -> DfResult<ColumnarValue> {
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> DfResult<ColumnarValue> {
         let [_, ColumnarValue::Array(times)] = args.args.as_slice() else { return self.plain.invoke_with_args(args) };
         let DataType::Timestamp(unit, _) = *times.data_type() else { return self.plain.invoke_with_args(args) };
-        let in_utc = times.data_type().clone();
         let ticks = cast(times, &DataType::Int64)?;
-        if !in_calendar(ticks.as_primitive(), unit) {
+        let ticks: &Int64Array = ticks.as_primitive();
+        if !in_calendar(ticks, unit) {
             return self.plain.invoke_with_args(args);
         }
-        // By way of numbers: a time without zone that gets one would be asked of the calendar.
-        let plain = DataType::Timestamp(unit, None);
-        args.args[1] = ColumnarValue::Array(cast(&ticks, &plain)?);
-        args.arg_fields[1] = Arc::new(args.arg_fields[1].as_ref().clone().with_data_type(plain.clone()));
-        args.return_field = Arc::new(args.return_field.as_ref().clone().with_data_type(plain));
-        match self.plain.invoke_with_args(args)? {
-            ColumnarValue::Array(cut) => Ok(ColumnarValue::Array(cast(&cast(&cut, &DataType::Int64)?, &in_utc)?)),
-            ColumnarValue::Scalar(cut) => exec_err!("date_trunc gave {cut} for a column"),
-        }
+        let unit_ns = unit_ns(unit);
+        // What stands under a NULL may be anything.
+        let cut: Int64Array = ticks.unary_opt(|tick| self.part.start(tick, unit_ns));
+        Ok(ColumnarValue::Array(cast(&cut, times.data_type())?))
     }
 }
 
-/// Whether the times, and the start of the day of each, are nanoseconds since 1970 in 64 bits: there `date_trunc` ends.
+/// Whether the times, and the start of the year of each, are nanoseconds since 1970 in 64 bits: there `date_trunc` ends.
 fn in_calendar(ticks: &Int64Array, unit: TimeUnit) -> bool {
-    let held = |tick: i64| tick.checked_mul(unit_ns(unit)).is_some_and(|ns| ns >= i64::MIN + DAY_NS);
+    let held = |tick: i64| tick.checked_mul(unit_ns(unit)).is_some_and(|ns| ns >= i64::MIN + 366 * DAY_NS);
     min(ticks).is_none_or(held) && max(ticks).is_none_or(held)
 }
 
@@ -148,18 +170,23 @@ mod tests {
         by.invoke_with_args(args)?.into_array(number_rows)
     }
 
+    /// By name of the part, the function and the law.
+    fn both(to: &str) -> (ScalarUDF, Arc<ScalarUDF>) {
+        let plain = datafusion::functions::datetime::date_trunc();
+        (ScalarUDF::from(TruncateInUtc { plain: Arc::clone(&plain), part: Part::named(to).unwrap() }), plain)
+    }
+
     #[test]
     fn times_are_cut_as_by_the_calendar_before_and_after_1970() {
-        let plain = datafusion::functions::datetime::date_trunc();
-        let fixed = ScalarUDF::from(TruncateInUtc { plain: Arc::clone(&plain) });
         let units = [TimeUnit::Second, TimeUnit::Millisecond, TimeUnit::Microsecond, TimeUnit::Nanosecond];
         for unit in units {
             let second = 1_000_000_000 / unit_ns(unit);
-            // Some days and hours from 1970, a tick before, at and after each.
-            let starts = [-40_000, -1, 0, 1, 20_000].into_iter().flat_map(|day| [0, 1, 23].map(|h| day * 24 + h));
+            // Every fifth day of two centuries, leap years and the turns of years among them; a tick before, at and after some hours.
+            let starts = (-36_600..36_600).step_by(5).flat_map(|day| [0, 1, 23].map(|h| day * 24 + h));
             let ticks = starts.flat_map(|hour| [-1, 0, 1].map(|by| Some(hour * 3600 * second + by)));
             let ticks: Vec<Option<i64>> = ticks.chain([None]).collect();
-            for to in ["hour", "DAY"] {
+            for to in ["hour", "DAY", "week", "month", "Quarter", "year"] {
+                let (fixed, plain) = both(to);
                 let (own, law) = (cut(to, ticks.clone(), unit, &fixed), cut(to, ticks.clone(), unit, &plain));
                 assert_eq!(&own.unwrap(), &law.unwrap(), "{to} {unit:?}");
             }
@@ -168,18 +195,18 @@ mod tests {
 
     #[test]
     fn times_that_no_calendar_holds_fail_as_they_do_there() {
-        let plain = datafusion::functions::datetime::date_trunc();
-        let fixed = ScalarUDF::from(TruncateInUtc { plain: Arc::clone(&plain) });
+        let (fixed, plain) = both("day");
         // The last day of the year 9999.
         let far = vec![Some(0), Some(253_402_214_400_000_000)];
         let own = cut("day", far.clone(), TimeUnit::Microsecond, &fixed).unwrap_err().strip_backtrace();
         let law = cut("day", far, TimeUnit::Microsecond, &plain).unwrap_err().strip_backtrace();
         assert_eq!(own, law);
         assert_eq!(cut("day", Vec::new(), TimeUnit::Second, &fixed).unwrap().len(), 0);
+        assert_eq!(cut("month", vec![None, None], TimeUnit::Second, &both("month").0).unwrap().null_count(), 2);
     }
 
     #[test]
-    fn only_what_has_one_length_in_utc_is_taken() {
+    fn only_times_in_utc_are_taken() {
         let taken = |to: &str, zone: Option<&str>| {
             let field = Field::new("ts", DataType::Timestamp(TimeUnit::Microsecond, zone.map(Into::into)), true);
             let schema = DFSchema::from_unqualified_fields(vec![field].into(), Default::default()).unwrap();
@@ -189,8 +216,8 @@ mod tests {
             );
             with_fixed_truncation(call, &schema).transformed
         };
-        assert!(taken("hour", Some("UTC")) && taken("Day", Some("UTC")));
-        assert!(!taken("week", Some("UTC")) && !taken("month", Some("UTC")));
+        assert!(taken("hour", Some("UTC")) && taken("Day", Some("UTC")) && taken("month", Some("UTC")));
+        assert!(!taken("minute", Some("UTC")) && !taken("nonsense", Some("UTC")));
         assert!(!taken("day", Some("Europe/Berlin")) && !taken("day", None));
     }
 }

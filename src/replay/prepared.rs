@@ -32,6 +32,13 @@ pub struct PreparedReplay {
     session: SessionContext,
 }
 
+/// The same session, but each rule of the optimizer is tried once: a second pass finds little, and costs as much as an execution.
+fn quick(session: &SessionContext) -> SessionContext {
+    let mut state = session.state();
+    state.config_mut().options_mut().optimizer.max_passes = 1;
+    SessionContext::new_with_state(state)
+}
+
 impl fmt::Debug for PreparedReplay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PreparedReplay").field("view", &self.view.name).finish_non_exhaustive()
@@ -48,7 +55,10 @@ impl PreparedReplay {
         let spines = Spines::changing(&keys, now_unit(session));
         let choice = choose(view, logs, &spines, None, session, Engine::Auto, Redelivery::ByTime)?;
         let Some(plan) = choice.plan else { return Ok(None) };
-        let physical = set::physical(view, &plan, session).await?;
+        let physical = match set::physical(view, &plan, &quick(session)).await {
+            Ok(physical) => physical,
+            Err(_) => set::physical(view, &plan, session).await?,
+        };
         let (view, session) = (view.clone(), session.clone());
         Ok(Some(Self { view, spines, rewritten: plan, physical, session }))
     }
