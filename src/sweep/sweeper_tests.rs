@@ -246,6 +246,14 @@ fn plain(all: &[Event], window: usize, observer: &Observer) -> Vec<String> {
     ]
 }
 
+/// The spec as another machine gets it.
+fn sent(spec: &SweepSpec) -> SweepSpec {
+    let told = serde_json::to_string(spec).unwrap();
+    let read: SweepSpec = serde_json::from_str(&told).unwrap();
+    assert_eq!(read, *spec, "{told}");
+    read
+}
+
 fn known_functions(spec: &SweepSpec) -> Functions {
     let session = new_session(&SessionOptions::default(), new_runtime(None).unwrap());
     let state = session.state();
@@ -320,6 +328,7 @@ fn a_sweep_gives_what_plain_loops_give_for_any_batches_and_threads() {
     let schema = events(&[]).schema();
     for picked in [0..functions().len(), NUMBERS] {
         let (spec, output) = spec_of(picked.clone());
+        let spec = sent(&spec);
         let functions = known_functions(&spec);
         for seed in 0..4_u64 {
             let (all, observers) = world(seed);
