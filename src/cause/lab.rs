@@ -206,12 +206,11 @@ impl Lab {
         let times: Vec<&str> = held.keys().map(|source| logs[*source].config.time.as_str()).collect();
         let shown = || !slotted.as_ref().is_some_and(|(plan, _)| only_limited(plan, &times));
         let calendar = Windows::of(view.plan()).calendar || (windows.calendar && shown());
-        let bounded = if windowed { bounded(view, logs, &windows, session) } else { HashSet::new() };
         Self {
             view: view.clone(),
             once: plans(),
             twice: plans(),
-            bounded,
+            bounded: if windowed { bounded(view, logs, &windows, session) } else { HashSet::new() },
             optics: Optics::new(held.keys().map(|source| &logs[*source]), calendar),
             slots: slotted.map(|(_, limits)| limits).unwrap_or_default(),
             logs: logs.to_vec(),

@@ -9,8 +9,8 @@ use datafusion::arrow::array::{
 };
 use datafusion::arrow::datatypes::{DataType, Int32Type};
 
-use crate::diff::tests::{compare, pair, rows, try_compare};
-use crate::diff::{Diff, DiffError, Rows, SnapshotDiff};
+use crate::diff::tests::{Diff, compare, pair, rows, try_compare};
+use crate::diff::{DiffError, Rows, SnapshotDiff};
 
 fn keyed(key: ArrayRef) -> Rows {
     let count = key.len();

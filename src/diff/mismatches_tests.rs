@@ -8,8 +8,8 @@ use datafusion::arrow::datatypes::Float64Type;
 use datafusion::arrow::util::pretty::pretty_format_batches;
 
 use super::*;
-use crate::diff::tests::{compare, pair, rows};
-use crate::diff::{Diff, FeaturePair, Rows};
+use crate::diff::tests::{Diff, compare, diff, pair, rows};
+use crate::diff::{FeaturePair, Rows};
 
 fn three_rows() -> Diff {
     let labels = rows(vec![Some(1), Some(2), Some(3)], vec![0, 60, 120]);
@@ -66,7 +66,7 @@ fn a_key_named_like_another_column_is_prefixed() {
         time: Arc::new(TimestampSecondArray::from(vec![0])),
     };
     let schema = Schema::empty();
-    let found = crate::diff::diff(&DiffInput {
+    let found = diff(&DiffInput {
         snapshot: "march",
         key_names: &["feature".to_string()],
         labels: &side,

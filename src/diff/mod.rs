@@ -110,13 +110,6 @@ pub struct DiffInput<'a> {
     pub agreement_gate: f64,
 }
 
-/// The outcome: what report.json says, and the mismatching cells.
-#[derive(Debug)]
-pub struct Diff {
-    pub snapshot: SnapshotDiff,
-    pub mismatches: Mismatches,
-}
-
 /// Whether one replayed value agrees with one legacy value, and `replayed - legacy` where both are numbers. `None`: types
 /// without a common order.
 ///
@@ -157,7 +150,7 @@ pub enum DiffError {
 /// Which label row is which row of the snapshot: each row of either side at most once, in the order of the label rows.
 ///
 /// # Errors
-/// As [`diff`].
+/// As [`compare`].
 pub fn matched(input: &DiffInput<'_>) -> Result<Vec<(usize, usize)>, DiffError> {
     check(input)?;
     Ok(align::align(input)?.pairs.into_iter().map(|pair| (pair.label, pair.legacy)).collect())
@@ -194,23 +187,6 @@ pub fn compare(input: &DiffInput<'_>) -> Result<Part, DiffError> {
         features,
     };
     Ok(Part { counts, mismatches: Mismatches::new(input, alignment.pairs, compared) })
-}
-
-/// Holds all label rows against a snapshot.
-///
-/// # Errors
-/// As [`compare`].
-pub fn diff(input: &DiffInput<'_>) -> Result<Diff, DiffError> {
-    let mut part = compare(input)?;
-    let mut totals = Totals::default();
-    totals.add(&mut part);
-    let mut snapshot = totals.finish(input.snapshot, input.schemas, input.agreement_gate);
-    for (at, feature) in snapshot.features.iter_mut().enumerate() {
-        let mut worst = Worst::default();
-        worst.add(&part.mismatches, at, 0)?;
-        feature.worst = worst.finish();
-    }
-    Ok(Diff { snapshot, mismatches: part.mismatches })
 }
 
 /// That all arrays have the lengths that they say they have.

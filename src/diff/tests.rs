@@ -56,6 +56,27 @@ pub(super) fn pair(name: &str, replayed: ArrayRef, legacy: ArrayRef) -> FeatureP
     }
 }
 
+/// What report.json says, and the mismatching cells.
+#[derive(Debug)]
+pub(super) struct Diff {
+    pub(super) snapshot: SnapshotDiff,
+    pub(super) mismatches: Mismatches,
+}
+
+/// Holds all label rows against a snapshot, in one part.
+pub(super) fn diff(input: &DiffInput<'_>) -> Result<Diff, DiffError> {
+    let mut part = super::compare(input)?;
+    let mut totals = Totals::default();
+    totals.add(&mut part);
+    let mut snapshot = totals.finish(input.snapshot, input.schemas, input.agreement_gate);
+    for (at, feature) in snapshot.features.iter_mut().enumerate() {
+        let mut worst = Worst::default();
+        worst.add(&part.mismatches, at, 0)?;
+        feature.worst = worst.finish();
+    }
+    Ok(Diff { snapshot, mismatches: part.mismatches })
+}
+
 pub(super) fn try_compare(labels: &Rows, legacy: &Rows, features: Vec<FeaturePair>) -> Result<Diff, DiffError> {
     let schema = Schema::empty();
     let key_names: Vec<String> = (0..labels.keys.len()).map(|at| format!("k{at}")).collect();

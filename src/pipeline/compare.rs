@@ -54,10 +54,6 @@ impl Sides<'_> {
     /// # Errors
     /// Keys that can't be compared after all.
     pub(super) fn compare(&self, project: &Project) -> Result<diff::Part> {
-        self.with_input(project, diff::compare)
-    }
-
-    fn with_input<T>(&self, project: &Project, f: impl Fn(&DiffInput<'_>) -> Result<T, DiffError>) -> Result<T> {
         let Self { snapshot, labels, features, covered, legacy } = self;
         let config = &project.inputs.config;
         let (ours, theirs) = rows(snapshot, labels, legacy)?;
@@ -88,7 +84,7 @@ impl Sides<'_> {
             schemas: schemas.pair(),
             agreement_gate: config.diff.agreement,
         };
-        f(&input).map_err(|e| failed(project, snapshot, &e))
+        diff::compare(&input).map_err(|e| failed(project, snapshot, &e))
     }
 }
 

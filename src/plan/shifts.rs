@@ -27,17 +27,31 @@ const LONGEST_NS: i128 = 10_000 * 366 * DAY_NS;
 /// # Errors
 /// Only where a plan can't be built, which is a defect.
 pub fn with_fixed_shifts(plan: LogicalPlan) -> DfResult<LogicalPlan> {
-    plan.transform_up_with_subqueries(|plan| {
-        let names = NamePreserver::new(&plan);
-        let below = label_times_below(&plan);
-        plan.map_expressions(|expr| {
-            let name = names.save(&expr);
-            let unit = |e: &Expr| match e {
+    with_expressions(plan, |node| {
+        let below = label_times_below(node);
+        move |expr| {
+            with_fixed_shift(expr, |e| match e {
                 Expr::Column(column) => below.iter().find(|(own, _)| own == column).map(|(_, unit)| *unit),
                 other => unit_of_label_time(other),
-            };
-            let fixed = expr.transform_up(|e| with_fixed_shift(e, unit))?;
-            Ok(fixed.update_data(|e| name.restore(e)))
+            })
+        }
+    })
+}
+
+/// The plan with other expressions, made bottom up by what `at` gives for their node; columns keep their names, and nodes their schemas.
+///
+/// # Errors
+/// What making them fails with.
+pub(super) fn with_expressions<F>(plan: LogicalPlan, at: impl Fn(&LogicalPlan) -> F) -> DfResult<LogicalPlan>
+where
+    F: Fn(Expr) -> DfResult<Transformed<Expr>>,
+{
+    plan.transform_up_with_subqueries(|plan| {
+        let names = NamePreserver::new(&plan);
+        let made = at(&plan);
+        plan.map_expressions(|expr| {
+            let name = names.save(&expr);
+            Ok(expr.transform_up(&made)?.update_data(|e| name.restore(e)))
         })
     })
     .data()

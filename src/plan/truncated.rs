@@ -13,22 +13,20 @@ use chrono::{Datelike, NaiveDate};
 use datafusion::arrow::array::{Array, AsArray, Int64Array};
 use datafusion::arrow::compute::{cast, max, min};
 use datafusion::arrow::datatypes::{DataType, FieldRef, TimeUnit};
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::Result as DfResult;
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ExprSchemable, LogicalPlan, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
     Signature,
 };
 
+use crate::plan::shifts::with_expressions;
 use crate::source::time::unit_ns;
 
 const HOUR_NS: i64 = 3600 * 1_000_000_000;
 const DAY_NS: i64 = 24 * HOUR_NS;
-/// The days of 1970-01-01 in the common era, as chrono counts.
-const DAYS_TO_1970: i64 = 719_163;
 
 /// What times are cut down to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -58,10 +56,10 @@ impl Part {
         match self {
             Self::Fixed { length, begin } => Some(tick - (tick - begin / unit_ns).rem_euclid(length / unit_ns)),
             Self::Months(months) => {
-                let day = tick.div_euclid(DAY_NS / unit_ns);
-                let date = NaiveDate::from_num_days_from_ce_opt(i32::try_from(day + DAYS_TO_1970).ok()?)?;
+                let day = DAY_NS / unit_ns;
+                let date = NaiveDate::from_epoch_days(i32::try_from(tick.div_euclid(day)).ok()?)?;
                 let first = NaiveDate::from_ymd_opt(date.year(), date.month0() / months * months + 1, 1)?;
-                Some((i64::from(first.num_days_from_ce()) - DAYS_TO_1970) * (DAY_NS / unit_ns))
+                Some(i64::from(first.to_epoch_days()) * day)
             }
         }
     }
@@ -72,16 +70,10 @@ impl Part {
 /// # Errors
 /// Only where a plan can't be built, which is a defect.
 pub fn with_fixed_truncations(plan: LogicalPlan) -> DfResult<LogicalPlan> {
-    plan.transform_up_with_subqueries(|plan| {
-        let names = NamePreserver::new(&plan);
-        let schema = merge_schema(&plan.inputs());
-        plan.map_expressions(|expr| {
-            let name = names.save(&expr);
-            let fixed = expr.transform_up(|e| Ok(with_fixed_truncation(e, &schema)))?;
-            Ok(fixed.update_data(|e| name.restore(e)))
-        })
+    with_expressions(plan, |node| {
+        let schema = merge_schema(&node.inputs());
+        move |expr| Ok(with_fixed_truncation(expr, &schema))
     })
-    .data()
 }
 
 fn with_fixed_truncation(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
