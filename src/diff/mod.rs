@@ -39,6 +39,7 @@ use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::arrow::error::ArrowError;
 use thiserror::Error;
 
+use align::Pair;
 use series::Hours;
 use totals::{FeatureTotals, PartCounts};
 
@@ -187,6 +188,23 @@ pub fn compare(input: &DiffInput<'_>) -> Result<Part, DiffError> {
         features,
     };
     Ok(Part { counts, mismatches: Mismatches::new(input, alignment.pairs, compared) })
+}
+
+/// The cells of rows that were matched before: each label row with the snapshot row of the same number.
+///
+/// # Errors
+/// Where the two sides are not of one length, or the input contradicts itself.
+pub fn cells(input: &DiffInput<'_>) -> Result<Mismatches, DiffError> {
+    check(input)?;
+    let (rows, found) = (input.labels.time.len(), input.legacy.time.len());
+    if rows != found {
+        let (snapshot, what) = (input.snapshot.to_string(), "the snapshot".to_string());
+        return Err(DiffError::Length { snapshot, what, rows, found });
+    }
+    let pairs: Vec<Pair> = (0..rows).map(|row| Pair { label: row, legacy: row }).collect();
+    let cells = |pair: &FeaturePair| Ok(feature::count(pair, &pairs)?.into_cells(pair));
+    let cells = input.features.iter().map(cells).collect::<Result<_, DiffError>>()?;
+    Ok(Mismatches::new(input, pairs, cells))
 }
 
 /// That all arrays have the lengths that they say they have.

@@ -211,6 +211,45 @@ fn the_order_of_the_snapshot_changes_nothing() {
 }
 
 #[test]
+fn rows_that_were_matched_need_no_second_match() {
+    let mut random = Seeded::new(4);
+    let mut differing = 0;
+    for _ in 0..20 {
+        let count = 1 + random.below(60) as usize;
+        let mut numbers = |bound: u64| (0..count).map(|_| Some(random.below(bound) as i64)).collect::<Vec<_>>();
+        let (labels, legacy) = (rows(numbers(12), vec![0; count]), rows(numbers(12), vec![0; count]));
+        let (x, y) = (ints(numbers(3)), ints(numbers(3)));
+        let feature = |x: ArrayRef, y: ArrayRef, covered: BooleanArray| {
+            vec![FeaturePair { covered: Some(covered), ..pair("x", x, y) }]
+        };
+        let covered: BooleanArray = (0..count).map(|_| Some(random.below(5) > 0)).collect();
+        let whole = compare(&labels, &legacy, feature(Arc::clone(&x), Arc::clone(&y), covered.clone())).mismatches;
+        let (ours, theirs): (Vec<usize>, Vec<usize>) = whole.matched().unzip();
+        let side = |side: &Rows, of: &[usize]| Rows { keys: vec![picked(&side.keys[0], of)], time: picked(&side.time, of) };
+        let schema = Schema::empty();
+        let covered = ours.iter().map(|row| Some(covered.value(*row))).collect();
+        let gathered = cells(&DiffInput {
+            snapshot: "march",
+            key_names: &["k0".to_string()],
+            labels: &side(&labels, &ours),
+            legacy: &side(&legacy, &theirs),
+            features: feature(picked(&x, &ours), picked(&y, &theirs), covered),
+            schemas: SchemaPair { dataset: &schema, snapshot: &schema, columns: &[] },
+            agreement_gate: 0.995,
+        });
+        let gathered = gathered.unwrap();
+        let told = |cells: &Mismatches| {
+            let compared = cells.compared(0);
+            (compared.mismatched().collect::<Vec<_>>(), compared.agreeing().collect::<Vec<_>>())
+        };
+        assert_eq!(told(&gathered), told(&whole));
+        assert!(gathered.matched().all(|(label, legacy)| label == legacy));
+        differing += gathered.rows();
+    }
+    assert!(differing > 50, "{differing}");
+}
+
+#[test]
 fn rows_without_coverage_are_not_compared() {
     let labels = rows(vec![Some(1), Some(2), Some(3)], vec![0, 0, 0]);
     let mut feature = pair("x", ints(vec![Some(1), Some(9), Some(9)]), ints(vec![Some(1), Some(2), Some(3)]));

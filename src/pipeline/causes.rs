@@ -53,7 +53,7 @@ pub(super) async fn find_causes(
         covered: &sample.covered,
         legacy: &sample.legacy,
     };
-    let compared = Arc::new(sides.compare(project)?.mismatches);
+    let compared = Arc::new(sides.cells(project)?);
     let found = diagnose(project, &sample.labels, number, &compared, session).await;
     monitor.end();
     let found = found?;

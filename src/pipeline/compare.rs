@@ -9,7 +9,7 @@ use datafusion::catalog::TableProvider;
 use crate::analysis::{Project, SnapshotTable};
 use crate::dataset::natural_schema;
 use crate::diff::{
-    self, ColumnPair, DiffError, DiffInput, FeaturePair, Rows, SchemaPair, SnapshotDiff, Tolerance, Totals,
+    self, ColumnPair, DiffError, DiffInput, FeaturePair, Mismatches, Rows, SchemaPair, SnapshotDiff, Tolerance, Totals,
 };
 use crate::error::{Error, Result};
 use crate::finding::Finding;
@@ -54,6 +54,18 @@ impl Sides<'_> {
     /// # Errors
     /// Keys that can't be compared after all.
     pub(super) fn compare(&self, project: &Project) -> Result<diff::Part> {
+        self.compared(project, diff::compare)
+    }
+
+    /// The cells of these rows, of which the label row and the snapshot row of one number were matched before.
+    ///
+    /// # Errors
+    /// As [`Sides::compare`].
+    pub(super) fn cells(&self, project: &Project) -> Result<Mismatches> {
+        self.compared(project, diff::cells)
+    }
+
+    fn compared<T>(&self, project: &Project, how: fn(&DiffInput<'_>) -> Result<T, DiffError>) -> Result<T> {
         let Self { snapshot, labels, features, covered, legacy } = self;
         let config = &project.inputs.config;
         let (ours, theirs) = rows(snapshot, labels, legacy)?;
@@ -84,7 +96,7 @@ impl Sides<'_> {
             schemas: schemas.pair(),
             agreement_gate: config.diff.agreement,
         };
-        diff::compare(&input).map_err(|e| failed(project, snapshot, &e))
+        how(&input).map_err(|e| failed(project, snapshot, &e))
     }
 }
 

@@ -119,7 +119,10 @@ fn serve(
                     ("503 Slow Down", "SlowDown")
                 };
                 let text = format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>No.</Message></Error>");
-                write!(out, "HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{text}", text.len())?;
+                // A body after the answer to a HEAD would be taken for the next answer.
+                let body = if request.method == "HEAD" { "" } else { text.as_str() };
+                let answer = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}", text.len());
+                out.write_all(answer.as_bytes())?;
                 continue;
             }
             _ => {}
