@@ -152,24 +152,24 @@ impl Panel {
 /// What positions of a case hold on both sides, brought together: the whole columns are long.
 #[derive(Debug, Clone)]
 pub(super) struct Sides {
+    /// By seat: the order of the sample.
     legacy: ArrayRef,
     replayed: ArrayRef,
-    seats: Arc<HashMap<usize, Seat>>,
+    seats: Arc<Vec<Seat>>,
 }
 
-/// Where a position's values are, and what is known of it under every hypothesis.
+/// What is known of a position of the sample under every hypothesis.
 #[derive(Debug, Clone, Copy)]
 struct Seat {
-    /// In the columns of both sides.
-    own: usize,
-    /// Of its label row in the panel.
-    row: usize,
+    mismatched: bool,
+    /// Its label row in the panel; none where nothing was asked for it.
+    row: Option<usize>,
     /// Legacy - replayed.
     y: Option<f64>,
 }
 
 impl Sides {
-    /// The positions of `sample` whose label rows are in the panel.
+    /// The positions of `sample`, and whether each is a mismatch.
     ///
     /// # Errors
     /// Where Arrow can't take rows, which is a defect.
@@ -179,11 +179,12 @@ impl Sides {
         };
         let legacy = take(case.compared.legacy(), &rows(&|p| case.compared.legacy_row(p)), None)?;
         let replayed = take(case.compared.replayed(), &rows(&|p| case.compared.label_row(p)), None)?;
-        let seat = |(own, (position, _)): (usize, &(usize, bool))| {
-            let row = panel.place(case.compared.label_row(*position))?;
-            Some((*position, Seat { own, row, y: case.compared.delta(*position).map(|delta| -delta) }))
+        let seat = |(position, mismatched): &(usize, bool)| Seat {
+            mismatched: *mismatched,
+            row: panel.place(case.compared.label_row(*position)),
+            y: case.compared.delta(*position).map(|delta| -delta),
         };
-        Ok(Self { legacy, replayed, seats: Arc::new(sample.iter().enumerate().filter_map(seat).collect()) })
+        Ok(Self { legacy, replayed, seats: Arc::new(sample.iter().map(seat).collect()) })
     }
 }
 
@@ -192,8 +193,8 @@ impl Sides {
 pub(super) struct Block {
     /// Readings: a value agrees where one of them does.
     readings: Vec<(Agreement, Agreement)>,
-    seats: Arc<HashMap<usize, Seat>>,
-    pub rows: usize,
+    seats: Arc<Vec<Seat>>,
+    rows: usize,
 }
 
 impl Block {
@@ -215,47 +216,51 @@ impl Block {
         Ok((!pairs.is_empty()).then_some(Self { readings: pairs, seats: Arc::clone(&sides.seats), rows }))
     }
 
-    /// What the row at `position` is under hypothesis number `at`.
-    fn row(&self, at: usize, (position, mismatched): (usize, bool)) -> Option<Row> {
-        let seat = self.seats.get(&position)?;
-        let value = at * self.rows + seat.row;
-        let reading = self.readings.iter().find(|(to, _)| to.agrees(value, seat.own));
-        let (_, to_replayed) = reading.or(self.readings.first())?;
+    /// What the position in a seat is under hypothesis number `at`.
+    fn row(&self, at: usize, seat: usize) -> Row {
+        let Seat { mismatched, row: Some(row), y } = self.seats[seat] else {
+            return Row { seat, ..Row::default() };
+        };
+        let value = at * self.rows + row;
+        let reading = self.readings.iter().find(|(to, _)| to.agrees(value, seat));
         let agrees = reading.is_some();
-        let (unchanged, x) = to_replayed.compare(value, seat.own);
+        let (unchanged, x) = match reading.or(self.readings.first()) {
+            Some((_, to_replayed)) => to_replayed.compare(value, seat),
+            None => (true, None),
+        };
         // A row that was within tolerance and is equal now has not changed.
-        Some(Row { mismatched, informs: !unchanged || (mismatched && agrees), agrees, x, y: seat.y })
+        Row { seat, mismatched, informs: !unchanged || (mismatched && agrees), agrees, x, y }
     }
 
+    /// Whether the value in one seat, under hypothesis number `at`, is the legacy value in another.
     fn fits(&self, at: usize, value_of: usize, legacy_of: usize) -> bool {
-        let Some(value) = self.seats.get(&value_of).map(|seat| at * self.rows + seat.row) else { return false };
-        let Some(legacy) = self.seats.get(&legacy_of) else { return false };
-        self.readings.iter().any(|(to, _)| to.agrees(value, legacy.own))
+        let value = self.seats[value_of].row.map(|row| at * self.rows + row);
+        value.is_some_and(|value| self.readings.iter().any(|(to, _)| to.agrees(value, legacy_of)))
     }
 
-    /// What these positions (and whether each is a mismatch) are under hypothesis number `at`.
-    pub(super) fn rows(&self, at: usize, sample: &[(usize, bool)]) -> Vec<Row> {
-        sample.iter().map(|position| self.row(at, *position).unwrap_or_default()).collect()
+    /// What the positions of the sample are under hypothesis number `at`.
+    pub(super) fn rows(&self, at: usize) -> Vec<Row> {
+        (0..self.seats.len()).map(|seat| self.row(at, seat)).collect()
     }
 
     /// What hypothesis number `at` explains and breaks, not held against chance, and how much nearer it comes.
-    fn count(&self, panel: &Panel, at: usize, sample: &[(usize, bool)]) -> (Judgement, f64) {
+    fn count(&self, panel: &Panel, at: usize) -> (Judgement, f64) {
         if panel.screens {
             // What comes near no legacy value is dropped, whatever it does to other rows.
-            let differing = sample.iter().filter(|(_, mismatched)| *mismatched);
-            let differing: Vec<Row> = differing.map(|position| self.row(at, *position).unwrap_or_default()).collect();
+            let differing = (0..self.seats.len()).filter(|seat| self.seats[*seat].mismatched);
+            let differing: Vec<Row> = differing.map(|seat| self.row(at, seat)).collect();
             let nearer = nearer(&differing);
             if nearer <= 0.0 && !differing.iter().any(|r| r.agrees) {
                 return (count(&differing), nearer);
             }
         }
-        let rows = self.rows(at, sample);
+        let rows = self.rows(at);
         (count(&rows), nearer(&rows))
     }
 
-    /// Holds hypothesis number `at` against chance, by what it makes of these positions.
-    pub(super) fn weigh(&self, case: &Case<'_>, at: usize, sample: &[(usize, bool)], rows: &[Row]) -> (Judgement, f64) {
-        let fits = |i: usize, j: usize| self.fits(at, sample[i].0, sample[j].0);
+    /// Holds hypothesis number `at` against chance, by what it makes of some positions.
+    pub(super) fn weigh(&self, case: &Case<'_>, at: usize, rows: &[Row]) -> (Judgement, f64) {
+        let fits = |i: usize, j: usize| self.fits(at, rows[i].seat, rows[j].seat);
         (judge(rows, case.compared.tolerance().abs, &fits), nearer(rows))
     }
 }
@@ -418,7 +423,7 @@ impl<'a> Case<'a> {
         for Counted { scored, block, part } in fresh.iter_mut().take(WEIGHED) {
             if scored.judged.explained > 0 {
                 let block = &blocks[*block];
-                scored.judged = block.weigh(self, *part, sample.0, &block.rows(*part, sample.0)).0;
+                scored.judged = block.weigh(self, *part, &block.rows(*part)).0;
             }
         }
         let worth = !fresh.is_empty();
@@ -465,7 +470,7 @@ impl<'a> Case<'a> {
         let mut blocks = vec![plain];
         let mut fresh: Vec<Counted> = Vec::new();
         for (at, part) in parts.iter().enumerate().filter(|(_, part)| !part.is_empty()) {
-            let (judged, nearer) = blocks[0].count(panel, at, sample);
+            let (judged, nearer) = blocks[0].count(panel, at);
             let scored = Scored { changes: part.clone(), judged, nearer };
             fresh.push(Counted { scored, block: 0, part: at });
         }
@@ -479,7 +484,7 @@ impl<'a> Case<'a> {
             let readings = values::changed(&change, self.spec, column, found)?;
             let Some(block) = Block::new(self, &readings, rows, sides)? else { continue };
             for (at, part) in parts.iter().enumerate() {
-                let (judged, nearer) = block.count(panel, at, sample);
+                let (judged, nearer) = block.count(panel, at);
                 let changes = part.iter().cloned().chain([change.clone()]).collect();
                 let scored = Scored { changes, judged, nearer };
                 fresh.push(Counted { scored, block: blocks.len(), part: at });

@@ -140,7 +140,7 @@ pub(super) struct Held {
     /// Where the source has no id: false for what equals an earlier row in all but its arrival.
     pub original: Option<BooleanArray>,
     /// Rows that share an id with others, by id.
-    repeated: Vec<Vec<u32>>,
+    repeated: Arc<Vec<Vec<u32>>>,
     pub facts: Arc<Facts>,
 }
 
@@ -149,12 +149,19 @@ pub(super) fn same_files(a: &Log, b: &Log) -> bool {
     a.config.uri == b.config.uri && TableProvider::schema(a.table.as_ref()) == TableProvider::schema(b.table.as_ref())
 }
 
-/// One row in so many tells whether most are seen.
-const GLANCE: usize = 8;
-
 /// More than was to be held.
 #[derive(Debug)]
 pub(super) struct TooLarge;
+
+/// All rows of a source's files; `None` where they take more than `most` bytes.
+///
+/// # Errors
+/// As reading the files.
+pub(super) async fn all_rows(log: &Log, most: u64, session: &SessionContext) -> DfResult<Option<RecordBatch>> {
+    let batches = collect(log, None, None, most, session).await?;
+    let schema = TableProvider::schema(log.table.as_ref());
+    batches.map(|batches| Ok(concat_batches(&schema, &batches)?)).transpose()
+}
 
 impl Held {
     /// The rows within reach, where they take no more than `most` bytes.
@@ -177,6 +184,7 @@ impl Held {
         };
         if let Some(wanted) = wanted
             && !log.config.id.is_empty()
+            && log.redelivers() != Some(false)
         {
             let ids = Ids::of(&batches, log)?;
             let own = physical(&wanted, &schema, &session.state())?;
@@ -192,31 +200,20 @@ impl Held {
         Self::new(log, rows).map(Ok)
     }
 
-    /// All rows of sources over the same files, where they take no more than `most` bytes.
+    /// What rows of the source's files, all or some, tell.
     ///
     /// # Errors
-    /// As reading the files.
-    pub(super) async fn whole(
-        logs: &[Log],
-        most: u64,
-        session: &SessionContext,
-    ) -> DfResult<Result<Vec<Self>, TooLarge>> {
-        let Some(first) = logs.first() else { return Ok(Ok(Vec::new())) };
-        let Some(batches) = collect(first, None, None, most, session).await? else {
-            return Ok(Err(TooLarge));
-        };
-        let rows = concat_batches(&TableProvider::schema(first.table.as_ref()), &batches)?;
-        Ok(Ok(logs.iter().map(|log| Self::new(log, rows.clone())).collect::<DfResult<_>>()?))
-    }
-
-    fn new(log: &Log, rows: RecordBatch) -> DfResult<Self> {
+    /// Where a column can't be rebuilt.
+    pub(super) fn new(log: &Log, rows: RecordBatch) -> DfResult<Self> {
         let (event, arrival) = times(log, &rows)?;
-        let mut held = Self { rows, event, arrival, original: None, repeated: Vec::new(), facts: Arc::default() };
+        let mut held = Self { rows, event, arrival, original: None, repeated: Arc::default(), facts: Arc::default() };
         let late = held.event.iter().zip(held.arrival.iter());
         let mut lateness: Vec<i64> = late.filter_map(|(e, a)| Some(a?.saturating_sub(e?))).collect();
         lateness.sort_unstable();
         if log.config.kind == SourceKind::Log && !log.config.id.is_empty() {
-            held.repeated = held.groups(&held.columns(&log.config.id))?;
+            if log.redelivers() != Some(false) {
+                held.repeated = Arc::new(held.groups(&held.columns(&log.config.id))?);
+            }
         } else if log.config.kind == SourceKind::Log {
             let arrival = log.config.available_at.as_deref();
             let schema = held.rows.schema();
@@ -241,7 +238,7 @@ impl Held {
         Ok(held)
     }
 
-    fn columns(&self, names: &[String]) -> Vec<ArrayRef> {
+    pub(super) fn columns(&self, names: &[String]) -> Vec<ArrayRef> {
         names.iter().filter_map(|name| self.rows.column_by_name(name).cloned()).collect()
     }
 
@@ -265,8 +262,12 @@ impl Held {
         Ok(several)
     }
 
-    fn kept(&self, mut kept: Vec<bool>) -> DfResult<Self> {
-        for rows in &self.repeated {
+    /// The rows that are `kept`, and what shares an id with one of them.
+    ///
+    /// # Errors
+    /// Only where Arrow can't filter a column, which is a defect.
+    pub(super) fn kept(&self, mut kept: Vec<bool>) -> DfResult<Self> {
+        for rows in self.repeated.iter() {
             if rows.iter().any(|row| kept[*row as usize]) {
                 rows.iter().for_each(|row| kept[*row as usize] = true);
             }
@@ -282,87 +283,9 @@ impl Held {
             arrival: numbers(&self.arrival)?,
             original: original.map(|o| o.as_boolean().clone()),
             // What is held is not held less again.
-            repeated: Vec::new(),
+            repeated: Arc::default(),
             facts: Arc::clone(&self.facts),
         })
-    }
-}
-
-/// A question about a source: by when what it sees has arrived, and the first event time that is read for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Look {
-    pub time: i64,
-    pub start: i64,
-}
-
-/// Which rows have which values in columns that have to equal a label's keys.
-#[derive(Debug)]
-pub(super) struct ByKey {
-    rows: HashMap<Box<[u8]>, Vec<u32>>,
-}
-
-impl Held {
-    /// The rows with both times, by these columns.
-    ///
-    /// # Errors
-    /// Columns that can't be compared.
-    pub(super) fn by_key(&self, columns: &[String]) -> DfResult<ByKey> {
-        let own = if columns.is_empty() { None } else { Some(Encoded::new(&self.columns(columns))?) };
-        let mut rows: HashMap<Box<[u8]>, Vec<u32>> = HashMap::new();
-        for row in 0..self.rows.num_rows() {
-            if self.event.is_null(row) || self.arrival.is_null(row) {
-                continue;
-            }
-            let key = own.as_ref().map_or(&[][..], |own| own.rows.row(row).data());
-            let number = u32::try_from(row).unwrap_or(u32::MAX);
-            match rows.get_mut(key) {
-                Some(known) => known.push(number),
-                None => drop(rows.insert(Box::from(key), vec![number])),
-            }
-        }
-        Ok(ByKey { rows })
-    }
-
-    /// The rows that one of these questions can see, or could if it saw `margin` further back and ahead; and what shares an id with one
-    /// of them. `keys`: what the columns of `rows` have to equal in each question.
-    ///
-    /// # Errors
-    /// Keys that can't be compared.
-    pub(super) fn near(&self, looks: &[Look], rows: &ByKey, keys: Option<&[ArrayRef]>, margin: i64) -> DfResult<Self> {
-        let encoded = keys.map(Encoded::new).transpose()?;
-        let mut by_key: HashMap<&[u8], Vec<Look>> = HashMap::new();
-        for (at, look) in looks.iter().enumerate() {
-            let key = encoded.as_ref().map_or(&[][..], |encoded| encoded.rows.row(at).data());
-            by_key.entry(key).or_default().push(*look);
-        }
-        let mut asked: Vec<(&[u32], Vec<Look>)> = Vec::with_capacity(by_key.len());
-        for (key, mut looks) in by_key {
-            let Some(rows) = rows.rows.get(key) else { continue };
-            looks.sort_unstable();
-            // Of this question and all later ones, the furthest back.
-            let mut start = i64::MAX;
-            for look in looks.iter_mut().rev() {
-                start = start.min(look.start);
-                look.start = start;
-            }
-            asked.push((rows, looks));
-        }
-        let seen = |row: u32, looks: &[Look]| {
-            let event = self.event.value(row as usize);
-            let known = event.min(self.arrival.value(row as usize)).saturating_sub(margin);
-            let first = looks.partition_point(|look| look.time < known);
-            looks.get(first).is_some_and(|look| look.start.saturating_sub(margin) <= event)
-        };
-        // Where most are seen, it costs more to take the others away.
-        let some = asked.iter().flat_map(|(rows, looks)| rows.iter().step_by(GLANCE).map(|row| seen(*row, looks)));
-        if some.filter(|seen| *seen).count() * 2 * GLANCE > self.rows.num_rows() {
-            return Ok(self.clone());
-        }
-        let mut kept = vec![false; self.rows.num_rows()];
-        for (rows, looks) in asked {
-            rows.iter().for_each(|row| kept[*row as usize] = seen(*row, &looks));
-        }
-        self.kept(kept)
     }
 }
 
@@ -443,12 +366,13 @@ pub(super) fn distinct(keys: &[ArrayRef]) -> DfResult<usize> {
     Ok(known.len())
 }
 
-struct Encoded {
-    rows: datafusion::arrow::row::Rows,
+/// Values of columns as bytes that are equal where they are.
+pub(super) struct Encoded {
+    pub rows: datafusion::arrow::row::Rows,
 }
 
 impl Encoded {
-    fn new(columns: &[ArrayRef]) -> DfResult<Self> {
+    pub(super) fn new(columns: &[ArrayRef]) -> DfResult<Self> {
         let columns =
             columns.iter().map(|c| orderable(&cast(c, &plain_type(c.data_type()))?)).collect::<DfResult<Vec<_>>>()?;
         let fields = columns.iter().map(|c| SortField::new(c.data_type().clone())).collect();

@@ -35,6 +35,8 @@ const MOST_COUNTED: usize = 256;
 /// A row of the sample under one counterfactual.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Row {
+    /// Its number in the sample.
+    pub seat: usize,
     pub mismatched: bool,
     /// The counterfactual value differs from the replayed one.
     pub informs: bool,
@@ -111,10 +113,9 @@ pub(super) fn judge(rows: &[Row], slack: f64, fits: &dyn Fn(usize, usize) -> boo
     let (differing, calm) = (spread(true), spread(false));
     let among = |pool: &[usize]| {
         let acting: Vec<usize> = pool.iter().copied().filter(|&j| rows[j].informs).collect();
-        mean(&differing, |i| {
-            let others = pool.len() - pool.iter().filter(|&&j| j == i).count();
-            chance_of(rows, i, (&acting, others), slack, fits)
-        })
+        // All of those that differ, or none.
+        let others = pool.len() - usize::from(differing.first().is_some_and(|i| pool.contains(i)));
+        mean(&differing, |i| chance_of(rows, i, (&acting, others), slack, fits))
     };
     let clean = share(explained, changed) >= CLEAN_HITS && judged.breaks() <= CLEAN_BREAKS * judged.explains();
     judged.chance = match (clean, calm.len() < FEW) {

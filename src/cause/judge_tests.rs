@@ -16,7 +16,7 @@ impl Lot {
 }
 
 fn numbers(mismatched: bool, x: f64, y: f64) -> Row {
-    Row { mismatched, informs: x != 0.0, agrees: x == y, x: Some(x), y: Some(y) }
+    Row { seat: 0, mismatched, informs: x != 0.0, agrees: x == y, x: Some(x), y: Some(y) }
 }
 
 fn judged(rows: &[Row]) -> Judgement {
@@ -88,7 +88,7 @@ fn where_all_rows_differ_alike_nothing_tells_a_cause_from_a_constant() {
 #[test]
 fn values_that_are_no_numbers_are_held_against_the_values_of_other_rows() {
     // Texts: the cause gives the legacy value, which is another in each row.
-    let row = |mismatched| Row { mismatched, informs: mismatched, agrees: true, x: None, y: None };
+    let row = |mismatched| Row { seat: 0, mismatched, informs: mismatched, agrees: true, x: None, y: None };
     let mut rows = vec![row(true); 10];
     rows.extend(vec![row(false); 50]);
     assert!(judge(&rows, 0.0, &|i, j| i == j).holds(200));

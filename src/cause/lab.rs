@@ -33,8 +33,9 @@ use crate::analysis::View;
 use crate::cause::bench::{Bench, Questions, Subject, keys};
 use crate::cause::case::{Hypothesis, Panel};
 use crate::cause::change::{Change, DAY};
-use crate::cause::held::{ByKey, Held, Reach, distinct, reaches};
+use crate::cause::held::{Held, Reach, distinct, reaches};
 use crate::cause::lens::{Lens, Optics};
+use crate::cause::near::{ByKey, Sight};
 use crate::cause::slots::{Compiled, SlotTable, Slots, compiled, is_limit, slotted};
 use crate::cause::windows::{Limit, Windows};
 use crate::cause::world::{Answers, Ask, needs_event_time, over, rewindow, rows_under, spine, table, world_schema};
@@ -111,9 +112,40 @@ struct Plans {
 
 /// A plan, with what it reads.
 #[derive(Debug)]
-struct Station {
+pub(super) struct Station {
     slots: Arc<Slots>,
     replay: PreparedReplay,
+    reaches: BTreeMap<usize, Reach>,
+}
+
+impl Station {
+    /// Plans the view over slots; `None` where it can't be planned so. `held`: as far as rows are.
+    async fn new(
+        view: &View,
+        logs: &[Log],
+        sources: &[usize],
+        held: &HashMap<usize, Held>,
+        twice: bool,
+        session: &SessionContext,
+    ) -> Result<Option<Self>> {
+        let (slots, view, logs) = over_slots(view, logs, sources, held, twice)?;
+        let replay = PreparedReplay::new(&view, &logs, session).await?;
+        Ok(replay.map(|replay| Self { slots, reaches: reaches(replay.rewritten()), replay }))
+    }
+
+    /// The same while rows are still being read; `None` also where the plan depends on them.
+    pub(super) async fn early(view: &View, logs: &[Log], sources: &[usize], session: &SessionContext) -> Option<Self> {
+        let told = |source: &usize| !needs_event_time(&logs[*source]) && !may_redeliver(&logs[*source]);
+        if !sources.iter().all(told) {
+            return None;
+        }
+        Self::new(view, logs, sources, &HashMap::new(), false, session).await.ok().flatten()
+    }
+}
+
+/// Whether some row of a log may have the id of another, for all that is known without its rows.
+fn may_redeliver(log: &Log) -> bool {
+    log.config.kind == SourceKind::Log && !log.config.id.is_empty() && log.redelivers() != Some(false)
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -176,11 +208,12 @@ fn over_slots(
     for &source in sources {
         let schema = world_schema(&logs[source]);
         let table = SlotTable { source, schema, slots: Arc::clone(&slots) };
-        let rows = held.get(&source).map_or(0, |held| held.rows.num_rows() as u64);
-        logs[source] = over(&logs[source], Arc::new(table), rows, changes);
+        let own = held.get(&source);
+        let rows = own.map_or_else(|| logs[source].table.rows(), |held| held.rows.num_rows() as u64);
         // No world makes a redelivery of what is none.
-        if held.get(&source).is_some_and(|held| !held.facts.redelivered) && logs[source].config.kind == SourceKind::Log
-        {
+        let once = !may_redeliver(&logs[source]) || own.is_some_and(|held| !held.facts.redelivered);
+        logs[source] = over(&logs[source], Arc::new(table), rows, changes);
+        if once && logs[source].config.kind == SourceKind::Log {
             logs[source].config.id.clear();
         }
     }
@@ -225,14 +258,18 @@ impl Lab {
         }
     }
 
-    /// Plans the view, so that the first question need not wait for it.
-    pub(super) async fn prepare(&self) {
+    /// Plans the view, unless that was done early, so that the first question need not wait for it.
+    pub(super) async fn prepare(&self, early: Option<Station>) {
         if self.once.failed.load(Ordering::Relaxed) {
             return;
         }
-        match self.station(false).await {
-            Ok(Some(station)) => locked(&self.once.idle).push(station),
-            _ => self.once.failed.store(true, Ordering::Relaxed),
+        let station = match early {
+            Some(early) => Some(early),
+            None => self.station(false).await.ok().flatten(),
+        };
+        match station {
+            Some(station) => locked(&self.once.idle).push(station),
+            None => self.once.failed.store(true, Ordering::Relaxed),
         }
     }
 
@@ -410,18 +447,22 @@ impl Lab {
         if let Some(near) = near.as_ref() {
             return Ok(Some(Arc::clone(near)));
         }
-        let reaches = reaches(station.replay.rewritten());
         let asked = keys(&self.view, &self.labels, &bench.rows)?;
         let mut found = HashMap::new();
         for (source, held) in &self.held {
-            if !self.bounded.contains(source) {
-                found.insert(*source, held.clone());
-                continue;
-            }
-            let columns = reaches.get(source).and_then(|reach| reach.keys(asked.len())).filter(|_| !asked.is_empty());
-            let rows = self.by_key(*source, held, columns.as_deref().unwrap_or_default())?;
-            let keys = columns.as_ref().map(|_| asked.as_slice());
-            found.insert(*source, held.near(&bench.looks, &rows, keys, NEAR)?);
+            let seen = if self.bounded.contains(source) {
+                let reach = station.reaches.get(source).filter(|_| !asked.is_empty());
+                let columns = reach.and_then(|reach| reach.keys(asked.len())).unwrap_or_default();
+                let sight = Sight::new(&bench.looks, &columns, &asked, NEAR)?;
+                if sight.sees_most(held)? {
+                    None
+                } else {
+                    Some(sight.of(held, &*self.by_key(*source, held, &columns)?)?)
+                }
+            } else {
+                None
+            };
+            found.insert(*source, seen.unwrap_or_else(|| held.clone()));
         }
         Ok(Some(Arc::clone(near.insert(Arc::new(found)))))
     }
@@ -432,7 +473,7 @@ impl Lab {
         if let Some(known) = all.get(&source) {
             return Ok(Arc::clone(known));
         }
-        let made = Arc::new(held.by_key(columns)?);
+        let made = Arc::new(ByKey::new(held, columns)?);
         all.insert(source, Arc::clone(&made));
         Ok(made)
     }
@@ -465,9 +506,7 @@ impl Lab {
 
     async fn station(&self, twice: bool) -> Result<Option<Station>> {
         let sources: Vec<usize> = self.held.keys().copied().collect();
-        let (slots, view, logs) = over_slots(&self.view, &self.logs, &sources, &self.held, twice)?;
-        let replay = PreparedReplay::new(&view, &logs, &self.session).await?;
-        Ok(replay.map(|replay| Station { slots, replay }))
+        Station::new(&self.view, &self.logs, &sources, &self.held, twice, &self.session).await
     }
 
     /// One world, planned for itself.

@@ -8,7 +8,7 @@
 //!
 //! * [`change`]: what causes there are. [`candidates`]: which of them can apply to a view, from its plan and its data.
 //! * [`windows`]: a plan with other windows. [`world`]: sources seen otherwise. [`values`]: what needs no replay.
-//! * [`held`]: the rows that can be read. [`lens`], [`bench`]: what of a world is a matter of what is asked. [`slots`], [`lab`]: one plan for
+//! * [`held`]: the rows that can be read; [`near`]: which of them some questions see. [`lens`], [`bench`]: what of a world is a matter of what is asked. [`slots`], [`lab`]: one plan for
 //!   many worlds. [`cell`]: one cell in all of them.
 //! * [`case`]: a feature with its rows. [`search`]: what is tried in which order. [`judge`]: what is more than chance.
 //!
@@ -24,6 +24,7 @@ mod held;
 mod judge;
 mod lab;
 mod lens;
+mod near;
 mod sample;
 mod search;
 mod slots;
@@ -36,8 +37,10 @@ use std::sync::Arc;
 
 use datafusion::common::exec_datafusion_err;
 use datafusion::common::runtime::SpawnedTask;
+use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
-use futures::StreamExt;
+use futures::future::{BoxFuture, Shared};
+use futures::{FutureExt, StreamExt};
 
 use crate::analysis::{Project, View};
 use crate::cause::candidates::Sources;
@@ -45,7 +48,7 @@ use crate::cause::case::{Case, Hypothesis};
 pub use crate::cause::cell::{Otherwise, otherwise};
 pub use crate::cause::change::{Ahead, Change, Layer, Length, Shift};
 use crate::cause::held::{Held, TooLarge, sources_of};
-use crate::cause::lab::Lab;
+use crate::cause::lab::{Lab, Station};
 pub use crate::cause::sample::lot;
 use crate::cause::search::Search;
 use crate::cause::windows::Windows;
@@ -104,6 +107,11 @@ pub async fn diagnose(
     let differs =
         |view: &View| !view.is_helper() && differing_columns(project, view, snapshot, mismatches).next().is_some();
     let differing: Vec<usize> = (0..project.views.len()).filter(|view| differs(&project.views[*view])).collect();
+    let whole = whole(project, &differing, session);
+    // Views that share the rows they read take little memory beside them.
+    let (light, heavy): (Vec<usize>, Vec<usize>) = differing
+        .into_iter()
+        .partition(|view| sources_of(project.views[*view].plan()).iter().all(|s| whole.contains_key(s)));
     let evidence = Arc::new(Evidence {
         project: Arc::clone(project),
         mismatches: Arc::clone(mismatches),
@@ -111,20 +119,23 @@ pub async fn diagnose(
         labels: Arc::new(labels.clone()),
         single: one_partition(session),
         threads,
-        whole: whole(project, &differing, session).await?,
+        whole,
     });
     // Views go side by side; while one waits for its replays, another scores.
-    let views = futures::stream::iter(differing).map(|view| {
-        let evidence = Arc::clone(&evidence);
-        let diagnosis = SpawnedTask::spawn(async move { evidence.diagnose(view).await });
-        async move {
-            let ended = |e| Error::engine("look for causes", exec_datafusion_err!("the task of a view ended: {e}"));
-            diagnosis.join().await.map_err(ended)?
-        }
-    });
-    let views: Vec<Result<Diagnosis>> = views.buffer_unordered(2 * threads).collect().await;
+    let side_by_side = |views: Vec<usize>, most: usize| {
+        let tasks = views.into_iter().map(|view| {
+            let evidence = Arc::clone(&evidence);
+            async move {
+                let task = SpawnedTask::spawn(async move { evidence.diagnose(view).await });
+                let ended = |e| Error::engine("look for causes", exec_datafusion_err!("the task of a view ended: {e}"));
+                task.join().await.map_err(ended)?
+            }
+        });
+        futures::stream::iter(tasks.collect::<Vec<_>>()).buffer_unordered(most).collect::<Vec<Result<Diagnosis>>>()
+    };
+    let (light, heavy) = futures::join!(side_by_side(light, 4 * threads), side_by_side(heavy, 2 * threads));
     let mut all = Diagnosis::default();
-    for view in views {
+    for view in light.into_iter().chain(heavy) {
         let view = view?;
         all.features.extend(view.features);
         all.too_large.extend(view.too_large);
@@ -133,8 +144,11 @@ pub async fn diagnose(
     Ok(all)
 }
 
-/// The sources of these views that are small enough to be held whole, by number. Those over the same files are read once.
-async fn whole(project: &Project, views: &[usize], session: &SessionContext) -> Result<HashMap<usize, Held>> {
+/// A source that is being read whole, for all views that wait for it; `None` where it takes too much memory after all.
+type Reading = Shared<BoxFuture<'static, std::result::Result<Option<Held>, Arc<DataFusionError>>>>;
+
+/// Begins to read the sources of these views that are small enough to be held whole, by number. Those over the same files are read once.
+fn whole(project: &Project, views: &[usize], session: &SessionContext) -> HashMap<usize, Reading> {
     let mut sources: Vec<usize> = views.iter().flat_map(|view| sources_of(project.views[*view].plan())).collect();
     sources.sort_unstable();
     sources.dedup();
@@ -146,27 +160,31 @@ async fn whole(project: &Project, views: &[usize], session: &SessionContext) -> 
             None => alike.push(vec![source]),
         }
     }
-    let reads = alike.into_iter().map(|sources| {
-        let own: Vec<Log> = sources.iter().map(|source| logs[*source].clone()).collect();
-        let session = session.clone();
-        async move {
-            let read = SpawnedTask::spawn(async move { Held::whole(&own, MOST_BYTES, &session).await });
-            (sources, read.join().await)
-        }
-    });
-    let reads: Vec<_> = reads.collect();
-    let mut held = HashMap::new();
-    for (sources, read) in futures::future::join_all(reads).await {
-        let first = &logs[sources[0]];
-        let ended = |e: tokio::task::JoinError| unread(first, exec_datafusion_err!("the task that reads ended: {e}"));
-        if let Ok(rows) = read.map_err(ended)?.map_err(|e| unread(first, e))? {
-            held.extend(sources.into_iter().zip(rows));
+    let mut readings = HashMap::new();
+    for sources in alike {
+        let (first, session) = (logs[sources[0]].clone(), session.clone());
+        let rows = begun(async move { held::all_rows(&first, MOST_BYTES, &session).await.map_err(Arc::new) });
+        for source in sources {
+            let (log, rows) = (logs[source].clone(), rows.clone());
+            let held = async move {
+                let rows = rows.await?;
+                rows.map(|rows| Held::new(&log, rows)).transpose().map_err(Arc::new)
+            };
+            readings.insert(source, begun(held));
         }
     }
-    Ok(held)
+    readings
 }
 
-fn unread(log: &Log, e: datafusion::error::DataFusionError) -> Error {
+/// Runs on whatever thread is free, from now on; for all who wait for it.
+fn begun<T: Clone + Send + Sync + 'static>(
+    work: impl Future<Output = std::result::Result<T, Arc<DataFusionError>>> + Send + 'static,
+) -> Shared<BoxFuture<'static, std::result::Result<T, Arc<DataFusionError>>>> {
+    let ended = |e| Err(Arc::new(exec_datafusion_err!("the task that reads ended: {e}")));
+    SpawnedTask::spawn(work).join().map(move |done| done.unwrap_or_else(ended)).boxed().shared()
+}
+
+fn unread(log: &Log, e: DataFusionError) -> Error {
     Error::engine(format!("read source `{}`", log.config.name), e)
 }
 
@@ -178,7 +196,8 @@ struct Evidence {
     labels: Arc<Labels>,
     single: SessionContext,
     threads: usize,
-    whole: HashMap<usize, Held>,
+    /// Sources that all views share.
+    whole: HashMap<usize, Reading>,
 }
 
 impl Evidence {
@@ -187,6 +206,8 @@ impl Evidence {
         let view = &self.project.views[view];
         let logs = &self.project.inputs.logs;
         let sources = sources_of(view.plan());
+        // Until the rows are there.
+        let early = Station::early(view, logs, &sources, &self.single).await;
         let mut sample = self.project.inputs.config.diff.sample.max(1);
         let (mut cases, held) = loop {
             let cases = cases_of(&self.project, view, self.snapshot, &self.mismatches, sample);
@@ -203,7 +224,7 @@ impl Evidence {
         // A value that is a time itself moves with its source.
         windows.calendar |= view.features.iter().any(|f| f.data_type.is_temporal());
         let lab = Lab::new(view, logs, held, windows, &self.labels, &self.single, self.threads);
-        lab.prepare().await;
+        lab.prepare(early).await;
         let search = Search {
             labels: &self.labels,
             lab: Arc::new(lab),
@@ -228,8 +249,12 @@ impl Evidence {
     /// The rows that the cases can read, of every source; `None` where they are too many.
     async fn held(&self, view: &View, sources: &[usize], cases: &[Case<'_>]) -> Result<Option<HashMap<usize, Held>>> {
         let logs = &self.project.inputs.logs;
-        let mut held: HashMap<usize, Held> =
-            sources.iter().filter_map(|s| Some((*s, self.whole.get(s)?.clone()))).collect();
+        let mut held: HashMap<usize, Held> = HashMap::new();
+        for source in sources {
+            let Some(reading) = self.whole.get(source) else { continue };
+            let read = reading.clone().await.map_err(|e| unread(&logs[*source], DataFusionError::Shared(e)))?;
+            held.extend(read.map(|rows| (*source, rows)));
+        }
         if held.len() == sources.len() {
             return Ok(Some(held));
         }

@@ -405,7 +405,7 @@ impl Search<'_> {
         let column = std::slice::from_ref(&answers.columns[case.slot]);
         let block = Block::new(case, column, panel.labels.len(), &sides);
         let Some(block) = block.map_err(failed)? else { return Ok(std::cmp::Ordering::Equal) };
-        let rows = block.rows(0, &sample);
+        let rows = block.rows(0);
         let mut balance = 0_i64;
         for row in rows.iter().filter(|r| !r.agrees) {
             balance += match (row.x, row.y) {
@@ -506,7 +506,6 @@ impl Search<'_> {
             // What an earlier cause explains is not held against chance again.
             let counts = |(p, mismatched): &(usize, bool)| !mismatched || !case.cause_of.contains_key(p);
             let counts: Vec<bool> = all.iter().map(counts).collect();
-            let sample: Vec<(usize, bool)> = all.iter().zip(&counts).filter(|(_, c)| **c).map(|(s, _)| *s).collect();
             let sides = Sides::new(case, &panel, &all).map_err(failed)?;
             let given = parts.iter().zip(&answers).filter_map(|((_, _, members), a)| Some((members, a.as_ref()?)));
             for (members, answers) in given {
@@ -520,12 +519,11 @@ impl Search<'_> {
                     let Some(block) = Block::new(case, &readings, panel.labels.len(), &sides).map_err(failed)? else {
                         continue;
                     };
-                    let mut rows = block.rows(*at, &all);
+                    let mut rows = block.rows(*at);
                     let hits = all.iter().zip(&rows).filter(|((_, m), row)| *m && row.agrees).map(|((p, _), _)| *p);
                     let hits: Vec<usize> = hits.collect();
-                    let mut counts = counts.iter();
-                    rows.retain(|_| counts.next() == Some(&true));
-                    let (judged, nearer) = block.weigh(case, *at, &sample, &rows);
+                    rows.retain(|row| counts[row.seat]);
+                    let (judged, nearer) = block.weigh(case, *at, &rows);
                     explained.insert(first + hypothesis, (hits, judged.breaks()));
                     case.scored.push(Scored { changes: changes.clone(), judged, nearer });
                 }

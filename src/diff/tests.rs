@@ -225,7 +225,8 @@ fn rows_that_were_matched_need_no_second_match() {
         let covered: BooleanArray = (0..count).map(|_| Some(random.below(5) > 0)).collect();
         let whole = compare(&labels, &legacy, feature(Arc::clone(&x), Arc::clone(&y), covered.clone())).mismatches;
         let (ours, theirs): (Vec<usize>, Vec<usize>) = whole.matched().unzip();
-        let side = |side: &Rows, of: &[usize]| Rows { keys: vec![picked(&side.keys[0], of)], time: picked(&side.time, of) };
+        let side =
+            |side: &Rows, of: &[usize]| Rows { keys: vec![picked(&side.keys[0], of)], time: picked(&side.time, of) };
         let schema = Schema::empty();
         let covered = ours.iter().map(|row| Some(covered.value(*row))).collect();
         let gathered = cells(&DiffInput {

@@ -542,6 +542,11 @@ impl Log {
             .build()
     }
 
+    /// Whether some row with times repeats the id of another; `None` where that was not found out.
+    pub fn redelivers(&self) -> Option<bool> {
+        self.repeats.get().map(|repeats| repeats.rows() > 0)
+    }
+
     /// How many rows repeat the id of another. What is found out about the ids is kept for [`Log::live`].
     ///
     /// # Errors
