@@ -8,7 +8,7 @@
 //!
 //! * [`change`]: what causes there are. [`candidates`]: which of them can apply to a view, from its plan and its data.
 //! * [`windows`]: a plan with other windows. [`world`]: sources seen otherwise. [`values`]: what needs no replay.
-//! * [`held`]: the rows that can be read; [`near`]: which of them some questions see. [`lens`], [`bench`]: what of a world is a matter of what is asked. [`slots`], [`lab`]: one plan for
+//! * [`groundwork`]: what can be done before there is a sample. [`held`]: the rows that can be read; [`near`]: which of them some questions see. [`lens`], [`bench`]: what of a world is a matter of what is asked. [`slots`], [`lab`]: one plan for
 //!   many worlds. [`cell`]: one cell in all of them.
 //! * [`case`]: a feature with its rows. [`search`]: what is tried in which order. [`judge`]: what is more than chance.
 //!
@@ -20,6 +20,7 @@ mod candidates;
 mod case;
 mod cell;
 mod change;
+mod groundwork;
 mod held;
 mod judge;
 mod lab;
@@ -39,16 +40,16 @@ use datafusion::common::exec_datafusion_err;
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
-use futures::future::{BoxFuture, Shared};
-use futures::{FutureExt, StreamExt};
+use futures::StreamExt;
 
 use crate::analysis::{Project, View};
 use crate::cause::candidates::Sources;
 use crate::cause::case::{Case, Hypothesis};
 pub use crate::cause::cell::{Otherwise, otherwise};
 pub use crate::cause::change::{Ahead, Change, Layer, Length, Shift};
+pub use crate::cause::groundwork::Groundwork;
 use crate::cause::held::{Held, TooLarge, sources_of};
-use crate::cause::lab::{Lab, Station};
+use crate::cause::lab::Lab;
 pub use crate::cause::sample::lot;
 use crate::cause::search::Search;
 use crate::cause::windows::Windows;
@@ -59,8 +60,6 @@ use crate::source::{Labels, Log};
 
 /// Rows of a view's sources that take more memory than this are not held: then the sample is made smaller.
 const MOST_BYTES: u64 = 512 << 20;
-/// Sources that take less by their footers are held whole, for all views.
-const SMALL_BYTES: u64 = 128 << 20;
 /// Of fewer rows for each feature no cause is looked for.
 const LEAST_SAMPLE: usize = 200;
 
@@ -93,35 +92,27 @@ pub struct Diagnosis {
 /// # Errors
 /// As reading a source, or a defect. A view of which even a small sample reads too much is named and left alone.
 pub async fn diagnose(
-    project: &Arc<Project>,
+    groundwork: &Arc<Groundwork>,
     labels: &Labels,
     snapshot: usize,
     mismatches: &Arc<Mismatches>,
-    session: &SessionContext,
 ) -> Result<Diagnosis> {
-    let config = &project.inputs.config.diff;
-    if config.causes == Causes::None || matches!(&config.causes, Causes::Only(names) if names.is_empty()) {
+    let project = groundwork.project();
+    if !looks_for_causes(project) {
         return Ok(Diagnosis::default());
     }
-    let threads = session.state().config().target_partitions().max(1);
-    let differs =
-        |view: &View| !view.is_helper() && differing_columns(project, view, snapshot, mismatches).next().is_some();
-    let differing: Vec<usize> = (0..project.views.len()).filter(|view| differs(&project.views[*view])).collect();
-    let whole = whole(project, &differing, session);
-    // Views that share the rows they read take little memory beside them.
-    let (light, heavy): (Vec<usize>, Vec<usize>) = differing
-        .into_iter()
-        .partition(|view| sources_of(project.views[*view].plan()).iter().all(|s| whole.contains_key(s)));
+    let threads = groundwork.threads();
+    let differing = differing_views(project, snapshot, mismatches);
+    groundwork.read(&differing);
+    let (light, heavy): (Vec<usize>, Vec<usize>) = differing.into_iter().partition(|view| groundwork.holds(*view));
     let evidence = Arc::new(Evidence {
-        project: Arc::clone(project),
+        groundwork: Arc::clone(groundwork),
         mismatches: Arc::clone(mismatches),
         snapshot,
         labels: Arc::new(labels.clone()),
-        single: one_partition(session),
-        threads,
-        whole,
     });
-    // Views go side by side; while one waits for its replays, another scores.
+    // Views go side by side; while one waits for its replays, another scores. Those that share the rows they read take little
+    // memory beside them.
     let side_by_side = |views: Vec<usize>, most: usize| {
         let tasks = views.into_iter().map(|view| {
             let evidence = Arc::clone(&evidence);
@@ -144,44 +135,20 @@ pub async fn diagnose(
     Ok(all)
 }
 
-/// A source that is being read whole, for all views that wait for it; `None` where it takes too much memory after all.
-type Reading = Shared<BoxFuture<'static, std::result::Result<Option<Held>, Arc<DataFusionError>>>>;
-
-/// Begins to read the sources of these views that are small enough to be held whole, by number. Those over the same files are read once.
-fn whole(project: &Project, views: &[usize], session: &SessionContext) -> HashMap<usize, Reading> {
-    let mut sources: Vec<usize> = views.iter().flat_map(|view| sources_of(project.views[*view].plan())).collect();
-    sources.sort_unstable();
-    sources.dedup();
-    let logs = &project.inputs.logs;
-    let mut alike: Vec<Vec<usize>> = Vec::new();
-    for source in sources.into_iter().filter(|source| logs[*source].table.memory() <= SMALL_BYTES) {
-        match alike.iter_mut().find(|all| held::same_files(&logs[all[0]], &logs[source])) {
-            Some(all) => all.push(source),
-            None => alike.push(vec![source]),
-        }
+/// Whether any cause is asked for.
+fn looks_for_causes(project: &Project) -> bool {
+    match &project.inputs.config.diff.causes {
+        Causes::All => true,
+        Causes::None => false,
+        Causes::Only(names) => !names.is_empty(),
     }
-    let mut readings = HashMap::new();
-    for sources in alike {
-        let (first, session) = (logs[sources[0]].clone(), session.clone());
-        let rows = begun(async move { held::all_rows(&first, MOST_BYTES, &session).await.map_err(Arc::new) });
-        for source in sources {
-            let (log, rows) = (logs[source].clone(), rows.clone());
-            let held = async move {
-                let rows = rows.await?;
-                rows.map(|rows| Held::new(&log, rows)).transpose().map_err(Arc::new)
-            };
-            readings.insert(source, begun(held));
-        }
-    }
-    readings
 }
 
-/// Runs on whatever thread is free, from now on; for all who wait for it.
-fn begun<T: Clone + Send + Sync + 'static>(
-    work: impl Future<Output = std::result::Result<T, Arc<DataFusionError>>> + Send + 'static,
-) -> Shared<BoxFuture<'static, std::result::Result<T, Arc<DataFusionError>>>> {
-    let ended = |e| Err(Arc::new(exec_datafusion_err!("the task that reads ended: {e}")));
-    SpawnedTask::spawn(work).join().map(move |done| done.unwrap_or_else(ended)).boxed().shared()
+/// The views of which some feature differs in a snapshot.
+fn differing_views(project: &Project, snapshot: usize, mismatches: &Mismatches) -> Vec<usize> {
+    let differs =
+        |view: &View| !view.is_helper() && differing_columns(project, view, snapshot, mismatches).next().is_some();
+    (0..project.views.len()).filter(|view| differs(&project.views[*view])).collect()
 }
 
 fn unread(log: &Log, e: DataFusionError) -> Error {
@@ -190,27 +157,28 @@ fn unread(log: &Log, e: DataFusionError) -> Error {
 
 /// What the views of one diagnosis share.
 struct Evidence {
-    project: Arc<Project>,
+    groundwork: Arc<Groundwork>,
     mismatches: Arc<Mismatches>,
     snapshot: usize,
     labels: Arc<Labels>,
-    single: SessionContext,
-    threads: usize,
-    /// Sources that all views share.
-    whole: HashMap<usize, Reading>,
 }
 
 impl Evidence {
-    /// The causes of what differs in view number `view`.
-    async fn diagnose(&self, view: usize) -> Result<Diagnosis> {
-        let view = &self.project.views[view];
-        let logs = &self.project.inputs.logs;
+    fn project(&self) -> &Project {
+        self.groundwork.project()
+    }
+
+    /// The causes of what differs in view number `number`.
+    async fn diagnose(&self, number: usize) -> Result<Diagnosis> {
+        let project = self.project();
+        let view = &project.views[number];
+        let logs = &project.inputs.logs;
         let sources = sources_of(view.plan());
         // Until the rows are there.
-        let early = Station::early(view, logs, &sources, &self.single).await;
-        let mut sample = self.project.inputs.config.diff.sample.max(1);
+        let station = self.groundwork.station(number).await;
+        let mut sample = project.inputs.config.diff.sample.max(1);
         let (mut cases, held) = loop {
-            let cases = cases_of(&self.project, view, self.snapshot, &self.mismatches, sample);
+            let cases = cases_of(project, view, self.snapshot, &self.mismatches, sample);
             if let Some(held) = self.held(view, &sources, &cases).await? {
                 break (cases, held);
             }
@@ -223,23 +191,24 @@ impl Evidence {
         let mut windows = Windows::of(view.plan());
         // A value that is a time itself moves with its source.
         windows.calendar |= view.features.iter().any(|f| f.data_type.is_temporal());
-        let lab = Lab::new(view, logs, held, windows, &self.labels, &self.single, self.threads);
-        lab.prepare(early).await;
+        let (single, threads) = (self.groundwork.single(), self.groundwork.threads());
+        let lab = Lab::new(view, logs, held, windows, &self.labels, single, threads);
+        lab.prepare(station).await;
         let search = Search {
             labels: &self.labels,
             lab: Arc::new(lab),
-            threads: self.threads,
+            threads,
             sources: facts,
             allowed: &|change| self.allows(change),
         };
         search.run(&mut cases).await?;
-        let features = cases.into_iter().map(|case| told(&self.project, &search.sources, case)).collect();
+        let features = cases.into_iter().map(|case| told(project, &search.sources, case)).collect();
         Ok(Diagnosis { features, too_large: Vec::new() })
     }
 
     /// Whether the cause is asked for.
     fn allows(&self, change: &Change) -> bool {
-        match &self.project.inputs.config.diff.causes {
+        match &self.project().inputs.config.diff.causes {
             Causes::All => true,
             Causes::None => false,
             Causes::Only(names) => names.iter().any(|name| name == change.name()),
@@ -248,11 +217,10 @@ impl Evidence {
 
     /// The rows that the cases can read, of every source; `None` where they are too many.
     async fn held(&self, view: &View, sources: &[usize], cases: &[Case<'_>]) -> Result<Option<HashMap<usize, Held>>> {
-        let logs = &self.project.inputs.logs;
+        let (logs, single) = (&self.project().inputs.logs, self.groundwork.single());
         let mut held: HashMap<usize, Held> = HashMap::new();
         for source in sources {
-            let Some(reading) = self.whole.get(source) else { continue };
-            let read = reading.clone().await.map_err(|e| unread(&logs[*source], DataFusionError::Shared(e)))?;
+            let read = self.groundwork.rows(*source).await.map_err(|e| unread(&logs[*source], e))?;
             held.extend(read.map(|rows| (*source, rows)));
         }
         if held.len() == sources.len() {
@@ -261,7 +229,7 @@ impl Evidence {
         let mut rows: Vec<usize> = cases.iter().flat_map(Case::label_rows).collect();
         rows.sort_unstable();
         rows.dedup();
-        let reaches = lab::reach(view, logs, sources, &self.labels, rows, &self.single);
+        let reaches = lab::reach(view, logs, sources, &self.labels, rows, single);
         for source in sources {
             if held.contains_key(source) {
                 continue;
@@ -269,7 +237,7 @@ impl Evidence {
             let log = &logs[*source];
             let reach = reaches.get(source).cloned().unwrap_or_default();
             let used: u64 = held.values().map(|h| h.rows.get_array_memory_size() as u64).sum();
-            let read = Held::read(log, &reach, MOST_BYTES.saturating_sub(used), &self.single).await;
+            let read = Held::read(log, &reach, MOST_BYTES.saturating_sub(used), single).await;
             match read.map_err(|e| unread(log, e))? {
                 Ok(rows) => held.insert(*source, rows),
                 Err(TooLarge) => return Ok(None),

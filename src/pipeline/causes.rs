@@ -3,10 +3,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use datafusion::prelude::SessionContext;
-
 use crate::analysis::Project;
-use crate::cause::diagnose;
+use crate::cause::{Groundwork, diagnose};
 use crate::diff::{Cause, Mismatches, SnapshotDiff};
 use crate::error::Result;
 use crate::monitor::Monitor;
@@ -36,11 +34,11 @@ impl Explained {
 /// # Errors
 /// As [`diagnose`].
 pub(super) async fn find_causes(
-    project: &Arc<Project>,
+    groundwork: &Arc<Groundwork>,
+    project: &Project,
     number: usize,
     snapshot: &mut SnapshotDiff,
     sample: Option<Gathered>,
-    session: &SessionContext,
     report: &mut Report,
     monitor: &dyn Monitor,
 ) -> Result<Explained> {
@@ -54,7 +52,7 @@ pub(super) async fn find_causes(
         legacy: &sample.legacy,
     };
     let compared = Arc::new(sides.cells(project)?);
-    let found = diagnose(project, &sample.labels, number, &compared, session).await;
+    let found = diagnose(groundwork, &sample.labels, number, &compared).await;
     monitor.end();
     let found = found?;
     let mut explained = Explained { features: vec![Default::default(); snapshot.features.len()] };

@@ -6,6 +6,7 @@
 //! that, in a second pass over the kept values.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use datafusion::arrow::array::{Array, BooleanArray, RecordBatch};
@@ -13,6 +14,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::analysis::Project;
+use crate::cause::Groundwork;
 use crate::checkpoint::Checkpoints;
 use crate::config::{Causes, Config, resolve_uri, without_secrets};
 use crate::diff::{Mismatches, Part, SnapshotDiff, Totals, Worst};
@@ -199,6 +201,7 @@ async fn made(
         snapshots,
         replayer: Replayer::new(&opened, options.replay, checkpoints, folder.standing()),
         work,
+        groundwork: Arc::new(Groundwork::new(&opened.project, &opened.session)),
         one: None,
         cut,
     };
@@ -261,6 +264,7 @@ struct Run<'a> {
     snapshots: Vec<SnapshotRows<'a>>,
     replayer: Replayer<'a>,
     work: Work,
+    groundwork: Arc<Groundwork>,
     cut: Vec<Chunk>,
     /// Where there is one chunk alone: what was computed of it.
     one: Option<Computed>,
@@ -394,6 +398,9 @@ impl<'a> Run<'a> {
                 sums.picking[at].add(part, first, sample);
             }
         }
+        if number + 1 == self.cut.len() {
+            parts.iter().enumerate().for_each(|(at, part)| self.groundwork.lay(at, &part.mismatches));
+        }
         clock.lap("diff");
         note_engines(&mut sums.engines, &replayed.replay);
         sums.kept.append(&mut replayed.kept);
@@ -461,7 +468,8 @@ impl<'a> Run<'a> {
         let mut explained = Vec::new();
         for (at, (diff, sample)) in diffs.iter_mut().zip(samples).enumerate() {
             let sample = sample.gathered().map_err(|e| Error::engine("gather the rows that differ", e.into()))?;
-            let found = find_causes(&self.opened.project, at, diff, sample, &self.opened.session, report, monitor);
+            let project = &self.opened.project;
+            let found = find_causes(&self.groundwork, project, at, diff, sample, report, monitor);
             explained.push(Box::pin(found).await?);
         }
         clock.lap("causes");
