@@ -23,7 +23,7 @@ use crate::diff::Mismatches;
 
 /// Sources that take less by their footers are held whole, for all views.
 const SMALL_BYTES: u64 = 128 << 20;
-/// Sources that take less in all are read before there is a sample: they take memory while other work does.
+/// Sources that take more in all are not read before there is a sample: they would take memory while other work does.
 const EARLY_BYTES: u64 = 64 << 20;
 
 /// What somebody began, for all who wait for it.
@@ -34,6 +34,7 @@ pub struct Groundwork {
     project: Arc<Project>,
     session: SessionContext,
     single: SessionContext,
+    early: u64,
     /// By source; `None` where it takes too much memory after all.
     rows: Mutex<HashMap<usize, Begun<Option<Held>>>>,
     /// By view; each is taken once.
@@ -51,8 +52,10 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Groundwork {
-    pub fn new(project: &Arc<Project>, session: &SessionContext) -> Self {
+    /// `most`: bytes that sources may take while the run does other work.
+    pub fn new(project: &Arc<Project>, session: &SessionContext, most: u64) -> Self {
         Self {
+            early: most.min(EARLY_BYTES),
             project: Arc::clone(project),
             single: one_partition(session),
             session: session.clone(),
@@ -81,7 +84,7 @@ impl Groundwork {
         }
         let differing = differing_views(&self.project, snapshot, mismatches);
         let logs = &self.project.inputs.logs;
-        if self.small(&differing).iter().map(|source| logs[*source].table.memory()).sum::<u64>() > EARLY_BYTES {
+        if self.small(&differing).iter().map(|source| logs[*source].table.memory()).sum::<u64>() > self.early {
             return;
         }
         self.read(&differing);

@@ -262,6 +262,12 @@ impl Held {
         Ok(several)
     }
 
+    /// Rows of which these repeat each other's ids.
+    #[cfg(test)]
+    pub(super) fn of(rows: RecordBatch, event: Int64Array, arrival: Int64Array, repeated: Vec<Vec<u32>>) -> Self {
+        Self { rows, event, arrival, original: None, repeated: Arc::new(repeated), facts: Arc::default() }
+    }
+
     /// The rows that are `kept`, and what shares an id with one of them.
     ///
     /// # Errors

@@ -122,3 +122,88 @@ impl ByKey {
         Ok(Self { rows })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use datafusion::arrow::array::{AsArray, Int64Array, RecordBatch, StringArray};
+    use datafusion::arrow::datatypes::Int64Type;
+
+    use super::*;
+    use crate::cause::sample::lot;
+
+    /// Numbers by lot, the same ones in every run.
+    struct Lots(usize);
+
+    impl Lots {
+        fn below(&mut self, bound: u64) -> i64 {
+            self.0 += 1;
+            i64::try_from(lot(self.0) % bound).unwrap()
+        }
+    }
+
+    /// Rows with a number, a key of two columns, and two times of which some are NULL.
+    fn held(lots: &mut Lots, count: usize) -> Held {
+        let number = Int64Array::from_iter_values(0..i64::try_from(count).unwrap());
+        let user: Int64Array = (0..count).map(|_| Some(lots.below(4)).filter(|user| *user > 0)).collect();
+        let kind: StringArray = (0..count).map(|_| Some(if lots.below(2) == 0 { "a" } else { "b" })).collect();
+        let event: Int64Array = (0..count).map(|_| Some(lots.below(100)).filter(|t| *t > 2)).collect();
+        let arrival = event.iter().map(|t| Some(t? + lots.below(30) - 5).filter(|t| t % 17 != 0)).collect();
+        let columns = [("number", Arc::new(number) as ArrayRef), ("user", Arc::new(user)), ("kind", Arc::new(kind))];
+        let pair = u32::try_from(count / 2).unwrap();
+        Held::of(RecordBatch::try_from_iter(columns).unwrap(), event, arrival, vec![vec![0, pair]])
+    }
+
+    fn numbers(held: &Held) -> Vec<i64> {
+        held.rows.column(0).as_primitive::<Int64Type>().values().to_vec()
+    }
+
+    #[test]
+    fn what_is_seen_is_what_plain_loops_find() {
+        let mut lots = Lots(0);
+        let (mut some, mut most) = (0, 0);
+        for round in 0..200 {
+            let held = held(&mut lots, 40);
+            let columns: Vec<String> =
+                ["user", "kind"][..usize::try_from(round % 3).unwrap()].iter().map(ToString::to_string).collect();
+            let asked = 1 + usize::try_from(lots.below(6)).unwrap();
+            let looks: Vec<Look> = (0..asked)
+                .map(|_| {
+                    let time = lots.below(130);
+                    Look { time, start: if lots.below(5) == 0 { i64::MIN } else { time - lots.below(40) } }
+                })
+                .collect();
+            let user: Int64Array = (0..asked).map(|_| Some(lots.below(4)).filter(|user| *user > 0)).collect();
+            let kind: StringArray = (0..asked).map(|_| Some(if lots.below(2) == 0 { "a" } else { "b" })).collect();
+            let keys: Vec<ArrayRef> = vec![Arc::new(user.clone()), Arc::new(kind.clone())];
+            let keys = &keys[..columns.len()];
+            let margin = [0, 7][usize::try_from(round % 2).unwrap()];
+
+            let own = |row: usize, name: &str| held.rows.column_by_name(name).unwrap().slice(row, 1);
+            let equal = |row: usize, at: usize| {
+                columns.iter().zip(keys).all(|(name, key)| own(row, name).to_data() == key.slice(at, 1).to_data())
+            };
+            let sees = |row: usize, at: usize| {
+                let (event, arrival) = (held.event.value(row), held.arrival.value(row));
+                let Look { time, start } = looks[at];
+                event.min(arrival) - margin <= time && start.saturating_sub(margin) <= event
+            };
+            let timed = |row: usize| held.event.is_valid(row) && held.arrival.is_valid(row);
+            let mut seen: Vec<bool> =
+                (0..40).map(|row| timed(row) && (0..asked).any(|at| equal(row, at) && sees(row, at))).collect();
+            let sight = Sight::new(&looks, &columns, keys, margin).unwrap();
+            let count = seen.iter().filter(|seen| **seen).count();
+            assert_eq!(sight.sees_most(&held).unwrap(), count * 2 > 40, "round {round}");
+            // Either row of a pair brings the other.
+            let pair = seen[0] || seen[20];
+            (seen[0], seen[20]) = (pair, pair);
+            let expected: Vec<i64> = (0..40).filter(|row| seen[usize::try_from(*row).unwrap()]).collect();
+            let found = sight.of(&held, &ByKey::new(&held, &columns).unwrap()).unwrap();
+            assert_eq!(numbers(&found), expected, "round {round}");
+            some += usize::from(!expected.is_empty() && expected.len() < 40);
+            most += usize::from(count * 2 > 40);
+        }
+        assert!(some > 100 && most > 10, "{some}, {most}");
+    }
+}

@@ -99,7 +99,8 @@ pub enum Ran {
     Stands(Standing),
 }
 
-/// The share of the memory for label rows that are held from chunk to chunk, and as much for each snapshot.
+/// The share of the memory for label rows that are held from chunk to chunk, and as much for each snapshot and for what causes are
+/// looked for in.
 const HELD_SHARE: u64 = 8;
 /// Columns of the summary that is kept.
 const SUMMARY_WIDTH: usize = 100;
@@ -201,7 +202,7 @@ async fn made(
         snapshots,
         replayer: Replayer::new(&opened, options.replay, checkpoints, folder.standing()),
         work,
-        groundwork: Arc::new(Groundwork::new(&opened.project, &opened.session)),
+        groundwork: Arc::new(Groundwork::new(&opened.project, &opened.session, memory / HELD_SHARE)),
         one: None,
         cut,
     };

@@ -221,13 +221,19 @@ fn causes_can_be_listed_and_switched_off() {
 }
 
 #[test]
-fn causes_do_not_depend_on_threads() {
+fn causes_do_not_depend_on_threads_chunks_or_memory() {
     let w = World::new(6);
     let late = |u, t| w.totals(u, false, |e| e.at <= t && e.at > t - DAY);
     let stores: [(&str, &Store<'_>); 1] = [("late", &late)];
     let project = w.project(&stores, "");
-    let told = |threads: &str| {
-        project.backcast(&["diff", "--format", "json", "--threads", threads]).json()["snapshots"].clone()
+    let told = |args: &[&str]| {
+        let all = [&["diff", "--format", "json", "--fresh"], args].concat();
+        project.backcast(&all).json()["snapshots"].clone()
     };
-    assert_eq!(told("1"), told("3"));
+    let alone = told(&["--threads", "1"]);
+    assert_eq!(alone[0]["features"][0]["causes"][0]["cause"], "late_events_visible");
+    assert_eq!(told(&["--threads", "3"]), alone);
+    assert_eq!(told(&["--set", "run.chunk=\"2 days\""]), alone);
+    // Too little to read sources before there is a sample.
+    assert_eq!(told(&["--memory", "1MiB"]), alone);
 }
