@@ -81,9 +81,11 @@ impl Bench {
             });
             for instant in instants {
                 for &row in questions.panel.iter() {
-                    let time = subject.labels.times.value(row);
-                    let time = instant.iter().fold(time, |time, change| seen_at(change, time));
-                    let (now, instant) = (time.saturating_add(lens.now), time.saturating_add(lens.instant));
+                    let label_time = subject.labels.times.value(row);
+                    let time = instant.iter().fold(label_time, |time, change| seen_at(change, time));
+                    let arrived = || instant.iter().fold(label_time, |time, change| arrived_at(change, time));
+                    let arrived = if lens.unmoved { label_time } else { arrived() };
+                    let (now, instant) = (time.saturating_add(lens.now), arrived.saturating_add(lens.instant));
                     asks.push((row, Moment { now, instant, meaning }));
                 }
             }
@@ -189,6 +191,11 @@ fn starts(limits: &[Limit], sides: &[Sides], moments: usize) -> DfResult<Vec<i64
         }
     }
     Ok(earliest.unwrap_or_else(|| vec![i64::MIN; moments]))
+}
+
+/// The instant by which what counts has arrived, as [`seen_at`].
+fn arrived_at(change: &Change, time: i64) -> i64 {
+    if let Change::Timezone { .. } = change { seen_at(change, time) } else { change.arrived(time) }
 }
 
 /// The label time under a change of it; of all sources that are shifted alike, the label time is shifted back.

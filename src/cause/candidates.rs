@@ -19,12 +19,12 @@ const REFRESHES: [(i64, &[i64]); 14] = [
     (15 * MINUTE, &[5 * MINUTE, 15 * MINUTE]),
     (30 * MINUTE, &[5 * MINUTE, 15 * MINUTE, 30 * MINUTE]),
     (HOUR, &[5 * MINUTE, 10 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, -HOUR]),
-    (2 * HOUR, &[HOUR, 2 * HOUR]),
-    (3 * HOUR, &[HOUR, 3 * HOUR]),
-    (4 * HOUR, &[HOUR, 4 * HOUR]),
-    (6 * HOUR, &[30 * MINUTE, HOUR, 2 * HOUR, 6 * HOUR]),
-    (8 * HOUR, &[HOUR, 8 * HOUR]),
-    (12 * HOUR, &[HOUR, 2 * HOUR, 6 * HOUR, 12 * HOUR]),
+    (2 * HOUR, &[15 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR]),
+    (3 * HOUR, &[15 * MINUTE, 30 * MINUTE, HOUR, 3 * HOUR]),
+    (4 * HOUR, &[15 * MINUTE, 30 * MINUTE, HOUR, 4 * HOUR]),
+    (6 * HOUR, &[15 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 6 * HOUR]),
+    (8 * HOUR, &[15 * MINUTE, 30 * MINUTE, HOUR, 8 * HOUR]),
+    (12 * HOUR, &[15 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 6 * HOUR, 12 * HOUR]),
     (DAY, &[15 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 3 * HOUR, 4 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, -DAY]),
     (7 * DAY, &[HOUR, DAY, 7 * DAY, -7 * DAY]),
 ];
@@ -135,6 +135,13 @@ pub(super) fn instants(windows: &Windows, shifts: bool) -> Vec<Change> {
     }
     all.extend(HORIZONS.map(|h| Change::FutureLeak { horizon: Some(h), ahead: Ahead::Moves }));
     all
+}
+
+/// What a warehouse held since its last load, asked for at the label time. Apart from the [`instants`]: what arrives by a time that is not the
+/// label time's own is in another order, and costs a sweep more.
+pub(super) fn loads() -> Vec<Change> {
+    let periods = [HOUR, 6 * HOUR, 12 * HOUR, 7 * DAY].map(|period| Change::Loaded { period, at: 0 });
+    periods.into_iter().chain((0..=6).map(|hour| Change::Loaded { period: DAY, at: hour * HOUR })).collect()
 }
 
 /// Which of the sources that a view reads have what.
@@ -252,8 +259,8 @@ pub(super) fn shifted_sources(windows: &Windows, sources: &Sources) -> Vec<Chang
     let mut all = shifted_calendars(windows);
     if sources.reads.len() > 1 {
         for &source in &sources.reads {
-            let whole = offsets().into_iter().filter(|m| m % 60 == 0);
-            all.extend(whole.map(|m| Change::Timezone { shift: Shift::Minutes(m), source: Some(source) }));
+            let shift = |m| Change::Timezone { shift: Shift::Minutes(m), source: Some(source) };
+            all.extend(offsets().into_iter().map(shift));
         }
     }
     all

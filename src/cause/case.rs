@@ -21,6 +21,8 @@ pub(super) type Hypothesis = Vec<Change>;
 /// Hypotheses of one grid that are held against chance.
 const WEIGHED: usize = 24;
 
+/// So many times as many rows may agree before half of the mismatches where a history begins late.
+const EARLY: usize = 4;
 /// Fewer mismatches than this are held against so many agreeing rows.
 const FEW: usize = 16;
 const MANY_CALM: usize = 256;
@@ -77,6 +79,8 @@ const PAIR_COSTS: f64 = 0.015;
 const BREAKS_COST: f64 = 0.25;
 /// On a screened sample the best may be this far from the least error.
 const CLOSE: f64 = 0.08;
+/// Of those that are as good as the best on a screened sample, so many are tried on all of it.
+const MOST_TIED: usize = 24;
 /// Hypotheses that explain nearly the same are one as good as the other.
 const NEAR: f64 = 0.005;
 
@@ -102,8 +106,10 @@ pub(super) fn leading(scored: &[Scored], tried: usize, most: usize) -> Vec<Hypot
         a.error().total_cmp(&b.error()).then((a.changes.len(), a.freedom()).cmp(&(b.changes.len(), b.freedom())))
     });
     let mut leading: Vec<Hypothesis> = best(scored, tried).map(|s| s.changes.clone()).into_iter().collect();
-    let least = holding.first().map_or(0.0, |s| s.error());
+    let (least, half) = holding.first().map_or((0.0, 0.0), |s| (s.error(), 0.5 / s.judged.mismatches.max(1) as f64));
     for scored in holding.into_iter().filter(|s| s.error() <= least + CLOSE) {
+        // Few rows may not tell those apart that are as good as the best.
+        let most = if scored.error() <= least + half { MOST_TIED } else { most };
         if leading.len() < most && !leading.contains(&scored.changes) {
             leading.push(scored.changes.clone());
         }
@@ -258,10 +264,23 @@ impl Block {
         (count(&rows), nearer(&rows))
     }
 
-    /// Holds hypothesis number `at` against chance, by what it makes of some positions.
-    pub(super) fn weigh(&self, case: &Case<'_>, at: usize, rows: &[Row]) -> (Judgement, f64) {
+    /// Holds hypothesis number `at` against chance, by what it makes of some positions. `None` where a replay gives one and the same value
+    /// for all of them: a column that died looks like any window that is always empty.
+    pub(super) fn weigh(
+        &self,
+        case: &Case<'_>,
+        (changes, at): (&[Change], usize),
+        rows: &[Row],
+    ) -> Option<(Judgement, f64)> {
         let fits = |i: usize, j: usize| self.fits(at, rows[i].seat, rows[j].seat);
-        (judge(rows, case.compared.tolerance().abs, &fits), nearer(rows))
+        let replayed = changes.iter().any(|change| change.layer() != Layer::Value);
+        if replayed
+            && let Some(hit) = rows.iter().position(|row| row.mismatched && row.agrees)
+            && (0..rows.len()).all(|row| fits(row, hit))
+        {
+            return None;
+        }
+        Some((judge(rows, case.compared.tolerance().abs, &fits), nearer(rows)))
     }
 }
 
@@ -363,6 +382,13 @@ impl<'a> Case<'a> {
         self.chosen.push(Chosen { changes, explained: hits.len(), breaks });
     }
 
+    /// Whether few rows agree before most of what is open: of a history that was cut off the beginning is missing.
+    pub(super) fn begins_early(&self) -> bool {
+        let middle = self.open.get(self.open.len() / 2);
+        let before = middle.map_or(0, |middle| self.calm.partition_point(|position| position < middle));
+        before <= self.open.len() * EARLY
+    }
+
     /// At most so many open mismatches and agreeing rows, in the order of positions.
     pub(super) fn screen(&self, differing: usize, calm: usize) -> Vec<(usize, bool)> {
         // Where little differs, chance has to be told from many agreeing rows.
@@ -420,12 +446,19 @@ impl<'a> Case<'a> {
         self.tried += tried;
         // Chance is only worth a count for those that explain most.
         fresh.sort_by(|a, b| a.scored.error().total_cmp(&b.scored.error()));
-        for Counted { scored, block, part } in fresh.iter_mut().take(WEIGHED) {
-            if scored.judged.explained > 0 {
-                let block = &blocks[*block];
-                scored.judged = block.weigh(self, *part, &block.rows(*part)).0;
+        let mut seen = 0;
+        fresh.retain_mut(|Counted { scored, block, part }| {
+            seen += 1;
+            if seen > WEIGHED || scored.judged.explained == 0 {
+                return true;
             }
-        }
+            let block = &blocks[*block];
+            let weighed = block.weigh(self, (&scored.changes, *part), &block.rows(*part));
+            weighed.is_some_and(|(judged, _)| {
+                scored.judged = judged;
+                true
+            })
+        });
         let worth = !fresh.is_empty();
         self.scored.extend(fresh.into_iter().map(|f| f.scored));
         Ok((worth, tried))

@@ -139,6 +139,11 @@ pub enum Change {
         lag: i64,
         at: i64,
     },
+    /// What had arrived by the last load counts, in windows that end at the label time. `at`: as of [`Change::Stale`].
+    Loaded {
+        period: i64,
+        at: i64,
+    },
     /// No horizon: everything that is in the log.
     FutureLeak {
         horizon: Option<i64>,
@@ -188,7 +193,7 @@ impl Change {
             Self::WindowLength { .. } => "window_length",
             Self::Tiled { .. } => "tiled_window",
             Self::Timezone { .. } => "timezone",
-            Self::Stale { .. } => "stale",
+            Self::Stale { .. } | Self::Loaded { .. } => "stale",
             Self::FutureLeak { .. } => "future_leak",
             Self::LateVisible { .. } => "late_events_visible",
             Self::LateDropped { .. } => "late_events_dropped",
@@ -206,7 +211,9 @@ impl Change {
 
     pub fn layer(&self) -> Layer {
         match self {
-            Self::Stale { .. } | Self::FutureLeak { ahead: Ahead::Moves, horizon: Some(_) } => Layer::Instant,
+            Self::Stale { .. } | Self::Loaded { .. } | Self::FutureLeak { ahead: Ahead::Moves, horizon: Some(_) } => {
+                Layer::Instant
+            }
             Self::NullsAsZero
             | Self::MissingAsZero
             | Self::MissingAsNull
@@ -221,6 +228,7 @@ impl Change {
     pub fn freedom(&self) -> usize {
         match self {
             Self::Stale { lag, at, .. } => 1 + usize::from(*lag != 0) + usize::from(*at != 0),
+            Self::Loaded { at, .. } => 2 + usize::from(*at != 0),
             Self::Tiled { inclusive, .. } => 1 + usize::from(*inclusive),
             Self::WindowLength { .. }
             | Self::LateDropped { .. }
@@ -279,11 +287,14 @@ impl Change {
                     put("source", json!(source));
                 }
             }
-            Self::Stale { period, lag, at } => {
+            Self::Stale { period, at, .. } | Self::Loaded { period, at } => {
                 put("period", json!(duration(*period)));
-                put("lag", json!(duration(*lag)));
+                put("lag", json!(duration(if let Self::Stale { lag, .. } = self { *lag } else { 0 })));
                 if *at != 0 {
                     put("at", json!(format!("{:02}:{:02}", at / HOUR, at % HOUR / MINUTE)));
+                }
+                if matches!(self, Self::Loaded { .. }) {
+                    put("window", json!("stays"));
                 }
             }
             Self::FutureLeak { horizon, ahead } => {
@@ -306,6 +317,45 @@ impl Change {
             _ => {}
         }
         Value::Object(map)
+    }
+
+    /// A change that no list of candidates has, by its name and [`parameters`](Self::parameters).
+    pub(super) fn fitted(name: &str, parameters: &Value, sources: &[String]) -> Option<Self> {
+        let text = |key: &str| parameters.get(key).and_then(Value::as_str);
+        Some(match name {
+            "truncated_history" => {
+                Self::Truncated { first: DateTime::parse_from_rfc3339(text("first")?).ok()?.timestamp_nanos_opt()? }
+            }
+            "scaled" => Self::Scaled { factor: parameters.get("factor")?.as_f64()? },
+            "rounded" => Self::Rounded { digits: i32::try_from(parameters.get("digits")?.as_i64()?).ok()? },
+            "float32" => Self::Float32,
+            "nulls_as_zero" => Self::NullsAsZero,
+            "missing_as_zero" => Self::MissingAsZero,
+            "missing_as_null" => Self::MissingAsNull,
+            "timezone" => {
+                let zone: Tz = text("zone")?.parse().ok()?;
+                let shift = if text("read_as").is_some() { Shift::ShownIn(zone) } else { Shift::ReadIn(zone) };
+                let source = match text("source") {
+                    Some(name) => Some(sources.iter().position(|source| source == name)?),
+                    None => None,
+                };
+                Self::Timezone { shift, source }
+            }
+            _ => return None,
+        })
+    }
+
+    /// The same change of each window that it changes, where it changes several; at last the change itself.
+    pub(super) fn by_window(&self) -> Vec<Self> {
+        let mut all = Vec::new();
+        if let Self::WindowLength { window: None, step, lengths } = self {
+            let changed = (0..lengths.len()).filter(|window| lengths[*window].is_some());
+            let own = |window| Self::WindowLength { window: Some(window), step: *step, lengths: lengths.clone() };
+            all.extend(changed.map(own));
+        }
+        // Last: of two that explain the same, the one that names its window is taken.
+        all.push(self.clone());
+        all
     }
 
     /// Whether what it shows was not known at the label time, and how far ahead it looked, where a number says so.
@@ -354,16 +404,26 @@ impl Change {
     /// The label time as this change has it.
     pub fn instant(&self, time: i64) -> i64 {
         match self {
-            Self::Stale { period, lag, at } => {
-                // Weeks begin on Monday; 1970 began on a Thursday.
-                let origin = if period % (7 * DAY) == 0 { -3 * DAY } else { 0 } + at;
-                let since = time.saturating_sub(origin);
-                since.div_euclid(*period).saturating_mul(*period).saturating_add(origin).saturating_sub(*lag)
-            }
+            Self::Stale { period, lag, at } => refreshed(time, *period, *at).saturating_sub(*lag),
             Self::FutureLeak { horizon: Some(horizon), ahead: Ahead::Moves } => time.saturating_add(*horizon),
             _ => time,
         }
     }
+
+    /// The instant by which, as this change has it, what counts has arrived.
+    pub fn arrived(&self, time: i64) -> i64 {
+        match self {
+            Self::Loaded { period, at } => refreshed(time, *period, *at),
+            other => other.instant(time),
+        }
+    }
+}
+
+/// The last refresh before an instant.
+fn refreshed(time: i64, period: i64, at: i64) -> i64 {
+    // Weeks begin on Monday; 1970 began on a Thursday.
+    let origin = if period % (7 * DAY) == 0 { -3 * DAY } else { 0 } + at;
+    time.saturating_sub(origin).div_euclid(period).saturating_mul(period).saturating_add(origin)
 }
 
 #[cfg(test)]

@@ -262,6 +262,15 @@ impl Held {
         Ok(several)
     }
 
+    /// Rows that deliver again what had arrived before.
+    pub(super) fn repeats(&self) -> HashSet<u32> {
+        let later = self.repeated.iter().flat_map(|rows| {
+            let first = rows.iter().min_by_key(|row| (self.arrival.value(**row as usize), **row));
+            rows.iter().filter(move |row| Some(*row) != first).copied()
+        });
+        later.collect()
+    }
+
     /// Rows of which these repeat each other's ids.
     #[cfg(test)]
     pub(super) fn of(rows: RecordBatch, event: Int64Array, arrival: Int64Array, repeated: Vec<Vec<u32>>) -> Self {

@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use datafusion::arrow::array::Array;
+use datafusion::arrow::array::{Array, RecordBatch};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::catalog::TableProvider;
 use datafusion::common::runtime::SpawnedTask;
@@ -66,13 +66,13 @@ pub(super) type Grid = (Hypothesis, Vec<Hypothesis>);
 
 /// A view with all that its worlds are made of.
 pub(super) struct Lab {
-    view: View,
+    pub view: View,
     /// All of the project's, by number.
-    logs: Vec<Log>,
+    pub logs: Vec<Log>,
     /// Of the sources that the view reads.
-    held: HashMap<usize, Held>,
+    pub held: HashMap<usize, Held>,
     windows: Windows,
-    labels: Arc<Labels>,
+    pub labels: Arc<Labels>,
     /// With one partition: replays run side by side.
     session: SessionContext,
     threads: usize,
@@ -341,7 +341,7 @@ impl Lab {
         jobs
     }
 
-    fn bench(&self, questions: Questions) -> Result<Arc<Bench>> {
+    pub(super) fn bench(&self, questions: Questions) -> Result<Arc<Bench>> {
         {
             let mut benches = locked(&self.benches);
             if let Some(at) = benches.iter().position(|bench| bench.questions == questions) {
@@ -417,19 +417,43 @@ impl Lab {
     /// `None` where the view can't be planned so.
     async fn by_plan(&self, bench: &Bench, job: &Job) -> Result<Option<ViewValues>> {
         let plans = self.plans(job.twice);
-        let idle = locked(&plans.idle).pop();
-        let station = match idle {
-            Some(station) => station,
-            None => match self.station(job.twice).await {
-                Ok(Some(station)) => station,
-                _ => return Ok(None),
-            },
-        };
+        let Some(station) = self.free_station(job.twice).await else { return Ok(None) };
         let near = bench.questions.panel.len() <= MANY_LABELS && self.is_near(&job.rows);
         let near = if near { self.near(bench, &station).map_err(failed)? } else { None };
         let values = self.run(&station, bench, near.as_deref().unwrap_or(&self.held), job).await;
         locked(&plans.idle).push(station);
         values.map(Some)
+    }
+
+    /// A plan that nobody executes.
+    async fn free_station(&self, twice: bool) -> Option<Station> {
+        let idle = locked(&self.plans(twice).idle).pop();
+        match idle {
+            Some(station) => Some(station),
+            None => self.station(twice).await.ok().flatten(),
+        }
+    }
+
+    /// The answers over rows of the caller's own, by number of the source. `None` where the view has no plan for other rows.
+    pub(super) async fn over(&self, bench: &Bench, twice: bool, rows: HashMap<usize, RecordBatch>) -> Option<Answers> {
+        let plans = self.plans(twice);
+        if plans.failed.load(Ordering::Relaxed) {
+            return None;
+        }
+        let station = self.free_station(twice).await?;
+        station.slots.set(rows, Arc::clone(&bench.limits));
+        let values = station.replay.run(&bench.labels, &bench.observers).await;
+        locked(&plans.idle).push(station);
+        bench.told(&values.ok()?, &self.view).ok()
+    }
+
+    /// By source, the columns that have to equal a label's keys; empty where rows of any key are read.
+    pub(super) async fn key_columns(&self, keys: usize) -> HashMap<usize, Vec<String>> {
+        let Some(station) = self.free_station(false).await else { return HashMap::new() };
+        let columns = |reach: &Reach| reach.keys(keys).filter(|_| keys > 0).unwrap_or_default();
+        let told = station.reaches.iter().map(|(source, reach)| (*source, columns(reach))).collect();
+        locked(&self.once.idle).push(station);
+        told
     }
 
     /// Whether rows, as they are changed, are seen from little further than they are.
@@ -468,7 +492,7 @@ impl Lab {
     }
 
     /// A source is read by the same keys in each of a view's plans.
-    fn by_key(&self, source: usize, held: &Held, columns: &[String]) -> DfResult<Arc<ByKey>> {
+    pub(super) fn by_key(&self, source: usize, held: &Held, columns: &[String]) -> DfResult<Arc<ByKey>> {
         let mut all = locked(&self.by_key);
         if let Some(known) = all.get(&source) {
             return Ok(Arc::clone(known));
@@ -509,7 +533,8 @@ impl Lab {
         Station::new(&self.view, &self.logs, &sources, &self.held, twice, &self.session).await
     }
 
-    /// One world, planned for itself.
+    /// One world, planned for itself. Such a replay has one time for both: what a load would hold has no say here, and a load explains no
+    /// more than the changes beside it.
     async fn by_itself(&self, labels: &Arc<Vec<usize>>, (world, instants): &Grid) -> Result<Answers> {
         let lenses = vec![(Lens::default(), instants.clone())];
         let bench = self.bench(Questions { panel: Arc::clone(labels), lenses })?;

@@ -21,6 +21,8 @@ pub(super) struct Lens {
     /// Added to the instant by which what is visible has arrived, nanoseconds.
     pub instant: i64,
     pub windows: Vec<Rewindow>,
+    /// What counts has to have arrived by the label time itself, whatever is made of it.
+    pub unmoved: bool,
 }
 
 /// A world.

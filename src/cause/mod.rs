@@ -10,7 +10,7 @@
 //! * [`windows`]: a plan with other windows. [`world`]: sources seen otherwise. [`values`]: what needs no replay.
 //! * [`groundwork`]: what can be done before there is a sample. [`held`]: the rows that can be read; [`near`]: which of them some questions see. [`lens`], [`bench`]: what of a world is a matter of what is asked. [`slots`], [`lab`]: one plan for
 //!   many worlds. [`cell`]: one cell in all of them.
-//! * [`case`]: a feature with its rows. [`search`]: what is tried in which order. [`judge`]: what is more than chance.
+//! * [`leak`]: for which legacy values a look ahead was needed. [`case`]: a feature with its rows. [`search`]: what is tried in which order. [`judge`]: what is more than chance.
 //!
 //! No more rows are replayed than the sample has. The same input gives the same causes, whatever the threads. What this refuses:
 //! to name a cause that fits no better than chance.
@@ -24,6 +24,7 @@ mod groundwork;
 mod held;
 mod judge;
 mod lab;
+mod leak;
 mod lens;
 mod near;
 mod sample;
@@ -41,15 +42,18 @@ use datafusion::common::runtime::SpawnedTask;
 use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
+use serde_json::Value;
 
 use crate::analysis::{Project, View};
 use crate::cause::candidates::Sources;
-use crate::cause::case::{Case, Hypothesis};
-pub use crate::cause::cell::{Otherwise, otherwise};
+use crate::cause::case::Case;
+pub use crate::cause::cell::{Named, Otherwise, otherwise};
 pub use crate::cause::change::{Ahead, Change, Layer, Length, Shift};
 pub use crate::cause::groundwork::Groundwork;
 use crate::cause::held::{Held, TooLarge, sources_of};
 use crate::cause::lab::Lab;
+pub use crate::cause::leak::Leaking;
+use crate::cause::leak::leaks;
 pub use crate::cause::sample::lot;
 use crate::cause::search::Search;
 use crate::cause::windows::Windows;
@@ -73,8 +77,8 @@ pub struct FeatureCauses {
     pub unexplained: f64,
     /// By position of a compared row, the cause that explains it.
     pub cause_of: BTreeMap<usize, u16>,
-    /// By cause: whether it shows what was not known at the label time, and how far ahead, where a number says so, nanoseconds.
-    pub leaks: Vec<Option<Option<i64>>>,
+    /// By cause, what it shows of what was not known at the label time.
+    pub leaks: Vec<Option<Leaking>>,
     /// How many mismatches were tested.
     pub tested: usize,
 }
@@ -202,7 +206,8 @@ impl Evidence {
             allowed: &|change| self.allows(change),
         };
         search.run(&mut cases).await?;
-        let features = cases.into_iter().map(|case| told(project, &search.sources, case)).collect();
+        let leaks = leaks(&search.lab, &cases).await.map_err(|e| Error::engine("look for causes", e))?;
+        let features = cases.into_iter().zip(leaks).map(|(case, leaks)| told(project, case, leaks)).collect();
         Ok(Diagnosis { features, too_large: Vec::new() })
     }
 
@@ -283,42 +288,27 @@ fn cases_of<'a>(
     differing.map(|(at, slot, compared)| Case::new(at, slot, &view.features[slot], compared, sample)).collect()
 }
 
-fn told(project: &Project, sources: &Sources, case: Case<'_>) -> FeatureCauses {
+fn told(project: &Project, case: Case<'_>, leaks: Vec<Option<Leaking>>) -> FeatureCauses {
     let names: Vec<String> = project.inputs.logs.iter().map(|log| log.config.name.clone()).collect();
     let tested = case.differing.len();
     let all = case.compared.mismatched().count();
     let share = |count: usize| count as f64 / tested.max(1) as f64;
-    let cause = |chosen: &case::Chosen| diff::Cause {
-        cause: match chosen.changes.as_slice() {
-            [one] => CauseName::One(one.name().to_string()),
-            several => CauseName::Together(several.iter().map(|c| c.name().to_string()).collect()),
-        },
-        parameters: match chosen.changes.as_slice() {
-            [one] => one.parameters(&names),
-            several => serde_json::Value::Object(
-                several.iter().map(|c| (c.name().to_string(), c.parameters(&names))).collect(),
-            ),
-        },
+    let named = |chosen: &case::Chosen| {
+        CauseName::of(chosen.changes.iter().map(|c| (c.name(), c.parameters(&names))).collect())
+    };
+    let cause = |chosen: &case::Chosen, (name, parameters): (CauseName, Value)| diff::Cause {
+        cause: name,
+        parameters,
         // Of a sample, what its share comes to.
         mismatches: if tested == all { chosen.explained as u64 } else { (share(chosen.explained) * all as f64) as u64 },
         explains: share(chosen.explained),
         breaks: chosen.breaks,
     };
-    let leaks = |changes: &Hypothesis| -> Option<Option<i64>> {
-        let all: Vec<Option<i64>> = changes
-            .iter()
-            .filter_map(|change| {
-                let late = matches!(change, Change::LateVisible { .. });
-                change.leaks().map(|by| if late { sources.lateness.last().copied() } else { by })
-            })
-            .collect();
-        if all.is_empty() { None } else { Some(all.into_iter().flatten().max()) }
-    };
     FeatureCauses {
         feature: case.feature,
         unexplained: share(tested - case.cause_of.len()),
-        leaks: case.chosen.iter().map(|c| leaks(&c.changes)).collect(),
-        causes: case.chosen.iter().map(cause).collect(),
+        leaks,
+        causes: case.chosen.iter().map(|chosen| cause(chosen, named(chosen))).collect(),
         cause_of: case.cause_of,
         tested,
     }

@@ -101,6 +101,11 @@ impl<'a> Sight<'a> {
 }
 
 impl ByKey {
+    /// The numbers of the rows with this key.
+    pub(super) fn of(&self, key: &[u8]) -> &[u32] {
+        self.rows.get(key).map_or(&[], Vec::as_slice)
+    }
+
     /// The rows with both times, by these columns.
     ///
     /// # Errors

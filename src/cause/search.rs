@@ -35,11 +35,20 @@ const LEADING: usize = 6;
 const MOST_CAUSES: usize = 3;
 /// Where a single cause explains less, pairs are tried.
 const ENOUGH: f64 = 0.97;
+/// Worlds that are paired with every other.
+const LEADERS: usize = 3;
+/// Where the best explains less, or breaks more, what has to be fitted is tried.
+const MOST: f64 = 0.9;
+const BREAKING: f64 = 0.05;
 /// Worlds of each feature that are paired, and how many of them may be one cause with different parameters.
 const PAIRED: usize = 6;
 const PAIRED_ALIKE: usize = 2;
-/// Changes of the label time that go with every world, for each feature.
+/// Changes of the label time that go with every world, for each feature, ...
 const NEAREST: usize = 6;
+/// ... and for all features of a view: many that differ in many ways would be asked for all of them.
+const MOST_NEAR: usize = 30;
+/// The same of worlds that are paired.
+const MOST_PAIRED: usize = 24;
 /// From so many grids on, a glance at the mismatching rows saves more than it costs.
 const MANY_GRIDS: usize = 3;
 
@@ -136,6 +145,8 @@ impl Search<'_> {
                 self.try_grids(cases, PAIR_SCREEN, grids).await?;
             }
         }
+        let loads = self.allowed_all(candidates::loads()).into_iter().map(|change| vec![change]).collect();
+        self.try_grids(cases, SCREEN, vec![(Vec::new(), loads)]).await?;
         for family in fitted.chunk_by(|a, b| a.name() == b.name()) {
             if self.settled(cases) {
                 return Ok(());
@@ -188,7 +199,8 @@ impl Search<'_> {
         if self.settled(cases) {
             return Ok(());
         }
-        self.zones(cases).await
+        self.zones(cases).await?;
+        if Self::lacking(cases) { self.fit_first(cases).await } else { Ok(()) }
     }
 
     /// Tries all changes of the label time on a few mismatching rows.
@@ -247,19 +259,26 @@ impl Search<'_> {
         let mut near: Vec<Hypothesis> = vec![Vec::new()];
         let usual = [DAY, HOUR].map(|period| Change::Stale { period, lag: 0, at: 0 });
         near.extend(self.allowed_all(usual.to_vec()).into_iter().map(|c| vec![c]));
-        for case in cases.iter().filter(|c| !c.done) {
+        let ranked = cases.iter().filter(|c| !c.done).map(|case| {
             let single = case.scored.iter().filter(|s| s.changes.len() == 1 && s.nearer > 0.0);
             let mut ranked: Vec<_> = single.filter(|s| s.changes[0].layer() != Layer::Value).collect();
             ranked.sort_by(|a, b| {
                 b.nearer.total_cmp(&a.nearer).then(a.changes[0].freedom().cmp(&b.changes[0].freedom()))
             });
-            for scored in ranked.into_iter().take(NEAREST) {
-                if !near.contains(&scored.changes) {
-                    near.push(scored.changes.clone());
-                }
-            }
-        }
+            ranked.into_iter().take(NEAREST).map(|scored| scored.changes.clone()).collect()
+        });
+        in_turn(ranked.collect(), MOST_NEAR, &mut near);
         near
+    }
+
+    /// Whether for some case, as far as is known, nothing explains most, or what does breaks agreeing rows.
+    fn lacking(cases: &[Case<'_>]) -> bool {
+        cases.iter().any(|case| !case.done && Self::lacks(case))
+    }
+
+    fn lacks(case: &Case<'_>) -> bool {
+        let Some(best) = best(&case.scored, case.tried) else { return true };
+        best.judged.explains() < MOST || (best.judged.breaks() > BREAKING && case.begins_early())
     }
 
     /// Whether every case has an explanation that needs no better.
@@ -300,7 +319,7 @@ impl Search<'_> {
     }
 
     async fn pairs(&self, cases: &mut [Case<'_>], worlds: &[Change], instants: &[Hypothesis]) -> Result<()> {
-        let mut picked: BTreeSet<usize> = BTreeSet::new();
+        let mut foremost: Vec<Vec<usize>> = Vec::new();
         for case in cases.iter().filter(|c| !c.done && Self::explained(c) < ENOUGH) {
             let mut ranked: Vec<(f64, usize)> = Vec::new();
             for scored in case.scored.iter().filter(|s| s.changes.len() == 1 && s.nearer > 0.02) {
@@ -316,13 +335,15 @@ impl Search<'_> {
                 *of += 1;
                 *of <= PAIRED_ALIKE
             });
-            picked.extend(ranked.into_iter().take(PAIRED).map(|(_, at)| at));
-            // What has no parameter costs little, and may only show beside another cause.
-            picked.extend((0..worlds.len()).filter(|at| worlds[*at].freedom() == 0));
+            foremost.push(ranked.into_iter().take(PAIRED).map(|(_, at)| at).collect());
         }
-        if picked.is_empty() {
+        if foremost.is_empty() {
             return Ok(());
         }
+        // What has no parameter costs little, and may only show beside another cause.
+        let mut picked: Vec<usize> = (0..worlds.len()).filter(|at| worlds[*at].freedom() == 0).collect();
+        in_turn(foremost, MOST_PAIRED, &mut picked);
+        let picked: BTreeSet<usize> = picked.into_iter().collect();
         let timed = |at: &&usize| worlds[**at].freedom() > 0;
         let grids = picked.iter().filter(timed).map(|at| (vec![worlds[*at].clone()], instants.to_vec())).collect();
         self.try_grids(cases, PAIR_SCREEN, grids).await?;
@@ -337,15 +358,37 @@ impl Search<'_> {
                 }
             }
         }
+        self.try_grids(cases, PAIR_SCREEN, grids).await?;
+        if self.settled(cases) {
+            return Ok(());
+        }
+        self.beside_leaders(cases, worlds, &picked).await
+    }
+
+    /// Pairs of the world that does most for some case with what does nothing by itself, and so was not picked.
+    async fn beside_leaders(&self, cases: &mut [Case<'_>], worlds: &[Change], picked: &BTreeSet<usize>) -> Result<()> {
+        let mut leaders: BTreeSet<usize> = BTreeSet::new();
+        for case in cases.iter().filter(|c| !c.done && Self::explained(c) < ENOUGH) {
+            let single = case.scored.iter().filter(|s| s.changes.len() == 1 && s.nearer > 0.02);
+            let known = single.filter_map(|s| Some((s, worlds.iter().position(|w| *w == s.changes[0])?)));
+            let first = known.max_by(|(a, i), (b, j)| a.nearer.total_cmp(&b.nearer).then(j.cmp(i)));
+            leaders.extend(first.map(|(_, at)| at));
+        }
+        let mut grids: Vec<Grid> = Vec::new();
+        for &leader in leaders.iter().take(LEADERS) {
+            let leader = &worlds[leader];
+            let others = (0..worlds.len()).filter(|at| !picked.contains(at)).map(|at| &worlds[at]);
+            let others = others.filter(|other| other.name() != leader.name() && !opposed(leader, other));
+            grids.extend(others.map(|other| (vec![leader.clone(), other.clone()], vec![Vec::new()])));
+        }
         self.try_grids(cases, PAIR_SCREEN, grids).await
     }
 
     async fn fitted(&self, cases: &mut [Case<'_>]) -> Result<()> {
-        let lacking = |cases: &[Case<'_>]| cases.iter().any(|c| !c.done && Self::explained(c) < 0.9);
-        if lacking(cases) {
+        if Self::lacking(cases) {
             self.fit_first(cases).await?;
         }
-        if lacking(cases) {
+        if Self::lacking(cases) {
             let changes = self.allowed_all(candidates::shifted_sources(self.lab.windows(), &self.sources));
             let grids = changes.into_iter().map(|c| (vec![c], vec![Vec::new()])).collect();
             self.try_grids(cases, SCREEN, grids).await?;
@@ -360,7 +403,7 @@ impl Search<'_> {
             return Ok(());
         }
         let Some(lead) = (0..cases.len())
-            .filter(|&i| !cases[i].done && Self::explained(&cases[i]) < 0.9)
+            .filter(|&i| !cases[i].done && Self::lacks(&cases[i]))
             .max_by_key(|&i| (cases[i].open.len(), std::cmp::Reverse(i)))
         else {
             return Ok(());
@@ -523,7 +566,7 @@ impl Search<'_> {
                     let hits = all.iter().zip(&rows).filter(|((_, m), row)| *m && row.agrees).map(|((p, _), _)| *p);
                     let hits: Vec<usize> = hits.collect();
                     rows.retain(|row| counts[row.seat]);
-                    let (judged, nearer) = block.weigh(case, *at, &rows);
+                    let Some((judged, nearer)) = block.weigh(case, (changes, *at), &rows) else { continue };
                     explained.insert(first + hypothesis, (hits, judged.breaks()));
                     case.scored.push(Scored { changes: changes.clone(), judged, nearer });
                 }
@@ -560,15 +603,14 @@ impl Search<'_> {
     fn resolved(&self, hypothesis: Hypothesis) -> Vec<Hypothesis> {
         let mut all = Vec::new();
         for (at, change) in hypothesis.iter().enumerate() {
-            let Change::WindowLength { window: None, step, lengths } = change else { continue };
-            let changed: Vec<usize> = (0..lengths.len()).filter(|w| lengths[*w].is_some()).collect();
-            for window in changed {
+            let mut others = change.by_window();
+            others.pop();
+            for other in others {
                 let mut own = hypothesis.clone();
-                own[at] = Change::WindowLength { window: Some(window), step: *step, lengths: lengths.clone() };
+                own[at] = other;
                 all.push(own);
             }
         }
-        // Last: of two that explain the same, the one that names its window is taken.
         all.push(hypothesis);
         all
     }
@@ -576,6 +618,12 @@ impl Search<'_> {
     /// Replays grids (the worlds' changes, and parts that only change the label time) and scores every case. Where there are many, the
     /// mismatching rows are asked first: a grid that comes near no legacy value of any case is asked no further.
     async fn try_grids(&self, cases: &mut [Case<'_>], rows: (usize, usize), mut grids: Vec<Grid>) -> Result<()> {
+        for (world, instants) in &mut grids {
+            // Nothing is done twice, each time otherwise.
+            let again = |change: &Change| world.iter().any(|own| own.name() == change.name());
+            instants.retain(|instant| !instant.iter().any(again));
+        }
+        grids.retain(|(_, instants)| !instants.is_empty());
         let samples: Vec<Vec<(usize, bool)>> =
             cases.iter().map(|c| if c.done { Vec::new() } else { c.screen(rows.0, rows.1) }).collect();
         if grids.len() >= MANY_GRIDS {
@@ -629,6 +677,25 @@ impl Search<'_> {
 
     fn allowed_all(&self, changes: Vec<Change>) -> Vec<Change> {
         changes.into_iter().filter(|c| (self.allowed)(c)).collect()
+    }
+}
+
+/// Adds the first of each list, then the second of each, until there are `most`; each once.
+fn in_turn<T: PartialEq>(lists: Vec<Vec<T>>, most: usize, all: &mut Vec<T>) {
+    let mut lists: Vec<_> = lists.into_iter().map(Vec::into_iter).collect();
+    loop {
+        let round: Vec<T> = lists.iter_mut().filter_map(Iterator::next).collect();
+        if round.is_empty() {
+            return;
+        }
+        for next in round {
+            if all.len() >= most {
+                return;
+            }
+            if !all.contains(&next) {
+                all.push(next);
+            }
+        }
     }
 }
 

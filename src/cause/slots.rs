@@ -32,7 +32,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::ExecutionPlan;
 
 use crate::cause::windows::{Limit, Windows};
-use crate::plan::{LateScan, moment_placeholder};
+use crate::plan::{LateScan, moment_placeholder, with_fixed_shift};
 use crate::source::time::{instants_ns, unit_ns};
 use crate::sql::is_now;
 
@@ -182,6 +182,13 @@ pub(super) fn compiled(limit: &Limit, state: &SessionState) -> DfResult<Compiled
     });
     let over_column = over_column.data()?;
     let data_type = data_type.ok_or_else(|| exec_datafusion_err!("`{bound}` does not depend on the label time"))?;
+    let unit = match &data_type {
+        DataType::Timestamp(unit, _) => Some(*unit),
+        _ => None,
+    };
+    // Without the calendar where it can be.
+    let over_column =
+        over_column.transform_up(|e| with_fixed_shift(e, |e| unit.filter(|_| *e == col("now")))).data()?;
     let schema = DFSchema::try_from(Schema::new(vec![Field::new("now", data_type, true)]))?;
     Ok(Compiled::At(*op, state.create_physical_expr(over_column, &schema)?))
 }

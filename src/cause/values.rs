@@ -77,6 +77,11 @@ pub(super) fn changed(
             let divided: Float64Array = values.unary(|v| v / inverse);
             let whole: Int64Array = multiplied.unary(|v| v.round() as i64);
             let mut readings: Vec<ArrayRef> = vec![Arc::new(multiplied), Arc::new(divided)];
+            // A decimal's product is a decimal, which is the nearest of so few digits.
+            if column.data_type().is_decimal() {
+                let decimal: Float64Array = readings[0].as_primitive::<Float64Type>().unary(nearest_decimal);
+                readings.push(Arc::new(decimal));
+            }
             // An integer's unit changes to an integer.
             if column.data_type().is_integer() {
                 readings.push(Arc::new(whole));
@@ -109,6 +114,11 @@ fn to_even(value: f64, digits: i32) -> f64 {
         Ok(digits) if value.is_finite() => format!("{value:.digits$}").parse().unwrap_or(value),
         _ => value,
     }
+}
+
+/// The nearest number of 15 digits: all that a double holds for certain.
+fn nearest_decimal(value: f64) -> f64 {
+    if value.is_finite() { format!("{value:.14e}").parse().unwrap_or(value) } else { value }
 }
 
 /// The value changes that the legacy values of the mismatching rows leave possible: `pairs` of (counterfactual, legacy).

@@ -32,11 +32,17 @@ pub fn load(path: &Path, set: &[String]) -> Result<(Config, Vec<Finding>), Vec<F
     }
     findings.extend(check::check(&root));
     let applied = profile::apply(&mut root);
-    let config = read::read(&root, &path, &base, applied);
+    let mut config = read::read(&root, &path, &base, applied);
+    config.set = set.iter().filter(|set| !about_running(set)).cloned().collect();
     findings.extend(rules::check(&config, &root));
     findings.extend(files::check(&config));
     sort(&mut findings, &name);
     if findings.iter().any(Finding::is_error) { Err(findings) } else { Ok((config, findings)) }
+}
+
+/// Whether an override says where and how something runs, or is secret.
+fn about_running(set: &str) -> bool {
+    ["output", "run", "storage", "lineage"].iter().any(|table| set.trim_start().starts_with(table))
 }
 
 fn empty(name: &str) -> Node {

@@ -44,6 +44,7 @@ pub(super) fn read(root: &Node, path: &Path, base: &Path, profile: Option<Applie
         choices: choices::choices(root, &places),
         places,
         labels,
+        set: Vec::new(),
     }
 }
 

@@ -38,6 +38,8 @@ pub struct Config {
     pub choices: Vec<Choice>,
     /// Where each key stands.
     pub places: Places,
+    /// Overrides that say something of data or meaning, as they were given.
+    pub set: Vec<String>,
 }
 
 impl Config {

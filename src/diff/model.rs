@@ -2,7 +2,7 @@
 //!
 //! Field names and their order are the contract; serde writes exactly these. `None` is written as `null`.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// One snapshot against the replayed values. Counts are of rows.
@@ -130,11 +130,35 @@ pub struct Cause {
 }
 
 /// One cause, or several that a row needs at once.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum CauseName {
     One(String),
     Together(Vec<String>),
+}
+
+impl CauseName {
+    /// Of changes of meaning, with the parameters of each.
+    pub fn of(mut changes: Vec<(&'static str, Value)>) -> (Self, Value) {
+        if changes.len() == 1
+            && let Some((name, parameters)) = changes.pop()
+        {
+            return (Self::One(name.to_string()), parameters);
+        }
+        let names = changes.iter().map(|(name, _)| (*name).to_string()).collect();
+        let parameters = changes.into_iter().map(|(name, parameters)| (name.to_string(), parameters));
+        (Self::Together(names), Value::Object(parameters.collect()))
+    }
+
+    /// Each change, with its own of the `parameters` of all.
+    pub fn changes<'a>(&'a self, parameters: &'a Value) -> Vec<(&'a str, &'a Value)> {
+        match self {
+            Self::One(name) => vec![(name, parameters)],
+            Self::Together(names) => {
+                names.iter().map(|name| (name.as_str(), parameters.get(name).unwrap_or(&Value::Null))).collect()
+            }
+        }
+    }
 }
 
 /// A mismatching cell, for people to look at.

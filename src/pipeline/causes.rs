@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::monitor::Monitor;
 use crate::pipeline::compare::Sides;
 use crate::pipeline::sample::Gathered;
-use crate::report::{Leak, Note, Report, cause_clause, iso_nanos, thousands};
+use crate::report::{Leak, Note, Report, far_ahead, iso_nanos, leak_clause, thousands};
 
 /// By feature of a snapshot: the names of its causes, and which of them explains a label row, by number among all.
 #[derive(Debug, Default)]
@@ -59,12 +59,11 @@ pub(super) async fn find_causes(
     for found in found.features {
         let feature = &mut snapshot.features[found.feature];
         let (name, all) = (feature.feature.clone(), feature.mismatched);
-        for (number, (cause, leak)) in found.causes.iter().zip(&found.leaks).enumerate() {
-            let Some(by) = leak else { continue };
-            // Cells that need the leak: what an earlier cause explains without one does not.
-            let own = found.cause_of.values().filter(|c| usize::from(**c) == number).count();
-            let rows = (own as f64 / found.tested.max(1) as f64 * all as f64).round() as u64;
-            report.leakage.push(leaked(project, &snapshot.snapshot, &name, cause, (rows, *by)));
+        for (cause, leak) in found.causes.iter().zip(&found.leaks) {
+            // What a cause explains without a look ahead is no leak.
+            let Some(leak) = leak.filter(|leak| leak.cells > 0) else { continue };
+            let rows = (leak.cells as f64 / found.tested.max(1) as f64 * all as f64).round() as u64;
+            report.leakage.push(leaked(project, &snapshot.snapshot, &name, cause, (rows.max(1), leak.by)));
         }
         // Of a sample, what its share of all comes to.
         let compared = compared.compared(found.feature);
@@ -98,14 +97,18 @@ fn leaked(project: &Project, snapshot: &str, feature: &str, cause: &Cause, (rows
     let models = models_of(project, feature);
     let fed = if models.is_empty() { String::new() } else { format!("; it feeds {}", models.join(", ")) };
     let what = if rows == 1 { "legacy value" } else { "legacy values" };
-    let clause = cause_clause(cause);
-    let sentence = format!("{} {what} of `{feature}`: {clause}{fed}", thousands(rows));
+    let clause = leak_clause(cause);
+    let by_ns = by;
+    let by = by.map(iso_nanos);
+    let told = far_ahead(&clause, by.as_deref());
+    let sentence = format!("{} {what} of `{feature}`: {told}{fed}", thousands(rows));
     Leak {
         snapshot: snapshot.to_string(),
         feature: feature.to_string(),
         cause: cause.cause.clone(),
         rows,
-        by: by.map(iso_nanos),
+        by,
+        by_ns,
         models,
         what: clause,
         sentence,

@@ -18,6 +18,7 @@ pub(super) fn new_report(project: &Project) -> Report {
     let now = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
     let mut report = Report::new(project.inputs.config.project.name.clone(), env!("CARGO_PKG_VERSION"), now);
     report.choices = project.choices();
+    report.set.clone_from(&project.inputs.config.set);
     report.config = Some(project.inputs.config.path.display().to_string());
     report.datafusion = Some(datafusion::DATAFUSION_VERSION.to_string());
     report

@@ -91,7 +91,11 @@ pub(super) async fn standing(
     Ok(Ok(Standing { uri: output.uri.clone(), generated_at: manifest.generated_at.clone(), report, summary, passed }))
 }
 
-async fn read(output: &Location, path: &str) -> Result<Option<Vec<u8>>> {
+/// A file of the output; `None` where there is none.
+///
+/// # Errors
+/// A storage error.
+pub(super) async fn read(output: &Location, path: &str) -> Result<Option<Vec<u8>>> {
     let at = output.join(path);
     let failed = |e: StoreError| Error::storage(format!("read `{}`", at.uri), e);
     match at.store.get(&at.path).await {

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::Leak;
+use super::causes::iso_nanos;
+use super::sentence::far_ahead;
 use super::text::{clean, counted, thousands};
 
 /// Features that are named of those that leak alike.
@@ -41,7 +43,9 @@ fn sentence(mut alike: Vec<&Leak>) -> String {
     let last = named.pop().unwrap_or_default();
     let names: Vec<String> = models.into_iter().map(clean).collect();
     let fed = if names.is_empty() { String::new() } else { format!("; they feed {}", names.join(", ")) };
-    format!("{} and {last}: {}{fed}", named.join(", "), clean(&alike[0].what))
+    let furthest = alike.iter().filter_map(|leak| leak.by_ns).max().map(iso_nanos);
+    let what = far_ahead(&clean(&alike[0].what), furthest.as_deref());
+    format!("{} and {last}: {what}{fed}", named.join(", "))
 }
 
 #[cfg(test)]

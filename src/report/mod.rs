@@ -30,7 +30,7 @@ pub use model::{
     ChunkReport, ChunkView, FORMAT, Gate, GateKind, LabelsReport, Leak, ModelFeature, ModelReport, Note, OutputReport,
     Report, SelfCheck, SourceCounts, Timing, Verdict, ViewReport, ViewSource,
 };
-pub use sentence::cause_clause;
+pub use sentence::{far_ahead, leak_clause};
 pub use terminal::{Style, summary};
 pub use text::{counted, freeze_ends, size, thousands};
 pub use trace::trace_text;

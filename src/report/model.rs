@@ -44,6 +44,9 @@ pub struct Report {
     pub choices: Vec<Choice>,
     /// The config file, as it was named.
     pub config: Option<String>,
+    /// Its overrides.
+    #[serde(skip)]
+    pub set: Vec<String>,
     /// Version of the query engine.
     pub datafusion: Option<String>,
     /// Requests to object stores, up to when the report was written; `null` where all inputs are on disk.
@@ -80,6 +83,7 @@ impl Report {
             chunks: Vec::new(),
             choices: Vec::new(),
             config: None,
+            set: Vec::new(),
             datafusion: None,
             storage: None,
             spilled: None,
@@ -226,6 +230,9 @@ pub struct Leak {
     pub rows: u64,
     /// How far from after the label time, as far as it is known. ISO 8601 duration.
     pub by: Option<String>,
+    /// The same in nanoseconds.
+    #[serde(skip)]
+    pub by_ns: Option<i64>,
     /// The models that the feature feeds.
     pub models: Vec<String>,
     /// What the old system did, as a clause: "events from up to 2 hours after the label time count".

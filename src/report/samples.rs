@@ -147,6 +147,7 @@ pub(super) fn explained() -> Report {
         cause: CauseName::One("future_leak".to_string()),
         rows: 12,
         by: Some("PT2H".to_string()),
+        by_ns: None,
         models: vec!["late_arrival".to_string()],
         what: "events from up to 2 hours after the label time count (leakage)".to_string(),
         sentence: "`origin_load.dep_1h` of `flawed` knows events from up to 2 hours after the label time".to_string(),

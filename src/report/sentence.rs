@@ -60,21 +60,30 @@ pub(super) fn main_cause(feature: &FeatureDiff) -> Option<String> {
 }
 
 /// What the old system did, after "once": "the window's start is inclusive". Of several causes, all of them.
-pub fn cause_clause(cause: &Cause) -> String {
-    match &cause.cause {
-        CauseName::One(name) => clause(name, cause.parameters.as_object()),
-        CauseName::Together(names) => {
-            let own = |name: &String| cause.parameters.get(name).and_then(Value::as_object);
-            let mut told: Vec<String> = names.iter().map(|name| clause(name, own(name))).collect();
-            let last = told.pop().unwrap_or_default();
-            if told.is_empty() { last } else { format!("{}, and {last}", told.join(", ")) }
-        }
-    }
+pub(super) fn cause_clause(cause: &Cause) -> String {
+    clause_of(&cause.cause, &cause.parameters)
 }
 
-/// As [`cause_clause`], of one cause.
-pub(super) fn clause_of(cause: &str, parameters: &Value) -> String {
-    clause(cause, parameters.as_object())
+/// As [`cause_clause`], of names and parameters.
+pub(super) fn clause_of(cause: &CauseName, parameters: &Value) -> String {
+    let own = |(name, own): (&str, &Value)| clause(name, own.as_object());
+    let mut told: Vec<String> = cause.changes(parameters).into_iter().map(own).collect();
+    let last = told.pop().unwrap_or_default();
+    if told.is_empty() { last } else { format!("{}, and {last}", told.join(", ")) }
+}
+
+/// As [`cause_clause`], of a cause that shows what was not known at the label time, and says so.
+pub fn leak_clause(cause: &Cause) -> String {
+    let clause = cause_clause(cause);
+    if clause.contains("(leakage)") { clause } else { format!("{clause} (leakage)") }
+}
+
+/// A leak's clause with how far ahead it looks, at most, unless it says so.
+pub fn far_ahead(clause: &str, by: Option<&str>) -> String {
+    match by.map(duration) {
+        Some(by) if !clause.contains(&by) => clause.replacen("(leakage)", &format!("(leakage, up to {by} ahead)"), 1),
+        _ => clause.to_string(),
+    }
 }
 
 /// A share of 0 to 1 in percent. Never rounded up to all, nor down to none.
@@ -155,6 +164,9 @@ impl Parameters<'_> {
                 let every = period.strip_prefix("1 ").filter(|unit| !unit.contains(' ')).unwrap_or(&period);
                 let every = self.text("at").map_or_else(|| every.to_string(), |at| format!("{every} at {at}"));
                 let lag = self.length("lag").filter(|lag| !lag.starts_with("0 "));
+                if self.is("window", "stays") {
+                    return Some(format!("only events that the last load held count (every {every})"));
+                }
                 match lag.as_deref().map(|lag| lag.strip_prefix('-').ok_or(lag)) {
                     Some(Err(late)) => format!("values are those of the last refresh (every {every}, {late} late)"),
                     Some(Ok(ahead)) => {

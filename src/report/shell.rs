@@ -12,8 +12,17 @@ use crate::diff::WorstCell;
 /// The name that a config has where none is given.
 const DEFAULT_CONFIG: &str = "backcast.toml";
 
+/// Whose cells are shown.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Project<'a> {
+    /// The config file.
+    pub config: Option<&'a str>,
+    /// Its overrides.
+    pub set: &'a [String],
+}
+
 /// The command that shows one cell down to its events; `None` where its keys or time are not such as can be asked for.
-pub(super) fn trace_command(feature: &str, cell: &WorstCell, config: Option<&str>) -> Option<String> {
+pub(super) fn trace_command(feature: &str, cell: &WorstCell, project: Project<'_>) -> Option<String> {
     let mut words = vec!["backcast".to_string(), "trace".to_string(), quoted(feature)];
     for (name, key) in &cell.keys {
         let key = match key {
@@ -25,7 +34,8 @@ pub(super) fn trace_command(feature: &str, cell: &WorstCell, config: Option<&str
         words.extend(["--key".to_string(), quoted(&format!("{name}={key}"))]);
     }
     words.extend(["--at".to_string(), quoted(cell.time.as_deref()?)]);
-    words.extend(config.filter(|config| *config != DEFAULT_CONFIG).map(quoted));
+    words.extend(project.config.filter(|config| *config != DEFAULT_CONFIG).map(quoted));
+    words.extend(project.set.iter().flat_map(|set| ["--set".to_string(), quoted(set)]));
     Some(words.join(" "))
 }
 
@@ -64,21 +74,36 @@ mod tests {
         }
     }
 
+    fn of(config: &str) -> Project<'_> {
+        Project { config: Some(config), set: &[] }
+    }
+
+    #[test]
+    fn what_a_run_was_told_to_set_is_set_again() {
+        let asked = cell(&[("n", json!(7))], Some("2013-03-01T10:00:00Z"));
+        let set = ["labels.tie=exclude".to_string(), "diff.tolerance={abs=1}".to_string()];
+        let command = trace_command("a.b", &asked, Project { set: &set, ..of("backcast.toml") }).unwrap();
+        assert!(command.ends_with("Z --set labels.tie=exclude --set 'diff.tolerance={abs=1}'"), "{command}");
+    }
+
     #[test]
     fn a_cell_is_asked_for_by_feature_keys_time_and_config() {
         let asked = cell(&[("tail", json!("N1 2")), ("n", json!(7))], Some("2013-03-01T10:00:00Z"));
         assert_eq!(
-            trace_command("load.dep_1h", &asked, Some("backcast.toml")).unwrap(),
+            trace_command("load.dep_1h", &asked, of("backcast.toml")).unwrap(),
             "backcast trace load.dep_1h --key 'tail=N1 2' --key n=7 --at 2013-03-01T10:00:00Z"
         );
-        let other = trace_command("a.b", &asked, Some("my flights/x.toml")).unwrap();
+        let other = trace_command("a.b", &asked, of("my flights/x.toml")).unwrap();
         assert!(other.ends_with("--at 2013-03-01T10:00:00Z 'my flights/x.toml'"), "{other}");
     }
 
     #[test]
     fn a_cell_with_a_null_key_or_time_is_not_asked_for() {
-        assert_eq!(trace_command("a.b", &cell(&[("k", Value::Null)], Some("2013-03-01T10:00:00Z")), None), None);
-        assert_eq!(trace_command("a.b", &cell(&[("k", json!(1))], None), None), None);
+        assert_eq!(
+            trace_command("a.b", &cell(&[("k", Value::Null)], Some("2013-03-01T10:00:00Z")), Project::default()),
+            None
+        );
+        assert_eq!(trace_command("a.b", &cell(&[("k", json!(1))], None), Project::default()), None);
     }
 
     #[test]
@@ -107,7 +132,7 @@ mod tests {
     #[test]
     fn every_command_is_one_clean_line() {
         let asked = cell(&[(HOSTILE, json!(HOSTILE))], Some(HOSTILE));
-        let command = trace_command(HOSTILE, &asked, Some(HOSTILE)).unwrap();
+        let command = trace_command(HOSTILE, &asked, of(HOSTILE)).unwrap();
         assert_eq!(clean(&command), command);
         assert_eq!(Map::len(&asked.keys), 1);
     }

@@ -1,6 +1,6 @@
 //! A plain table for the terminal: aligned columns, two spaces apart, no lines.
 
-use super::text::{shorten, width};
+use super::text::{shorten, shorten_front, width};
 
 /// Between columns.
 const GAP: usize = 2;
@@ -9,6 +9,8 @@ const GAP: usize = 2;
 pub(super) enum Align {
     Left,
     Right,
+    /// To the left, and cut at the beginning.
+    Ends,
 }
 
 /// A table; texts are clean and without style.
@@ -65,12 +67,12 @@ impl Table {
     pub(super) fn lines(&self, paint: impl Fn(usize, usize, String) -> String) -> Vec<String> {
         let line = |(at, row): (usize, &Vec<String>)| {
             let cells = row.iter().zip(&self.columns).enumerate().map(|(column, (text, (align, widest)))| {
-                let text = shorten(text, *widest);
+                let text = if *align == Align::Ends { shorten_front(text, *widest) } else { shorten(text, *widest) };
                 let padding = " ".repeat(widest - width(&text).min(*widest));
                 let last = column + 1 == self.columns.len();
                 let padded = match align {
-                    Align::Left if last => text,
-                    Align::Left => text + &padding,
+                    Align::Left | Align::Ends if last => text,
+                    Align::Left | Align::Ends => text + &padding,
                     Align::Right => padding + &text,
                 };
                 paint(at, column, padded)

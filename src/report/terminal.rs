@@ -184,9 +184,9 @@ fn features(snapshot: &SnapshotDiff, style: Style, lines: &mut Vec<String>) {
 }
 
 fn feature_table(features: &[&FeatureDiff], style: Style) -> Table {
-    use Align::{Left, Right};
+    use Align::{Ends, Left, Right};
     let bars = style.width >= 100;
-    let mut header = vec![(" ", Left), ("feature", Left), ("agreement", Right), ("compared", Right), ("differ", Right)];
+    let mut header = vec![(" ", Left), ("feature", Ends), ("agreement", Right), ("compared", Right), ("differ", Right)];
     header.extend([("NULL old/new", Right), ("max Δ", Right)]);
     let mut table = Table::new(&header);
     for feature in features {

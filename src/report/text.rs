@@ -69,6 +69,26 @@ pub(super) fn shorten(text: &str, columns: usize) -> String {
     short
 }
 
+/// As [`shorten`], but what is cut is the beginning: names that begin alike differ at their ends.
+pub(super) fn shorten_front(text: &str, columns: usize) -> String {
+    if width(text) <= columns {
+        return text.to_string();
+    }
+    let mut kept: Vec<char> = Vec::new();
+    let mut taken = 1;
+    for char in text.chars().rev() {
+        taken += char_width(char);
+        if taken > columns {
+            break;
+        }
+        kept.push(char);
+    }
+    if columns > 0 {
+        kept.push('…');
+    }
+    kept.into_iter().rev().collect()
+}
+
 /// Bytes as people read them, rounded down.
 pub fn size(bytes: u64) -> String {
     const UNITS: [(&str, u64); 4] =
@@ -211,6 +231,10 @@ mod tests {
         assert_eq!(shorten("東京駅", 5), "東京…");
         assert_eq!(shorten("東京駅", 4), "東…");
         assert_eq!(shorten("ab", 0), "");
+        assert_eq!(shorten_front("departures", 10), "departures");
+        assert_eq!(shorten_front("departures", 5), "…ures");
+        assert_eq!(shorten_front("東京駅", 4), "…駅");
+        assert_eq!(shorten_front("ab", 0), "");
     }
 
     #[test]

@@ -141,7 +141,7 @@ fn what_if(trace: &Trace, style: Style, lines: &mut Vec<String>) {
     }
     let mut kinds: Vec<(&WhatIf, usize)> = Vec::new();
     for other in &trace.causes {
-        match kinds.iter_mut().find(|(kind, _)| (kind.cause, &kind.value) == (other.cause, &other.value)) {
+        match kinds.iter_mut().find(|(kind, _)| (&kind.cause, &kind.value) == (&other.cause, &other.value)) {
             Some((_, alike)) => *alike += 1,
             None => kinds.push((other, 0)),
         }
@@ -158,7 +158,9 @@ fn what_if(trace: &Trace, style: Style, lines: &mut Vec<String>) {
                 1 => " (and so with 1 other parameter)".to_string(),
                 many => format!(" (and so with {many} other parameters)"),
             };
-            let text = format!("{} once {}{more}", value(&other.value), clause_of(other.cause, &other.parameters));
+            let found = if other.named { " (as the last run found)" } else { "" };
+            let clause = clause_of(&other.cause, &other.parameters);
+            let text = format!("{} once {clause}{found}{more}", value(&other.value));
             let wrapped = wrap(&text, style.width - 4);
             lines.extend(
                 wrapped

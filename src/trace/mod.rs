@@ -38,6 +38,7 @@ use datafusion::prelude::SessionContext;
 use serde_json::Map;
 
 use crate::analysis::Project;
+use crate::cause::Named;
 use crate::config::SourceKind;
 use crate::diff::cell_json;
 use crate::error::{Error, Result};
@@ -80,7 +81,7 @@ impl Default for TraceOptions {
     }
 }
 
-/// Explains one cell.
+/// Explains one cell. `named`: causes of the feature that are known from elsewhere.
 ///
 /// # Errors
 /// What replaying the view for this key and time meets, and failures of storage.
@@ -89,6 +90,7 @@ pub async fn trace(
     request: &Request,
     session: &SessionContext,
     options: TraceOptions,
+    named: &[Named],
     monitor: &dyn Monitor,
 ) -> Result<Trace> {
     let feature = request.feature(project);
@@ -108,7 +110,7 @@ pub async fn trace(
     let (sources, events, omitted, mut attribution) = told?;
     let snapshots = legacy::legacy(project, request, &filled, session).await?;
     monitor.begin("asking what the value would be", None);
-    let causes = what_if::what_if(project, (view, feature), &label, &filled, &snapshots, session).await;
+    let causes = what_if::what_if(project, (view, feature), &label, &filled, (&snapshots, named), session).await;
     monitor.end();
     let (causes, too_large) = causes?;
     if too_large {

@@ -4,6 +4,8 @@ use datafusion::arrow::array::ArrayRef;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::diff::CauseName;
+
 /// The format of the JSON document.
 pub const FORMAT: u32 = 1;
 
@@ -76,12 +78,14 @@ pub struct Legacy {
 /// The value under another meaning.
 #[derive(Debug, Clone, Serialize)]
 pub struct WhatIf {
-    /// As in docs/causes.md.
-    pub cause: &'static str,
+    /// As in docs/causes.md; several at once as in report.json.
+    pub cause: CauseName,
     pub parameters: Value,
     pub value: Value,
     /// The legacy values that agree with it: `snapshot.column`.
     pub gives: Vec<String>,
+    /// Whether the last run named it for this feature.
+    pub named: bool,
 }
 
 /// How far the value is explained by events.

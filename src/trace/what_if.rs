@@ -4,14 +4,15 @@ use datafusion::arrow::array::ArrayRef;
 use datafusion::prelude::SessionContext;
 
 use crate::analysis::{Feature, Project, View};
-use crate::cause::otherwise;
+use crate::cause::{Named, Otherwise, otherwise};
 use crate::config::Causes;
 use crate::diff::{Tolerance, agree, cell_json};
 use crate::error::{Error, Result};
 use crate::source::Labels;
 use crate::trace::model::{Legacy, WhatIf};
 
-/// The values that are not `value`, those that a snapshot has first, else in the order in which causes are tried. Nothing where no
+/// The values that are not `value`, those that a snapshot has first, else those of the causes that are `named`, then in the order in which
+/// causes are tried. Nothing where no
 /// legacy value differs, or where causes are not to be looked for. The second value: the rows of the keys are too many to hold.
 ///
 /// # Errors
@@ -21,7 +22,7 @@ pub(super) async fn what_if(
     (view, feature): (&View, &Feature),
     label: &Labels,
     value: &ArrayRef,
-    snapshots: &[Legacy],
+    (snapshots, named): (&[Legacy], &[Named]),
     session: &SessionContext,
 ) -> Result<(Vec<WhatIf>, bool)> {
     let failed =
@@ -31,7 +32,7 @@ pub(super) async fn what_if(
         return Ok((Vec::new(), false));
     }
     let legacy: Vec<ArrayRef> = snapshots.iter().map(|s| ArrayRef::clone(&s.array)).collect();
-    let Some(found) = otherwise(project, view, feature, label, &legacy, session).await? else {
+    let Some(found) = otherwise(project, view, feature, label, (&legacy, named), session).await? else {
         return Ok((Vec::new(), true));
     };
     let tolerance = feature.tolerance.unwrap_or(config.tolerance);
@@ -41,7 +42,10 @@ pub(super) async fn what_if(
     for other in found {
         let value = cell_json(&other.value, 0).map_err(failed)?;
         let asked = match &config.causes {
-            Causes::Only(names) => names.iter().any(|name| name == other.cause),
+            Causes::Only(names) => {
+                let own = other.cause.changes(&other.parameters);
+                own.iter().all(|(own, _)| names.iter().any(|name| name == own))
+            }
             _ => true,
         };
         if value == own || !asked {
@@ -55,9 +59,11 @@ pub(super) async fn what_if(
                 gives.push(name);
             }
         }
-        let known = told.iter().any(|t| (t.cause, &t.parameters, &t.value) == (other.cause, &other.parameters, &value));
+        let known =
+            told.iter().any(|t| (&t.cause, &t.parameters, &t.value) == (&other.cause, &other.parameters, &value));
         if !known {
-            told.push(WhatIf { cause: other.cause, parameters: other.parameters, value, gives });
+            let Otherwise { cause, parameters, named, .. } = other;
+            told.push(WhatIf { cause, parameters, value, gives, named });
         }
     }
     told.sort_by_key(|t| t.gives.is_empty());

@@ -54,7 +54,7 @@
       const words = find.value.toLowerCase().split(/\s+/).filter(Boolean);
       let shown = 0;
       for (const row of rows) {
-        const text = row.cells[0].textContent.toLowerCase();
+        const text = (row.cells[0].textContent + " " + row.dataset.causes).toLowerCase();
         const is = show.value === "" || row.dataset.is.split(" ").includes(show.value);
         row.hidden = !(is && words.every(word => text.includes(word)));
         const card = by(row.id + "-card");
@@ -103,6 +103,16 @@
     });
     code.append(button);
   }
+
+  // On paper nothing can be opened.
+  let closed = [];
+  addEventListener("beforeprint", () => {
+    closed = all("details").filter(card => !card.open && !card.hidden);
+    for (const card of closed) card.open = true;
+  });
+  addEventListener("afterprint", () => {
+    for (const card of closed) card.open = false;
+  });
 
   // A link to a feature's details opens them.
   const reveal = () => {

@@ -88,6 +88,7 @@ fn report(features: usize, snapshots: usize) -> Report {
         cause: CauseName::One("future_leak".to_string()),
         rows: 1_200,
         by: Some("PT1H".to_string()),
+        by_ns: None,
         models: vec!["fraud".to_string()],
         sentence:
             "`user_activity.events_1h` in `train_2026_01` holds events from up to 1 hour after the label time in 1,200 \

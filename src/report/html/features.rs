@@ -3,7 +3,7 @@
 use crate::diff::{FeatureDiff, IssueKind, SchemaIssue, SnapshotDiff};
 use crate::report::html::series::{Series, series};
 use crate::report::sentence::{cause_sentence, main_cause, share};
-use crate::report::shell::trace_command;
+use crate::report::shell::{Project, trace_command};
 use crate::report::text::{agreement, clean, counted, keys, number, short_time, shorten, thousands, value};
 use crate::report::verdict::worst_first;
 
@@ -49,7 +49,9 @@ pub(super) struct Feature {
     pub series: Option<Series>,
     /// The first cause, or that there is none.
     pub main_cause: Option<String>,
-    pub causes: Vec<String>,
+    pub causes: Vec<Told>,
+    /// The causes' names, for the filter.
+    pub names: String,
     /// What no cause explains.
     pub unexplained: Option<String>,
     pub counts: Vec<(&'static str, String)>,
@@ -64,6 +66,13 @@ impl Feature {
     pub(super) fn has_card(&self) -> bool {
         self.sort_differ > 0 || !self.causes.is_empty()
     }
+}
+
+/// A cause: in a sentence, and by its name.
+#[derive(Debug)]
+pub(super) struct Told {
+    pub sentence: String,
+    pub name: String,
 }
 
 /// One number of the spread of deltas.
@@ -96,12 +105,12 @@ pub(super) struct Issue {
     pub replayed: String,
 }
 
-/// The snapshot that is number `at` of the page; `config` is the file's name.
-pub(super) fn snapshot(at: usize, snapshot: &SnapshotDiff, config: Option<&str>) -> Snapshot {
+/// The snapshot that is number `at` of the page; `project`: whose.
+pub(super) fn snapshot(at: usize, snapshot: &SnapshotDiff, project: Project<'_>) -> Snapshot {
     let id = format!("s{}", at + 1);
     let sorted = worst_first(snapshot.features.iter().map(|feature| (snapshot, feature)));
     let features = sorted.iter().enumerate().map(|(row, (_, told))| {
-        let mut told = feature(format!("{id}f{}", row + 1), told, config);
+        let mut told = feature(format!("{id}f{}", row + 1), told, project);
         // The worst shows what there is to see of each.
         told.open = at == 0 && row == 0 && told.class == "bad";
         told
@@ -131,7 +140,7 @@ fn rows(snapshot: &SnapshotDiff) -> String {
     told + "."
 }
 
-fn feature(id: String, feature: &FeatureDiff, config: Option<&str>) -> Feature {
+fn feature(id: String, feature: &FeatureDiff, project: Project<'_>) -> Feature {
     let (class, mark, word) = match (feature.passed, feature.agreement) {
         (false, _) => ("bad", "✗", "below the gate"),
         (true, None) => ("idle", "–", "not compared"),
@@ -165,11 +174,16 @@ fn feature(id: String, feature: &FeatureDiff, config: Option<&str>) -> Feature {
         sort_delta: size(|delta| delta.max).map(|max| max.to_string()).unwrap_or_default(),
         series: series(&feature.by_time),
         main_cause: main_cause(feature).or_else(|| not_explained(feature)),
-        causes: feature.causes.iter().map(|cause| cause_sentence(cause, feature)).collect(),
+        causes: feature
+            .causes
+            .iter()
+            .map(|cause| Told { sentence: cause_sentence(cause, feature), name: clean(&cause.label()) })
+            .collect(),
+        names: feature.causes.iter().map(|cause| clean(&cause.label())).collect::<Vec<_>>().join(" "),
         unexplained: not_explained(feature),
         counts: counts(feature),
         deltas: deltas(feature),
-        worst: feature.worst.iter().map(|worst| cell(&feature.feature, worst, config)).collect(),
+        worst: feature.worst.iter().map(|worst| cell(&feature.feature, worst, project)).collect(),
         open: false,
     }
 }
@@ -215,14 +229,14 @@ fn deltas(feature: &FeatureDiff) -> Vec<DeltaBar> {
         .collect()
 }
 
-fn cell(feature: &str, worst: &crate::diff::WorstCell, config: Option<&str>) -> Cell {
+fn cell(feature: &str, worst: &crate::diff::WorstCell, project: Project<'_>) -> Cell {
     Cell {
         keys: keys(worst),
         time: worst.time.as_deref().map_or_else(|| "NULL".to_string(), short_time),
         legacy: shorten(&value(&worst.legacy), MOST_COLUMNS),
         replayed: shorten(&value(&worst.replayed), MOST_COLUMNS),
         delta: worst.delta.map(number).unwrap_or_default(),
-        trace: trace_command(feature, worst, config),
+        trace: trace_command(feature, worst, project),
     }
 }
 

@@ -9,6 +9,7 @@ use super::method::{self, FindingTold, Table};
 use super::policy::policy;
 use crate::report::Report;
 use crate::report::leaks;
+use crate::report::shell::Project;
 use crate::report::text::{clean, short_time};
 use crate::report::verdict::verdict;
 
@@ -62,7 +63,7 @@ pub(super) fn page(report: &Report) -> String {
         ("findings", "Warnings", !report.findings.is_empty()),
         ("method", "Method", true),
     ];
-    let config = report.config.as_deref();
+    let project = Project { config: report.config.as_deref(), set: &report.set };
     let mut leaks = leaks::told(&report.leakage);
     let more_leaks = leaks.split_off(leaks.len().min(MOST_LEAKS));
     let today = report.retention.as_ref().and_then(|r| r.today.as_deref());
@@ -83,7 +84,7 @@ pub(super) fn page(report: &Report) -> String {
         verdict: headline(report),
         cards: models.chain(report.snapshots.iter().map(cards::snapshot)).collect(),
         gates: report.gates.iter().map(cards::gate).collect(),
-        snapshots: snapshots.map(|(at, snapshot)| features::snapshot(at, snapshot, config)).collect(),
+        snapshots: snapshots.map(|(at, snapshot)| features::snapshot(at, snapshot, project)).collect(),
         retention,
         findings: method::findings(report),
         method: method::sentences(report),

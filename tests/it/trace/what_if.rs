@@ -1,5 +1,6 @@
 //! What the value would be under other meanings, by hand.
 
+use backcast::diff::CauseName;
 use serde_json::{Value, json};
 
 use super::traced;
@@ -29,7 +30,8 @@ fn the_value_under_each_meaning_is_told_and_which_gives_the_legacy_one() {
     let trace = traced(&project(""), "2025-03-10T12:00Z");
     assert_eq!(trace.value, json!(2));
     let of = |cause: &str, parameters: &Value| {
-        let found = trace.causes.iter().find(|c| c.cause == cause && c.parameters == *parameters);
+        let found =
+            trace.causes.iter().find(|c| c.cause == CauseName::One(cause.to_string()) && c.parameters == *parameters);
         found.map(|c| (c.value.clone(), c.gives.clone()))
     };
     let gives = vec!["old.x".to_string()];
@@ -53,6 +55,35 @@ fn the_value_under_each_meaning_is_told_and_which_gives_the_legacy_one() {
 #[test]
 fn only_causes_that_are_asked_for_are_told() {
     let one = traced(&project("[diff]\ncauses = [\"late_events_visible\"]"), "2025-03-10T12:00Z");
-    assert_eq!(one.causes.iter().map(|c| c.cause).collect::<Vec<_>>(), ["late_events_visible"]);
+    assert_eq!(
+        one.causes.iter().map(|c| c.cause.clone()).collect::<Vec<_>>(),
+        [CauseName::One("late_events_visible".to_string())]
+    );
     assert!(traced(&project("[diff]\ncauses = false"), "2025-03-10T12:00Z").causes.is_empty());
+}
+
+#[test]
+fn what_the_last_run_named_for_the_feature_is_told_first() {
+    let project = project("");
+    let pair = json!({"late_events_visible": {}, "scaled": {"factor": 2.0}});
+    let report = json!({"snapshots": [{"features": [
+        {"feature": "v.y", "causes": [{"cause": "scaled", "parameters": {"factor": 3.0}}]},
+        {"feature": "v.x", "causes": [
+            {"cause": ["late_events_visible", "scaled"], "parameters": pair},
+            {"cause": "truncated_history", "parameters": {"first": "2025-03-10T10:30:00Z"}},
+            {"cause": "late_events_visible", "parameters": {}},
+            {"cause": "of another version", "parameters": {}},
+        ]},
+    ]}]});
+    std::fs::create_dir_all(project.path("out")).unwrap();
+    std::fs::write(project.path("out/report.json"), report.to_string()).unwrap();
+    let trace = traced(&project, "2025-03-10T12:00Z");
+    let named: Vec<_> = trace.causes.iter().filter(|c| c.named).map(|c| (c.cause.clone(), c.value.clone())).collect();
+    let one = |name: &str| CauseName::One(name.to_string());
+    let both = CauseName::Together(vec!["late_events_visible".to_string(), "scaled".to_string()]);
+    // What gives the legacy value is first of all.
+    assert_eq!(trace.causes[0].cause, one("late_events_visible"));
+    let expected =
+        [(one("late_events_visible"), json!(6)), (one("truncated_history"), json!(null)), (both, json!(12.0))];
+    assert_eq!(named, expected);
 }
