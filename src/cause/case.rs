@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
-use datafusion::arrow::array::{ArrayRef, BooleanArray, UInt64Array};
+use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, UInt64Array};
 use datafusion::arrow::compute::take;
 use datafusion::common::HashMap;
 use datafusion::error::Result as DfResult;
@@ -23,6 +23,8 @@ const WEIGHED: usize = 24;
 
 /// So many times as many rows may agree before half of the mismatches where a history begins late.
 const EARLY: usize = 4;
+/// Where a column may have died, a cause breaks no larger share of agreeing rows.
+const DEAD_BREAKS: f64 = 0.05;
 /// Fewer mismatches than this are held against so many agreeing rows.
 const FEW: usize = 16;
 const MANY_CALM: usize = 256;
@@ -280,7 +282,13 @@ impl Block {
         {
             return None;
         }
-        Some((judge(rows, case.compared.tolerance().abs, &fits), nearer(rows)))
+        let judged = judge(rows, case.compared.tolerance().abs, &fits);
+        let dead = match case.life {
+            Life::Full => false,
+            Life::Ends => judged.breaks() > DEAD_BREAKS,
+            Life::None => true,
+        };
+        (!replayed || !dead).then(|| (judged, nearer(rows)))
     }
 }
 
@@ -304,6 +312,38 @@ pub(super) struct Chosen {
     pub breaks: f64,
 }
 
+/// Whether the legacy column lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Life {
+    Full,
+    /// Wherever it differs it is NULL, or 0: it may have died at some time.
+    Ends,
+    /// It is one and the same everywhere: nothing tells what it would be.
+    None,
+}
+
+impl Life {
+    fn of(compared: Compared<'_>, differing: &[usize], calm: &[usize]) -> Self {
+        let legacy = compared.legacy();
+        let rows = |positions: &[usize]| positions.iter().map(|p| compared.legacy_row(*p)).collect::<Vec<_>>();
+        let (differing, calm) = (rows(differing), rows(calm));
+        let Ok(Some(same)) = Agreement::new(legacy, legacy, compared.tolerance()) else { return Self::Full };
+        let Some(&first) = differing.first() else { return Self::Full };
+        let alike = |rows: &[usize]| rows.iter().all(|row| same.agrees(*row, first));
+        if !alike(&differing) {
+            return Self::Full;
+        }
+        let empty = legacy.is_null(first)
+            || (legacy.data_type().is_numeric()
+                && values::floats(&legacy.slice(first, 1)).is_ok_and(|own| own.is_valid(0) && own.value(0) == 0.0));
+        match (differing.len() > 1 && alike(&calm), empty) {
+            (true, _) => Self::None,
+            (false, true) => Self::Ends,
+            (false, false) => Self::Full,
+        }
+    }
+}
+
 /// One feature of the view that differs.
 #[derive(Debug)]
 pub(super) struct Case<'a> {
@@ -320,6 +360,7 @@ pub(super) struct Case<'a> {
     /// Agreeing positions on which causes are tested.
     pub calm: Vec<usize>,
     /// The order in which samples take them.
+    life: Life,
     calm_order: OnceLock<Vec<usize>>,
     open_order: OnceLock<Vec<usize>>,
     pub tried: usize,
@@ -346,6 +387,7 @@ impl<'a> Case<'a> {
             slot,
             spec,
             compared,
+            life: Life::of(compared, &differing, &calm),
             open: differing.clone(),
             differing,
             calm,
@@ -535,7 +577,6 @@ impl<'a> Case<'a> {
         column: &ArrayRef,
         sample: &[(usize, bool)],
     ) -> DfResult<Vec<Change>> {
-        use datafusion::arrow::array::Array;
         if !datafusion::arrow::compute::can_cast_types(
             self.compared.legacy().data_type(),
             &datafusion::arrow::datatypes::DataType::Float64,

@@ -16,8 +16,8 @@
 //!
 //! **The margin.** A cause is named only where
 //! 1. it explains at least [`LEAST_SHARE`] of the mismatches, and three times what chance explains, and
-//! 2. it breaks no larger share of the agreeing rows than it explains of the mismatches, unless it explains nearly all of these (a refresh
-//!    that failed one night), and
+//! 2. it breaks at most half as large a share of the agreeing rows as it explains of the mismatches, unless it explains nearly all of these
+//!    (a refresh that failed one night), and
 //! 3. the probability that chance explains as many is below [`ALPHA`] divided by the number of causes tried (the binomial
 //!    tail, by Chernoff's bound; exact where all are explained).
 
@@ -25,7 +25,7 @@
 pub(super) const ALPHA: f64 = 0.01;
 /// The least share of mismatches that is worth naming.
 pub(super) const LEAST_SHARE: f64 = 0.02;
-/// What breaks a larger share of the agreeing rows than it explains of the mismatches has to explain this share of them.
+/// What breaks more than half as large a share of the agreeing rows as it explains of the mismatches has to explain this share of them.
 const NEARLY_ALL: f64 = 0.95;
 /// How much more than chance a cause must explain.
 const TIMES_CHANCE: f64 = 3.0;
@@ -79,7 +79,7 @@ impl Judgement {
         self.explained > 0
             && self.explains() >= LEAST_SHARE
             && self.explains() >= TIMES_CHANCE * self.chance
-            && (self.breaks() <= self.explains() || self.explains() >= NEARLY_ALL)
+            && (2.0 * self.breaks() <= self.explains() || self.explains() >= NEARLY_ALL)
             && self.log_tail <= (ALPHA / tried.max(1) as f64).ln()
     }
 }

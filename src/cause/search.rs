@@ -420,10 +420,14 @@ impl Search<'_> {
             match scored {
                 // Nothing moved: it is too early to tell, or too late to matter.
                 None => match self.side(cases, lead, &change).await? {
-                    std::cmp::Ordering::Greater => late = middle,
-                    _ => early = middle,
+                    // All that differs is as it was: there may be less to take away.
+                    std::cmp::Ordering::Greater | std::cmp::Ordering::Equal => late = middle,
+                    std::cmp::Ordering::Less => early = middle,
                 },
-                Some(scored) if scored.judged.explains() >= 0.99 => break,
+                Some(scored) if scored.judged.explains() >= 0.99 => match scored.judged.breaks() > BREAKING {
+                    true => late = middle,
+                    false => break,
+                },
                 Some(_) => match self.side(cases, lead, &change).await? {
                     std::cmp::Ordering::Greater => late = middle,
                     std::cmp::Ordering::Less => early = middle,

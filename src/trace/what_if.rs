@@ -2,6 +2,7 @@
 
 use datafusion::arrow::array::ArrayRef;
 use datafusion::prelude::SessionContext;
+use serde_json::Value;
 
 use crate::analysis::{Feature, Project, View};
 use crate::cause::{Named, Otherwise, otherwise};
@@ -59,8 +60,9 @@ pub(super) async fn what_if(
                 gives.push(name);
             }
         }
-        let known =
-            told.iter().any(|t| (&t.cause, &t.parameters, &t.value) == (&other.cause, &other.parameters, &value));
+        let known = told
+            .iter()
+            .any(|t| (&t.cause, &t.parameters) == (&other.cause, &other.parameters) && is_same(&t.value, &value));
         if !known {
             let Otherwise { cause, parameters, named, .. } = other;
             told.push(WhatIf { cause, parameters, value, gives, named });
@@ -68,4 +70,9 @@ pub(super) async fn what_if(
     }
     told.sort_by_key(|t| t.gives.is_empty());
     Ok((told, false))
+}
+
+/// Whether two values are one: 12 and 12.0 are.
+fn is_same(a: &Value, b: &Value) -> bool {
+    a == b || (a.is_number() && a.as_f64() == b.as_f64())
 }

@@ -117,7 +117,8 @@ fn every_planted_change_of_sources_and_numbers_is_found_first_with_its_parameter
     assert_eq!(leaks.len(), 4, "{told:?}");
     let future = leaks.iter().find(|l| l["cause"] == "future_leak").unwrap();
     assert_eq!((&future["by"], &future["models"]), (&json!("PT2H"), &json!(["m"])));
-    assert!(told[0].contains("before they had arrived (leakage); it feeds m"), "{told:?}");
+    assert!(told[0].contains("before they had arrived (leakage, up to 4 hours 41 minutes"), "{told:?}");
+    assert!(told[0].ends_with(" ahead); it feeds m"), "{told:?}");
     let ran = project.backcast(&["diff"]).exits_with(3);
     assert!(ran.stdout.lines().nth(1).unwrap().starts_with("Leakage: 2 features hold"), "{}", ran.stdout);
 
@@ -126,6 +127,73 @@ fn every_planted_change_of_sources_and_numbers_is_found_first_with_its_parameter
     let cells = read_parquet(&project.path(&format!("out/{cells}")));
     let causes = shown(&cells, "cause");
     assert!(!causes.is_empty() && causes.iter().all(|c| c == "late_events_visible"), "{causes:?}");
+}
+
+#[test]
+fn what_had_arrived_by_the_label_time_is_no_leak() {
+    let w = World::new(9);
+    let day = |t: i64| t.div_euclid(DAY) * DAY;
+    let inside = |e: &world::Event, t: i64| e.at <= day(t) && e.at > day(t) - DAY;
+    // Last night's values, of events as they happened: most have arrived by the label time.
+    let nightly = |u, t| w.totals(u, false, |e| inside(e, t));
+    let known = |u, t| w.totals(u, false, |e| inside(e, t) && e.seen <= t);
+    let leaks = |(u, t): &(i64, i64)| {
+        let legacy = nightly(*u, *t).0;
+        legacy != known(*u, *t).0 && legacy != w.right(*u, *t).0
+    };
+    let leaking: Vec<(i64, i64)> = w.labels.iter().copied().filter(leaks).collect();
+    let first = |e: &world::Event| {
+        w.events.iter().filter(|other| other.id == e.id).map(|other| other.seen).min() == Some(e.seen)
+    };
+    let ahead = |(u, t): &(i64, i64)| {
+        let unknown = w.events.iter().filter(|e| e.user == *u && inside(e, *t) && e.seen > *t && first(e));
+        unknown.map(|e| e.seen - t).max()
+    };
+    let by = leaking.iter().filter_map(ahead).max().unwrap().unsigned_abs().div_ceil(1_000_000);
+    let report = report(&w.project(&[("nightly", &nightly)], ""));
+    let differing = feature(&report, "nightly", "spend.n")["mismatched"].as_u64().unwrap();
+    let leak = report["leakage"].as_array().unwrap().iter().find(|l| l["feature"] == "spend.n").unwrap();
+    assert_eq!(leak["cause"], json!(["late_events_visible", "stale"]));
+    assert_eq!(leak["rows"], leaking.len());
+    assert!(leaking.len() > 3 && leaking.len() as u64 * 4 < differing, "{} of {differing}", leaking.len());
+    let iso = leak["by"].as_str().unwrap();
+    let part = |unit: char| -> u64 {
+        let digits: String = iso.split(unit).next().unwrap().chars().rev().take_while(char::is_ascii_digit).collect();
+        if iso.contains(unit) { digits.chars().rev().collect::<String>().parse().unwrap() } else { 0 }
+    };
+    assert_eq!(part('H') * 3600 + part('M') * 60 + part('S'), by, "{iso}");
+}
+
+#[test]
+fn a_column_that_died_has_no_cause() {
+    let w = World::new(10);
+    let mut times: Vec<i64> = w.labels.iter().map(|(_, t)| *t).collect();
+    times.sort_unstable();
+    let half = times[times.len() / 2];
+    let dead = |_, _| (None, None);
+    let zero = |_, _| (Some(0), Some(0.0));
+    let dies = |u, t| if t < half { w.right(u, t) } else { (None, None) };
+    let stores: [(&str, &Store<'_>); 3] = [("dead", &dead), ("zero", &zero), ("dies", &dies)];
+    let report = report(&w.project(&stores, ""));
+    for (snapshot, _) in stores {
+        for name in ["spend.n", "spend.total"] {
+            let feature = feature(&report, snapshot, name);
+            assert!(feature["mismatched"].as_u64().unwrap() > 20, "{snapshot} {name}");
+            assert_eq!(feature["causes"], json!([]), "{snapshot} {name}");
+        }
+    }
+    assert_eq!(report["leakage"], json!([]));
+}
+
+#[test]
+fn what_a_warehouse_had_loaded_is_told_from_a_refresh() {
+    let w = World::new(11);
+    let day = |t: i64| t.div_euclid(DAY) * DAY;
+    // The window ends at the label time; what arrived since midnight is not there.
+    let loaded = |u, t| w.totals(u, false, |e| e.seen <= day(t) && e.at > t - DAY);
+    let report = report(&w.project(&[("loaded", &loaded)], ""));
+    found(&report, "loaded", &json!("stale"), &json!({"period": "P1D", "lag": "PT0S", "window": "stays"}));
+    assert_eq!(report["leakage"], json!([]));
 }
 
 #[test]

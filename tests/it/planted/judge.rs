@@ -124,6 +124,7 @@ fn set(meaning: &mut Meaning, name: &str, parameters: &Json, hours: Option<i64>)
             let at = parameters["at"].as_str().and_then(|at| at.split_once(':'));
             meaning.stale_at =
                 at.map_or(0, |(h, m)| h.parse::<i64>().unwrap() * HOUR + m.parse::<i64>().unwrap() * MINUTE);
+            meaning.loaded = parameters["window"] == "stays";
         }
         "future_leak" => {
             let horizon = if text("horizon") == "unbounded" { 1000 * DAY } else { duration("horizon") };

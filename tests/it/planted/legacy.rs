@@ -108,6 +108,8 @@ pub(super) struct Meaning {
     /// As of `floor(T, period) - lag`; periods start so long after midnight.
     pub stale: Option<(i64, i64)>,
     pub stale_at: i64,
+    /// That is when rows were loaded; windows end at T.
+    pub loaded: bool,
     /// Events that arrive (happen, where `leak_by_event`) this long after T count.
     pub leak: i64,
     pub leak_by_event: bool,
@@ -139,8 +141,9 @@ impl Meaning {
     /// The value of a feature at a label row, event by event.
     pub(super) fn value(&self, feature: &Feature, at: i64, events: &[&Event]) -> Value {
         let refreshed = |(period, lag)| (at - self.stale_at).div_euclid(period) * period + self.stale_at - lag;
-        let now = self.stale.map_or(at, refreshed) + self.ahead;
-        let visible = self.visible(feature, now, events);
+        let loaded = self.stale.map_or(at, refreshed) + self.ahead;
+        let now = if self.loaded { at } else { loaded };
+        let visible = self.visible(feature, loaded, events);
         let is_there = visible.iter().any(|e| self.in_window(e, feature.view_hours, now));
         let rows: Vec<&Event> = visible.iter().copied().filter(|e| self.in_window(e, feature.hours, now)).collect();
         self.told(feature, is_there, &rows)

@@ -19,6 +19,9 @@ fn a_cell_of_the_fixture_is_told_in_text_and_json() {
         "--at",
         "2013-03-04T23:00Z",
         "fixtures/flights/flawed.toml",
+        // Whatever somebody ran here before.
+        "--out",
+        "target/nothing-was-run",
     ];
     let text = flights(&asked).exits_with(0).stdout;
     for part in [

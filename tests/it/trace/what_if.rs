@@ -84,6 +84,6 @@ fn what_the_last_run_named_for_the_feature_is_told_first() {
     // What gives the legacy value is first of all.
     assert_eq!(trace.causes[0].cause, one("late_events_visible"));
     let expected =
-        [(one("late_events_visible"), json!(6)), (one("truncated_history"), json!(null)), (both, json!(12.0))];
+        [(one("late_events_visible"), json!(6)), (both, json!(12.0)), (one("truncated_history"), json!(null))];
     assert_eq!(named, expected);
 }
