@@ -40,7 +40,7 @@ fn leakage_is_said_before_all_else() {
     let at = |text: &str| page.find(text).unwrap();
     let order = [
         "<main",
-        "Leakage: 1 legacy feature can",
+        "Leakage: values of 1 legacy feature can",
         "<code>origin_load.dep_1h</code> of <code>flawed</code> knows events",
         "Gate not met",
         "Freeze until",

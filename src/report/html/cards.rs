@@ -135,7 +135,7 @@ pub(super) fn leakage_title(leaks: &[Leak]) -> String {
     features.sort_unstable();
     features.dedup();
     let features = counted(features.len() as u64, "legacy feature", "legacy features");
-    format!("Leakage: {features} can only be had with events that were not yet known")
+    format!("Leakage: values of {features} can only be had with events that were not yet known")
 }
 
 #[cfg(test)]

@@ -57,17 +57,12 @@ pub(super) fn singles() -> Vec<Single> {
         (DAY, 2 * HOUR, "daily, 2 h late"),
         (6 * HOUR, 30 * MINUTE, "every 6 h, 30 min late"),
         (15 * MINUTE, 0, "every 15 min"),
-        (3 * HOUR, 15 * MINUTE, "every 3 h, 15 min late"),
     ] {
         all.push(("stale", told.to_string(), Meaning { stale: Some((period, lag)), ..right() }));
     }
     for hour in [2, 5] {
         let told = format!("daily at {hour:02}:00");
         all.push(("stale", told, Meaning { stale: Some((DAY, 0)), stale_at: hour * HOUR, ..right() }));
-    }
-    for (hour, told) in [(0, "loaded daily"), (4, "loaded daily at 04:00")] {
-        let stale = Some((DAY, 0));
-        all.push(("stale", told.to_string(), Meaning { stale, stale_at: hour * HOUR, loaded: true, ..right() }));
     }
     for (leak, told) in [(HOUR, "1 h"), (DAY, "1 d"), (7 * DAY, "7 d")] {
         all.push(("future_leak", told.to_string(), Meaning { leak, ..right() }));
@@ -85,6 +80,15 @@ pub(super) fn singles() -> Vec<Single> {
     for factor in [100.0, 0.001, 0.92] {
         all.push(("scaled", format!("x {factor}"), Meaning { factor: Some(factor), ..right() }));
     }
+    all.push((
+        "stale",
+        "every 3 h, 15 min late".to_string(),
+        Meaning { stale: Some((3 * HOUR, 15 * MINUTE)), ..right() },
+    ));
+    for (hour, told) in [(0, "loaded daily"), (4, "loaded daily at 04:00")] {
+        let stale = Some((DAY, 0));
+        all.push(("stale", told.to_string(), Meaning { stale, stale_at: hour * HOUR, loaded: true, ..right() }));
+    }
     all
 }
 
@@ -93,9 +97,6 @@ pub(super) fn pairs() -> Vec<(Vec<&'static str>, String, Meaning)> {
     let right = Meaning::default;
     let pair = |a, b, meaning| (vec![a, b], String::new(), meaning);
     vec![
-        pair("duplicates_counted", "tiled_window", Meaning { duplicates_counted: true, tile: Some(HOUR), ..right() }),
-        pair("late_events_dropped", "future_leak", Meaning { late_limit: Some(10 * MINUTE), leak: DAY, ..right() }),
-        pair("late_events_dropped", "tiled_window", Meaning { late_limit: Some(3 * HOUR), tile: Some(DAY), ..right() }),
         pair("late_events_visible", "stale", Meaning { late_visible: true, stale: Some((DAY, 0)), ..right() }),
         pair(
             "duplicates_counted",
@@ -128,6 +129,9 @@ pub(super) fn pairs() -> Vec<(Vec<&'static str>, String, Meaning)> {
         ),
         pair("future_leak", "duplicates_counted", Meaning { leak: DAY, duplicates_counted: true, ..right() }),
         pair("rounded", "stale", Meaning { digits: Some(1), stale: Some((6 * HOUR, 0)), ..right() }),
+        pair("duplicates_counted", "tiled_window", Meaning { duplicates_counted: true, tile: Some(HOUR), ..right() }),
+        pair("late_events_dropped", "future_leak", Meaning { late_limit: Some(10 * MINUTE), leak: DAY, ..right() }),
+        pair("late_events_dropped", "tiled_window", Meaning { late_limit: Some(3 * HOUR), tile: Some(DAY), ..right() }),
     ]
 }
 
