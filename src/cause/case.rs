@@ -359,8 +359,8 @@ pub(super) struct Case<'a> {
     pub open: Vec<usize>,
     /// Agreeing positions on which causes are tested.
     pub calm: Vec<usize>,
-    /// The order in which samples take them.
     life: Life,
+    /// The order in which samples take them.
     calm_order: OnceLock<Vec<usize>>,
     open_order: OnceLock<Vec<usize>>,
     pub tried: usize,
@@ -612,4 +612,9 @@ fn sizes(compared: Compared<'_>, positions: &[usize]) -> Vec<f64> {
 /// A hypothesis by what it acts on.
 pub(super) fn layer(changes: &[Change], layer: Layer) -> Vec<&Change> {
     changes.iter().filter(|c| c.layer() == layer).collect()
+}
+
+/// As [`layer`], a hypothesis of its own.
+pub(super) fn part(changes: &[Change], wanted: Layer) -> Hypothesis {
+    layer(changes, wanted).into_iter().cloned().collect()
 }

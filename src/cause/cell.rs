@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::analysis::{Feature, Project, View};
 use crate::cause::candidates::{self, Sources};
-use crate::cause::case::{Hypothesis, Panel, layer};
+use crate::cause::case::{Hypothesis, Panel, part};
 use crate::cause::change::{Change, Layer};
 use crate::cause::held::{Held, sources_of};
 use crate::cause::lab::{self, Lab};
@@ -86,10 +86,7 @@ pub async fn otherwise(
         std::iter::once(Vec::new()).chain(instants.iter().map(|change| vec![change.clone()])).collect();
     let mut grids: Vec<(Hypothesis, Vec<Hypothesis>)> = vec![(Vec::new(), moments)];
     grids.extend(worlds.iter().map(|change| (vec![change.clone()], vec![Vec::new()])));
-    grids.extend(named.iter().map(|changes| {
-        let of = |wanted: Layer| -> Hypothesis { layer(changes, wanted).into_iter().cloned().collect() };
-        (of(Layer::World), vec![of(Layer::Instant)])
-    }));
+    grids.extend(named.iter().map(|changes| (part(changes, Layer::World), vec![part(changes, Layer::Instant)])));
     let slot = view.features.iter().position(|f| f.column == feature.column).unwrap_or_default();
     let mut answers = lab.answers(&panel, &grids).await.into_iter();
     let mut all = Vec::new();
@@ -118,11 +115,7 @@ pub async fn otherwise(
     for (changes, answer) in named.iter().zip(answers) {
         let Some(answer) = answer else { continue };
         let (column, found) = (answer.columns[slot].slice(0, 1), answer.found.slice(0, 1));
-        let readings = match layer(changes, Layer::Value).first() {
-            Some(change) => values::changed(change, feature, &column, &found).map_err(failed)?,
-            None => vec![column],
-        };
-        for value in readings {
+        for value in values::readings(changes, feature, &column, &found).map_err(failed)? {
             tell(&changes.iter().collect::<Vec<_>>(), true, value);
         }
     }

@@ -45,7 +45,7 @@ pub(super) const HOUR: i64 = 60 * MINUTE;
 pub(super) const DAY: i64 = 24 * HOUR;
 
 /// An ISO 8601 duration of whole days, or of hours and below.
-pub(super) fn duration(nanos: i64) -> String {
+pub fn duration(nanos: i64) -> String {
     let sign = if nanos < 0 { "-" } else { "" };
     let nanos = nanos.saturating_abs();
     let text = if nanos % DAY == 0 && nanos != 0 {

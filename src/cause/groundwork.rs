@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use datafusion::common::exec_datafusion_err;
 use datafusion::common::runtime::SpawnedTask;
@@ -17,8 +17,8 @@ use futures::future::{BoxFuture, Shared};
 
 use crate::analysis::Project;
 use crate::cause::held::{self, Held, sources_of};
-use crate::cause::lab::Station;
-use crate::cause::{MOST_BYTES, differing_views, looks_for_causes, one_partition};
+use crate::cause::lab::{Early, Station};
+use crate::cause::{MOST_BYTES, differing_views, locked, looks_for_causes, one_partition};
 use crate::diff::Mismatches;
 
 /// Sources that take less by their footers are held whole, for all views.
@@ -38,17 +38,13 @@ pub struct Groundwork {
     /// By source; `None` where it takes too much memory after all.
     rows: Mutex<HashMap<usize, Begun<Option<Held>>>>,
     /// By view; each is taken once.
-    stations: Mutex<HashMap<usize, SpawnedTask<Option<Station>>>>,
+    stations: Mutex<HashMap<usize, SpawnedTask<Early>>>,
 }
 
 impl fmt::Debug for Groundwork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Groundwork").finish_non_exhaustive()
     }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Groundwork {
@@ -64,7 +60,7 @@ impl Groundwork {
         }
     }
 
-    pub(super) fn project(&self) -> &Project {
+    pub fn project(&self) -> &Project {
         &self.project
     }
 
@@ -96,11 +92,11 @@ impl Groundwork {
         }
     }
 
-    /// A plan of the view, where it can be made without its rows.
-    pub(super) async fn station(&self, view: usize) -> Option<Station> {
+    /// A plan of the view, as far as that is known without its rows.
+    pub(super) async fn station(&self, view: usize) -> Early {
         let begun = locked(&self.stations).remove(&view);
         match begun {
-            Some(begun) => begun.join().await.ok().flatten(),
+            Some(begun) => begun.join().await.unwrap_or(None),
             None => planned(&self.project, view, &self.single).await,
         }
     }
@@ -161,7 +157,7 @@ impl Groundwork {
     }
 }
 
-async fn planned(project: &Project, view: usize, single: &SessionContext) -> Option<Station> {
+async fn planned(project: &Project, view: usize, single: &SessionContext) -> Early {
     let view = &project.views[view];
     Station::early(view, &project.inputs.logs, &sources_of(view.plan()), single).await
 }

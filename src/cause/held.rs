@@ -210,11 +210,9 @@ impl Held {
         let late = held.event.iter().zip(held.arrival.iter());
         let mut lateness: Vec<i64> = late.filter_map(|(e, a)| Some(a?.saturating_sub(e?))).collect();
         lateness.sort_unstable();
-        if log.config.kind == SourceKind::Log && !log.config.id.is_empty() {
-            if log.redelivers() != Some(false) {
-                held.repeated = Arc::new(held.groups(&held.columns(&log.config.id))?);
-            }
-        } else if log.config.kind == SourceKind::Log {
+        if log.may_redeliver() {
+            held.repeated = Arc::new(held.groups(&held.columns(&log.config.id))?);
+        } else if log.config.kind == SourceKind::Log && log.config.id.is_empty() {
             let arrival = log.config.available_at.as_deref();
             let schema = held.rows.schema();
             let names = schema.fields().iter().map(|f| f.name().clone()).filter(|n| Some(n.as_str()) != arrival);

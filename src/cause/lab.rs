@@ -16,9 +16,9 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
-use datafusion::arrow::array::{Array, RecordBatch};
+use datafusion::arrow::array::{Array, ArrayRef, RecordBatch};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::catalog::TableProvider;
 use datafusion::common::runtime::SpawnedTask;
@@ -35,7 +35,8 @@ use crate::cause::case::{Hypothesis, Panel};
 use crate::cause::change::{Change, DAY};
 use crate::cause::held::{Held, Reach, distinct, reaches};
 use crate::cause::lens::{Lens, Optics};
-use crate::cause::near::{ByKey, Sight};
+use crate::cause::locked;
+use crate::cause::near::{ByKey, Look, Sight};
 use crate::cause::slots::{Compiled, SlotTable, Slots, compiled, is_limit, slotted};
 use crate::cause::windows::{Limit, Windows};
 use crate::cause::world::{Answers, Ask, needs_event_time, over, rewindow, rows_under, spine, table, world_schema};
@@ -133,24 +134,24 @@ impl Station {
         Ok(replay.map(|replay| Self { slots, reaches: reaches(replay.rewritten()), replay }))
     }
 
-    /// The same while rows are still being read; `None` also where the plan depends on them.
-    pub(super) async fn early(view: &View, logs: &[Log], sources: &[usize], session: &SessionContext) -> Option<Self> {
-        let told = |source: &usize| !needs_event_time(&logs[*source]) && !may_redeliver(&logs[*source]);
+    /// The same while rows are still being read.
+    pub(super) async fn early(view: &View, logs: &[Log], sources: &[usize], session: &SessionContext) -> Early {
+        let told = |source: &usize| !needs_event_time(&logs[*source]) && !logs[*source].may_redeliver();
         if !sources.iter().all(told) {
             return None;
         }
-        Self::new(view, logs, sources, &HashMap::new(), false, session).await.ok().flatten()
+        Some(Self::new(view, logs, sources, &HashMap::new(), false, session).await.ok().flatten())
+    }
+
+    /// The columns of a source that have to equal so many keys of a label; none where rows of any key are read.
+    fn columns(&self, source: usize, keys: usize) -> Vec<String> {
+        let reach = self.reaches.get(&source).filter(|_| keys > 0);
+        reach.and_then(|reach| reach.keys(keys)).unwrap_or_default()
     }
 }
 
-/// Whether some row of a log may have the id of another, for all that is known without its rows.
-fn may_redeliver(log: &Log) -> bool {
-    log.config.kind == SourceKind::Log && !log.config.id.is_empty() && log.redelivers() != Some(false)
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
+/// What is known of a view's plan without its rows: none where it depends on them, else the plan where there is one.
+pub(super) type Early = Option<Option<Station>>;
 
 /// What a plan of `view` for these label rows reads of its sources, by their numbers. Empty where that can't be told.
 pub(super) fn reach(
@@ -211,7 +212,7 @@ fn over_slots(
         let own = held.get(&source);
         let rows = own.map_or_else(|| logs[source].table.rows(), |held| held.rows.num_rows() as u64);
         // No world makes a redelivery of what is none.
-        let once = !may_redeliver(&logs[source]) || own.is_some_and(|held| !held.facts.redelivered);
+        let once = !logs[source].may_redeliver() || own.is_some_and(|held| !held.facts.redelivered);
         logs[source] = over(&logs[source], Arc::new(table), rows, changes);
         if once && logs[source].config.kind == SourceKind::Log {
             logs[source].config.id.clear();
@@ -259,12 +260,12 @@ impl Lab {
     }
 
     /// Plans the view, unless that was done early, so that the first question need not wait for it.
-    pub(super) async fn prepare(&self, early: Option<Station>) {
+    pub(super) async fn prepare(&self, early: Early) {
         if self.once.failed.load(Ordering::Relaxed) {
             return;
         }
         let station = match early {
-            Some(early) => Some(early),
+            Some(early) => early,
             None => self.station(false).await.ok().flatten(),
         };
         match station {
@@ -450,8 +451,7 @@ impl Lab {
     /// By source, the columns that have to equal a label's keys; empty where rows of any key are read.
     pub(super) async fn key_columns(&self, keys: usize) -> HashMap<usize, Vec<String>> {
         let Some(station) = self.free_station(false).await else { return HashMap::new() };
-        let columns = |reach: &Reach| reach.keys(keys).filter(|_| keys > 0).unwrap_or_default();
-        let told = station.reaches.iter().map(|(source, reach)| (*source, columns(reach))).collect();
+        let told = self.held.keys().map(|source| (*source, station.columns(*source, keys))).collect();
         locked(&self.once.idle).push(station);
         told
     }
@@ -473,22 +473,29 @@ impl Lab {
         }
         let asked = keys(&self.view, &self.labels, &bench.rows)?;
         let mut found = HashMap::new();
-        for (source, held) in &self.held {
-            let seen = if self.bounded.contains(source) {
-                let reach = station.reaches.get(source).filter(|_| !asked.is_empty());
-                let columns = reach.and_then(|reach| reach.keys(asked.len())).unwrap_or_default();
-                let sight = Sight::new(&bench.looks, &columns, &asked, NEAR)?;
-                if sight.sees_most(held)? {
-                    None
-                } else {
-                    Some(sight.of(held, &*self.by_key(*source, held, &columns)?)?)
-                }
-            } else {
-                None
-            };
-            found.insert(*source, seen.unwrap_or_else(|| held.clone()));
+        for (&source, held) in &self.held {
+            found.insert(source, self.seen(source, held, (&bench.looks, &asked), station)?);
         }
         Ok(Some(Arc::clone(near.insert(Arc::new(found)))))
+    }
+
+    /// What of a source can be seen by questions with these keys; all of it, where it costs more to take the rest away.
+    fn seen(
+        &self,
+        source: usize,
+        held: &Held,
+        (looks, keys): (&[Look], &[ArrayRef]),
+        station: &Station,
+    ) -> DfResult<Held> {
+        if !self.bounded.contains(&source) {
+            return Ok(held.clone());
+        }
+        let columns = station.columns(source, keys.len());
+        let sight = Sight::new(looks, &columns, keys, NEAR)?;
+        if sight.sees_most(held)? {
+            return Ok(held.clone());
+        }
+        sight.of(held, &*self.by_key(source, held, &columns)?)
     }
 
     /// A source is read by the same keys in each of a view's plans.

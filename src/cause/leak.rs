@@ -22,7 +22,7 @@ use datafusion::common::HashSet;
 use datafusion::error::Result as DfResult;
 
 use crate::cause::bench::{Questions, keys};
-use crate::cause::case::{Block, Case, Hypothesis, Panel, Sides, layer};
+use crate::cause::case::{Block, Case, Hypothesis, Panel, Sides, layer, part};
 use crate::cause::change::{Change, Layer, SECOND};
 use crate::cause::held::Encoded;
 use crate::cause::lab::Lab;
@@ -94,6 +94,8 @@ struct Seen {
     arrival: Int64Array,
     /// When they truly count from.
     truly: Int64Array,
+    /// Rows that deliver again what had arrived before.
+    again: HashSet<u32>,
 }
 
 /// A label row that leaks.
@@ -124,7 +126,7 @@ impl<'a> World<'a> {
             let schema = world_schema(log);
             let rows = rows_under(log, source, held, &schema, &layer(changes, Layer::World))?;
             let truly = arrival(&rows_under(log, source, held, &schema, &[])?)?;
-            sources.insert(source, Seen { arrival: arrival(&rows)?, truly, rows });
+            sources.insert(source, Seen { arrival: arrival(&rows)?, truly, again: held.repeats(), rows });
         }
         Ok(Self { lab, changes, sources })
     }
@@ -137,8 +139,8 @@ impl<'a> World<'a> {
     fn questions(&self, labels: &[usize], unmoved: bool) -> Questions {
         let windows = layer(self.changes, Layer::World).into_iter().filter_map(rewindow).collect();
         let lens = Lens { windows, unmoved, ..Lens::default() };
-        let instants: Hypothesis = layer(self.changes, Layer::Instant).into_iter().cloned().collect();
-        Questions { panel: Arc::new(labels.to_vec()), lenses: vec![(lens, vec![instants])] }
+        let instants = vec![part(self.changes, Layer::Instant)];
+        Questions { panel: Arc::new(labels.to_vec()), lenses: vec![(lens, instants)] }
     }
 
     /// The answers under the changes, of what had truly arrived by the label time; `None` where the view can't be asked so, or need not.
@@ -157,17 +159,14 @@ impl<'a> World<'a> {
         let twice = counts_twice(&world);
         let moved: Vec<i64> = times.iter().map(|time| self.moved(*time)).collect();
         let mut rows = HashMap::new();
-        for (&source, Seen { rows: batch, arrival, truly }) in &self.sources {
+        for (&source, Seen { rows: batch, arrival, truly, again }) in &self.sources {
             let both = |(arrival, truly): (Option<i64>, Option<i64>)| {
                 let (arrival, truly) = (arrival?, truly?);
                 let first = times.get(moved.partition_point(|moved| *moved < arrival))?;
                 Some(truly.max(*first))
             };
             // Of what was delivered again, the first delivery is there whenever another is.
-            let again = if twice { HashSet::new() } else { lab.held[&source].repeats() };
-            let first = |(row, times): (u32, (Option<i64>, Option<i64>))| {
-                both(times).filter(|_| again.is_empty() || !again.contains(&row))
-            };
+            let first = |(row, times)| both(times).filter(|_| twice || !again.contains(&row));
             let both: Int64Array = (0..).zip(arrival.iter().zip(truly.iter())).map(first).collect();
             let mut columns: Vec<ArrayRef> = batch.columns().to_vec();
             if let Some(last) = columns.last_mut() {
@@ -190,10 +189,7 @@ impl<'a> World<'a> {
         let all = || own.cells.iter().map(label).collect();
         let Some(answers) = answers else { return Ok(all()) };
         let (column, found) = answers.of(case.slot);
-        let readings = match layer(&case.chosen[own.cause].changes, Layer::Value).first() {
-            Some(change) => values::changed(change, case.spec, column, found)?,
-            None => vec![Arc::clone(column)],
-        };
+        let readings = values::readings(&case.chosen[own.cause].changes, case.spec, column, found)?;
         let sides = Sides::new(case, panel, &own.cells)?;
         let Some(block) = Block::new(case, &readings, panel.labels.len(), &sides)? else { return Ok(all()) };
         Ok(own.cells.iter().zip(block.rows(0)).filter(|(_, row)| !row.agrees).map(|(cell, _)| label(cell)).collect())
@@ -207,11 +203,10 @@ impl<'a> World<'a> {
         let columns = lab.key_columns(keys.len()).await;
         let encoded = if keys.is_empty() { None } else { Some(Encoded::new(&keys)?) };
         let mut furthest: Option<i64> = None;
-        for (source, Seen { arrival, truly, .. }) in &self.sources {
+        for (source, Seen { arrival, truly, again, .. }) in &self.sources {
             let held = &lab.held[source];
             let columns = columns.get(source).map_or(&[][..], Vec::as_slice);
             let by_key = lab.by_key(*source, held, columns)?;
-            let repeats = held.repeats();
             // By key, label times in their order, each with the first event time that is read for it.
             let mut asked: HashMap<&[u8], Vec<Asked>> = HashMap::new();
             for (at, label) in labels.iter().enumerate() {
@@ -223,7 +218,7 @@ impl<'a> World<'a> {
             }
             for (key, mut asked) in asked {
                 asked.sort_unstable();
-                for &row in by_key.of(key).iter().filter(|row| !repeats.contains(*row)) {
+                for &row in by_key.of(key).iter().filter(|row| !again.contains(*row)) {
                     let row = row as usize;
                     if arrival.is_null(row) || truly.is_null(row) {
                         continue;

@@ -8,9 +8,11 @@
 //!
 //! * [`change`]: what causes there are. [`candidates`]: which of them can apply to a view, from its plan and its data.
 //! * [`windows`]: a plan with other windows. [`world`]: sources seen otherwise. [`values`]: what needs no replay.
-//! * [`groundwork`]: what can be done before there is a sample. [`held`]: the rows that can be read; [`near`]: which of them some questions see. [`lens`], [`bench`]: what of a world is a matter of what is asked. [`slots`], [`lab`]: one plan for
-//!   many worlds. [`cell`]: one cell in all of them.
-//! * [`leak`]: for which legacy values a look ahead was needed. [`case`]: a feature with its rows. [`search`]: what is tried in which order. [`judge`]: what is more than chance.
+//! * [`groundwork`]: what can be done before there is a sample. [`held`]: the rows that can be read; [`near`]: which of them some
+//!   questions see. [`lens`], [`bench`]: what of a world is a matter of what is asked. [`slots`], [`lab`]: one plan for many worlds.
+//!   [`cell`]: one cell in all of them.
+//! * [`case`]: a feature with its rows. [`search`]: what is tried in which order. [`judge`]: what is more than chance. [`leak`]: for which
+//!   legacy values a look ahead was needed.
 //!
 //! No more rows are replayed than the sample has. The same input gives the same causes, whatever the threads. What this refuses:
 //! to name a cause that fits no better than chance.
@@ -35,7 +37,7 @@ mod windows;
 mod world;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use datafusion::common::exec_datafusion_err;
 use datafusion::common::runtime::SpawnedTask;
@@ -48,7 +50,7 @@ use crate::analysis::{Project, View};
 use crate::cause::candidates::Sources;
 use crate::cause::case::Case;
 pub use crate::cause::cell::{Named, Otherwise, otherwise};
-pub use crate::cause::change::{Ahead, Change, Layer, Length, Shift};
+pub use crate::cause::change::{Ahead, Change, Layer, Length, Shift, duration};
 pub use crate::cause::groundwork::Groundwork;
 use crate::cause::held::{Held, TooLarge, sources_of};
 use crate::cause::lab::Lab;
@@ -137,6 +139,10 @@ pub async fn diagnose(
     }
     all.features.sort_by_key(|f| f.feature);
     Ok(all)
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether any cause is asked for.

@@ -13,7 +13,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::cause::candidates::{self, Sources};
-use crate::cause::case::{Block, Case, Hypothesis, Panel, SETTLED, Scored, Sides, best, layer, leading, rivals};
+use crate::cause::case::{Block, Case, Hypothesis, Panel, SETTLED, Scored, Sides, best, leading, part, rivals};
 use crate::cause::change::{Ahead, Change, DAY, HOUR, Layer, MINUTE, Shift};
 use crate::cause::lab::{Grid, Lab};
 use crate::cause::values;
@@ -424,10 +424,8 @@ impl Search<'_> {
                     std::cmp::Ordering::Greater | std::cmp::Ordering::Equal => late = middle,
                     std::cmp::Ordering::Less => early = middle,
                 },
-                Some(scored) if scored.judged.explains() >= 0.99 => match scored.judged.breaks() > BREAKING {
-                    true => late = middle,
-                    false => break,
-                },
+                Some(scored) if scored.judged.explains() >= 0.99 && scored.judged.breaks() > BREAKING => late = middle,
+                Some(scored) if scored.judged.explains() >= 0.99 => break,
                 Some(_) => match self.side(cases, lead, &change).await? {
                     std::cmp::Ordering::Greater => late = middle,
                     std::cmp::Ordering::Less => early = middle,
@@ -559,10 +557,7 @@ impl Search<'_> {
                 let (column, found) = answers.of(case.slot);
                 for (hypothesis, at) in members {
                     let changes = &wanted[first + hypothesis];
-                    let readings = match layer(changes, Layer::Value).first() {
-                        Some(change) => values::changed(change, case.spec, column, found).map_err(failed)?,
-                        None => vec![Arc::clone(column)],
-                    };
+                    let readings = values::readings(changes, case.spec, column, found).map_err(failed)?;
                     let Some(block) = Block::new(case, &readings, panel.labels.len(), &sides).map_err(failed)? else {
                         continue;
                     };
@@ -720,8 +715,7 @@ type Shared = (Hypothesis, Vec<Hypothesis>, Vec<(usize, usize)>);
 fn by_world(hypotheses: &[Hypothesis]) -> Vec<Shared> {
     let mut shared: Vec<Shared> = Vec::new();
     for (number, changes) in hypotheses.iter().enumerate() {
-        let of = |wanted: Layer| -> Hypothesis { layer(changes, wanted).into_iter().cloned().collect() };
-        let (world, instant) = (of(Layer::World), of(Layer::Instant));
+        let (world, instant) = (part(changes, Layer::World), part(changes, Layer::Instant));
         let at = shared.iter().position(|(w, _, _)| *w == world).unwrap_or_else(|| {
             shared.push((world, Vec::new(), Vec::new()));
             shared.len() - 1

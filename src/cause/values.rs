@@ -13,7 +13,7 @@ use datafusion::common::ScalarValue;
 use datafusion::error::Result as DfResult;
 
 use crate::analysis::Feature;
-use crate::cause::change::Change;
+use crate::cause::change::{Change, Layer};
 
 /// Units and powers of ten by which a number may be off.
 const FACTORS: [f64; 18] = [
@@ -90,6 +90,22 @@ pub(super) fn changed(
         }
         _ => Vec::new(),
     })
+}
+
+/// The readings of what a replay gave under the one of these changes that is of the number, if one is.
+///
+/// # Errors
+/// As [`changed`].
+pub(super) fn readings(
+    changes: &[Change],
+    feature: &Feature,
+    column: &ArrayRef,
+    found: &BooleanArray,
+) -> DfResult<Vec<ArrayRef>> {
+    match changes.iter().find(|change| change.layer() == Layer::Value) {
+        Some(change) => changed(change, feature, column, found),
+        None => Ok(vec![Arc::clone(column)]),
+    }
 }
 
 pub(super) fn floats(column: &ArrayRef) -> DfResult<Float64Array> {

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::monitor::Monitor;
 use crate::pipeline::compare::Sides;
 use crate::pipeline::sample::Gathered;
-use crate::report::{Leak, Note, Report, far_ahead, iso_nanos, leak_clause, thousands};
+use crate::report::{Leak, Note, Report, far_ahead, leak_clause, thousands};
 
 /// By feature of a snapshot: the names of its causes, and which of them explains a label row, by number among all.
 #[derive(Debug, Default)]
@@ -35,7 +35,6 @@ impl Explained {
 /// As [`diagnose`].
 pub(super) async fn find_causes(
     groundwork: &Arc<Groundwork>,
-    project: &Project,
     number: usize,
     snapshot: &mut SnapshotDiff,
     sample: Option<Gathered>,
@@ -44,6 +43,7 @@ pub(super) async fn find_causes(
 ) -> Result<Explained> {
     let Some(sample) = sample else { return Ok(Explained::default()) };
     monitor.begin(&format!("looking for causes in {}", snapshot.snapshot), None);
+    let project = groundwork.project();
     let sides = Sides {
         snapshot: &project.snapshots[number],
         labels: &sample.labels,
@@ -98,9 +98,7 @@ fn leaked(project: &Project, snapshot: &str, feature: &str, cause: &Cause, (rows
     let fed = if models.is_empty() { String::new() } else { format!("; it feeds {}", models.join(", ")) };
     let what = if rows == 1 { "legacy value" } else { "legacy values" };
     let clause = leak_clause(cause);
-    let by_ns = by;
-    let by = by.map(iso_nanos);
-    let told = far_ahead(&clause, by.as_deref());
+    let told = far_ahead(&clause, by);
     let sentence = format!("{} {what} of `{feature}`: {told}{fed}", thousands(rows));
     Leak {
         snapshot: snapshot.to_string(),
@@ -108,7 +106,6 @@ fn leaked(project: &Project, snapshot: &str, feature: &str, cause: &Cause, (rows
         cause: cause.cause.clone(),
         rows,
         by,
-        by_ns,
         models,
         what: clause,
         sentence,

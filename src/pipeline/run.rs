@@ -469,8 +469,7 @@ impl<'a> Run<'a> {
         let mut explained = Vec::new();
         for (at, (diff, sample)) in diffs.iter_mut().zip(samples).enumerate() {
             let sample = sample.gathered().map_err(|e| Error::engine("gather the rows that differ", e.into()))?;
-            let project = &self.opened.project;
-            let found = find_causes(&self.groundwork, project, at, diff, sample, report, monitor);
+            let found = find_causes(&self.groundwork, at, diff, sample, report, monitor);
             explained.push(Box::pin(found).await?);
         }
         clock.lap("causes");

@@ -4,15 +4,6 @@ use super::sentence::{cause_sentence, main_cause, share};
 use super::text::counted;
 use crate::diff::FeatureDiff;
 
-/// A duration of nanoseconds, ISO 8601.
-pub fn iso_nanos(nanos: i64) -> String {
-    const DAY: i64 = 86_400_000_000_000;
-    match i32::try_from(nanos / DAY) {
-        Ok(days) if nanos % DAY == 0 && days != 0 => crate::plan::iso(0, days, 0),
-        _ => crate::plan::iso(0, 0, nanos),
-    }
-}
-
 /// The main cause of a feature's mismatches, the others, and what none explains; `None` where nothing differs or causes
 /// were not looked for.
 pub(super) fn told(feature: &FeatureDiff) -> Option<String> {

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use super::Leak;
-use super::causes::iso_nanos;
 use super::sentence::far_ahead;
 use super::text::{clean, counted, thousands};
 
@@ -43,8 +42,7 @@ fn sentence(mut alike: Vec<&Leak>) -> String {
     let last = named.pop().unwrap_or_default();
     let names: Vec<String> = models.into_iter().map(clean).collect();
     let fed = if names.is_empty() { String::new() } else { format!("; they feed {}", names.join(", ")) };
-    let furthest = alike.iter().filter_map(|leak| leak.by_ns).max().map(iso_nanos);
-    let what = far_ahead(&clean(&alike[0].what), furthest.as_deref());
+    let what = far_ahead(&clean(&alike[0].what), alike.iter().filter_map(|leak| leak.by).max());
     format!("{} and {last}: {what}{fed}", named.join(", "))
 }
 

@@ -22,7 +22,6 @@ mod text;
 mod trace;
 mod verdict;
 
-pub use causes::iso_nanos;
 pub use choices::{ChosenAlike, choices_text, chosen_alike};
 pub use html::html;
 pub use json::json;

@@ -3,13 +3,14 @@
 //! The fields of the format come first and in its order, `null` where not applicable; what is added freely follows.
 
 use super::text::number;
+use crate::cause::duration;
 use crate::config::Choice;
 use crate::diff::{CauseName, SnapshotDiff};
 use crate::finding::Finding;
 use crate::retention::RetentionReport;
 use crate::source::StorageRequests;
 use crate::sql::Spilled;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// The version of the format that [`Report`] serialises to.
 pub const FORMAT: u32 = 1;
@@ -218,6 +219,10 @@ pub struct ModelFeature {
     pub reason: String,
 }
 
+fn as_duration<S: Serializer>(nanos: &Option<i64>, to: S) -> Result<S::Ok, S::Error> {
+    nanos.map(duration).serialize(to)
+}
+
 /// Legacy values of one feature that hold events from after the label time, or not yet arrived at it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Leak {
@@ -228,11 +233,9 @@ pub struct Leak {
     pub cause: CauseName,
     /// Matched label rows whose legacy value leaks.
     pub rows: u64,
-    /// How far from after the label time, as far as it is known. ISO 8601 duration.
-    pub by: Option<String>,
-    /// The same in nanoseconds.
-    #[serde(skip)]
-    pub by_ns: Option<i64>,
+    /// How far from after the label time, as far as it is known; nanoseconds, in JSON an ISO 8601 duration.
+    #[serde(serialize_with = "as_duration")]
+    pub by: Option<i64>,
     /// The models that the feature feeds.
     pub models: Vec<String>,
     /// What the old system did, as a clause: "events from up to 2 hours after the label time count".

@@ -146,8 +146,7 @@ pub(super) fn explained() -> Report {
         feature: "origin_load.dep_1h".to_string(),
         cause: CauseName::One("future_leak".to_string()),
         rows: 12,
-        by: Some("PT2H".to_string()),
-        by_ns: None,
+        by: Some(2 * 3_600_000_000_000),
         models: vec!["late_arrival".to_string()],
         what: "events from up to 2 hours after the label time count (leakage)".to_string(),
         sentence: "`origin_load.dep_1h` of `flawed` knows events from up to 2 hours after the label time".to_string(),
@@ -224,7 +223,7 @@ pub(super) fn hostile() -> Report {
     (model.model, model.until) = (text(), Some(text()));
     (model.features[0].feature, model.features[0].reason) = (text(), text());
     let leak = &mut report.leakage[0];
-    (leak.snapshot, leak.feature, leak.sentence, leak.by) = (text(), text(), text(), Some(text()));
+    (leak.snapshot, leak.feature, leak.sentence) = (text(), text(), text());
     leak.what = text();
     leak.models = vec![text()];
     let finding = &mut report.findings[0];

@@ -79,8 +79,8 @@ pub fn leak_clause(cause: &Cause) -> String {
 }
 
 /// A leak's clause with how far ahead it looks, at most, unless it says so.
-pub fn far_ahead(clause: &str, by: Option<&str>) -> String {
-    match by.map(duration) {
+pub fn far_ahead(clause: &str, by: Option<i64>) -> String {
+    match by.map(|by| duration(&crate::cause::duration(by))) {
         Some(by) if !clause.contains(&by) => clause.replacen("(leakage)", &format!("(leakage, up to {by} ahead)"), 1),
         _ => clause.to_string(),
     }

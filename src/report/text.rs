@@ -51,42 +51,22 @@ fn char_width(char: char) -> usize {
 
 /// The text in at most `columns`, with `…` where it was cut.
 pub(super) fn shorten(text: &str, columns: usize) -> String {
-    if width(text) <= columns {
-        return text.to_string();
-    }
-    let mut short = String::new();
-    let mut taken = 1;
-    for char in text.chars() {
-        taken += char_width(char);
-        if taken > columns {
-            break;
-        }
-        short.push(char);
-    }
-    if columns > 0 {
-        short.push('…');
-    }
-    short
+    if width(text) <= columns { text.to_string() } else { cut(text.chars(), columns).into_iter().collect() }
 }
 
 /// As [`shorten`], but what is cut is the beginning: names that begin alike differ at their ends.
 pub(super) fn shorten_front(text: &str, columns: usize) -> String {
-    if width(text) <= columns {
-        return text.to_string();
-    }
-    let mut kept: Vec<char> = Vec::new();
+    if width(text) <= columns { text.to_string() } else { cut(text.chars().rev(), columns).into_iter().rev().collect() }
+}
+
+/// As many of the characters as `columns` hold beside a `…`, and that.
+fn cut(chars: impl Iterator<Item = char>, columns: usize) -> Vec<char> {
     let mut taken = 1;
-    for char in text.chars().rev() {
-        taken += char_width(char);
-        if taken > columns {
-            break;
-        }
-        kept.push(char);
-    }
-    if columns > 0 {
-        kept.push('…');
-    }
-    kept.into_iter().rev().collect()
+    let fits = |char: &char| {
+        taken += char_width(*char);
+        taken <= columns
+    };
+    chars.take_while(fits).chain((columns > 0).then_some('…')).collect()
 }
 
 /// Bytes as people read them, rounded down.

@@ -547,6 +547,11 @@ impl Log {
         self.repeats.get().map(|repeats| repeats.rows() > 0)
     }
 
+    /// Whether some row of a log may have the id of another, for all that is known without its rows.
+    pub fn may_redeliver(&self) -> bool {
+        self.config.kind == SourceKind::Log && !self.config.id.is_empty() && self.redelivers() != Some(false)
+    }
+
     /// How many rows repeat the id of another. What is found out about the ids is kept for [`Log::live`].
     ///
     /// # Errors

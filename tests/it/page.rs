@@ -87,8 +87,7 @@ fn report(features: usize, snapshots: usize) -> Report {
         what: "events from after the label time count".to_string(),
         cause: CauseName::One("future_leak".to_string()),
         rows: 1_200,
-        by: Some("PT1H".to_string()),
-        by_ns: None,
+        by: Some(3_600_000_000_000),
         models: vec!["fraud".to_string()],
         sentence:
             "`user_activity.events_1h` in `train_2026_01` holds events from up to 1 hour after the label time in 1,200 \

@@ -50,8 +50,6 @@ pub(super) struct Feature {
     /// The first cause, or that there is none.
     pub main_cause: Option<String>,
     pub causes: Vec<Told>,
-    /// The causes' names, for the filter.
-    pub names: String,
     /// What no cause explains.
     pub unexplained: Option<String>,
     pub counts: Vec<(&'static str, String)>,
@@ -179,7 +177,6 @@ fn feature(id: String, feature: &FeatureDiff, project: Project<'_>) -> Feature {
             .iter()
             .map(|cause| Told { sentence: cause_sentence(cause, feature), name: clean(&cause.label()) })
             .collect(),
-        names: feature.causes.iter().map(|cause| clean(&cause.label())).collect::<Vec<_>>().join(" "),
         unexplained: not_explained(feature),
         counts: counts(feature),
         deltas: deltas(feature),
