@@ -131,7 +131,7 @@ pub(super) fn instants(windows: &Windows, shifts: bool) -> Vec<Change> {
     all.extend(hours.map(|at| Change::Stale { period: DAY, lag: 0, at }));
     all.extend((1..=6).map(|hour| Change::Stale { period: DAY, lag: hour * HOUR, at: hour * HOUR }));
     if shifts && !windows.calendar {
-        all.extend(offsets().into_iter().map(|m| Change::Timezone { shift: Shift::Minutes(m), source: None }));
+        all.extend(offsets().into_iter().map(|m| Change::Timezone { shift: Shift::Minutes(m) }));
     }
     all.extend(HORIZONS.map(|h| Change::FutureLeak { horizon: Some(h), ahead: Ahead::Moves }));
     all
@@ -150,14 +150,14 @@ pub(super) struct Sources {
     pub reads: Vec<usize>,
     /// Some of their rows arrive after their event time.
     pub late: Vec<usize>,
-    pub with_arrival: bool,
-    pub redelivered: bool,
-    pub copies: bool,
+    /// Some ids come several times; rows without one do.
+    pub redelivered: Vec<usize>,
+    pub copies: Vec<usize>,
     /// Some event is exactly where a tile may start.
     pub on_tiles: bool,
     pub included: bool,
-    /// All arrival delays, in order; a sample.
-    pub lateness: Vec<i64>,
+    /// Of sources that say when rows arrived, how late those were, in order.
+    pub lateness: Vec<(usize, Vec<i64>)>,
 }
 
 impl Sources {
@@ -172,17 +172,15 @@ impl Sources {
                 sources.late.push(source);
             }
             sources.on_tiles |= facts.on_tiles;
-            sources.with_arrival |= log.config.available_at.is_some();
             if log.config.available_at.is_some() {
-                sources.lateness.extend(lateness);
+                sources.lateness.push((source, lateness.clone()));
             }
             if log.config.kind == SourceKind::Log {
-                sources.redelivered |= facts.redelivered;
-                sources.copies |= facts.copies;
+                sources.redelivered.extend(facts.redelivered.then_some(source));
+                sources.copies.extend(facts.copies.then_some(source));
             }
             sources.included &= log.ties() == Tie::Include;
         }
-        sources.lateness.sort_unstable();
         sources.reads = reads;
         sources
     }
@@ -192,10 +190,8 @@ impl Sources {
 pub(super) fn worlds(windows: &Windows, sources: &Sources) -> Vec<Change> {
     let mut all = Vec::new();
     if !sources.late.is_empty() {
-        all.push(Change::LateVisible { source: None });
-        if sources.late.len() > 1 {
-            all.extend(sources.late.iter().map(|s| Change::LateVisible { source: Some(*s) }));
-        }
+        all.push(Change::LateVisible);
+        all.extend(of_each(&sources.late, &Change::LateVisible));
     }
     if windows.excludes_start {
         all.push(Change::WindowStart { inclusive: true });
@@ -209,11 +205,13 @@ pub(super) fn worlds(windows: &Windows, sources: &Sources) -> Vec<Change> {
     if !sources.included || windows.end_excluded {
         all.push(Change::LabelTime { included: true });
     }
-    if sources.redelivered {
-        all.push(Change::DuplicatesCounted);
-    }
-    if sources.copies {
-        all.push(Change::DuplicatesRemoved);
+    for (having, change) in
+        [(&sources.redelivered, Change::DuplicatesCounted), (&sources.copies, Change::DuplicatesRemoved)]
+    {
+        if !having.is_empty() {
+            all.push(change.clone());
+            all.extend(of_each(having, &change));
+        }
     }
     all.extend(lengths(windows));
     if !windows.starts.is_empty() {
@@ -226,18 +224,28 @@ pub(super) fn worlds(windows: &Windows, sources: &Sources) -> Vec<Change> {
             all.extend(tiled(true));
         }
     }
-    if sources.with_arrival && !sources.lateness.is_empty() {
-        let (least, most) = (sources.lateness[0], sources.lateness[sources.lateness.len() - 1]);
-        let within = |limit: &&i64| **limit >= least && **limit < most;
-        all.extend(LIMITS.iter().filter(within).map(|limit| Change::LateDropped { limit: *limit }));
-    }
-    all.push(Change::FutureLeak { horizon: None, ahead: Ahead::Arrives });
-    all.extend(leaks(sources));
-    if sources.with_arrival && !windows.starts.is_empty() {
-        let event = |m| Change::Timezone { shift: Shift::EventMinutes(m), source: None };
+    all.extend(dropped(sources.lateness.iter().map(|(_, lateness)| lateness)));
+    all.extend(leaks(!sources.lateness.is_empty()));
+    if !sources.lateness.is_empty() && !windows.starts.is_empty() {
+        let event = |m| Change::Timezone { shift: Shift::EventMinutes(m) };
         all.extend(offsets().into_iter().map(event));
     }
     all
+}
+
+/// The change in each of several sources alone; of one it is the change itself.
+fn of_each<'a>(sources: &'a [usize], change: &'a Change) -> impl Iterator<Item = Change> + 'a {
+    let several = if sources.len() > 1 { sources } else { &[] };
+    several.iter().map(|source| change.clone().of(*source))
+}
+
+/// Limits of lateness that some row keeps and some does not. `lateness`: by source, how late rows arrived, in order.
+fn dropped<'a>(lateness: impl Iterator<Item = &'a Vec<i64>> + Clone) -> Vec<Change> {
+    let least = lateness.clone().filter_map(|own| own.first()).min();
+    let most = lateness.filter_map(|own| own.last()).max();
+    let (Some(least), Some(most)) = (least, most) else { return Vec::new() };
+    let within = |limit: &&i64| *limit >= least && *limit < most;
+    LIMITS.iter().filter(within).map(|limit| Change::LateDropped { limit: *limit }).collect()
 }
 
 /// Whether a tile is not larger than every window.
@@ -251,16 +259,21 @@ fn starts_off(windows: &Windows, tile: i64) -> bool {
 /// Shifts of all sources where calendars have a say, so that they are no changes of the label time.
 pub(super) fn shifted_calendars(windows: &Windows) -> Vec<Change> {
     let all = if windows.calendar { offsets() } else { Vec::new() };
-    all.into_iter().map(|m| Change::Timezone { shift: Shift::Minutes(m), source: None }).collect()
+    all.into_iter().map(|m| Change::Timezone { shift: Shift::Minutes(m) }).collect()
 }
 
-/// Shifts of sources that are no change of the label time: of one source among several, or where calendars have a say.
-pub(super) fn shifted_sources(windows: &Windows, sources: &Sources) -> Vec<Change> {
-    let mut all = shifted_calendars(windows);
+/// What may be so in one source of several.
+pub(super) fn single_sources(sources: &Sources) -> Vec<Change> {
+    let mut all = Vec::new();
     if sources.reads.len() > 1 {
         for &source in &sources.reads {
-            let shift = |m| Change::Timezone { shift: Shift::Minutes(m), source: Some(source) };
-            all.extend(offsets().into_iter().map(shift));
+            let own = sources.lateness.iter().filter(|(of, _)| *of == source).map(|(_, lateness)| lateness);
+            let arrives = own.clone().next().is_some();
+            let shift = |m| Change::Timezone { shift: Shift::Minutes(m) };
+            let changes = leaks(arrives).into_iter().chain(offsets().into_iter().map(shift));
+            // Where no other source has late events, nothing else can be said of all.
+            let dropped = if sources.late.len() > 1 { dropped(own) } else { Vec::new() };
+            all.extend(changes.chain(dropped).map(|change| change.of(source)));
         }
     }
     all
@@ -297,18 +310,22 @@ pub(super) fn zones(minutes: i32, source: Option<usize>, instants: &[i64]) -> Ve
         }
         for (shift, sign) in [(Shift::ReadIn(zone), -1), (Shift::ShownIn(zone), 1)] {
             if offsets.iter().any(|o| sign * o == by) {
-                all.push(Change::Timezone { shift, source });
+                let change = Change::Timezone { shift };
+                all.push(match source {
+                    Some(source) => change.of(source),
+                    None => change,
+                });
             }
         }
     }
     all
 }
 
-/// Events that arrive, or happen, up to a horizon.
-fn leaks(sources: &Sources) -> Vec<Change> {
-    let mut all: Vec<Change> =
-        HORIZONS.iter().map(|h| Change::FutureLeak { horizon: Some(*h), ahead: Ahead::Arrives }).collect();
-    if sources.with_arrival {
+/// Events that arrive, or happen where that `differs`, at any time or up to a horizon.
+fn leaks(differs: bool) -> Vec<Change> {
+    let mut all = vec![Change::FutureLeak { horizon: None, ahead: Ahead::Arrives }];
+    all.extend(HORIZONS.iter().map(|h| Change::FutureLeak { horizon: Some(*h), ahead: Ahead::Arrives }));
+    if differs {
         all.extend(HORIZONS.iter().map(|h| Change::FutureLeak { horizon: Some(*h), ahead: Ahead::Happens }));
     }
     all
@@ -467,7 +484,7 @@ mod tests {
     fn only_zones_whose_clocks_changed_and_fit_are_tried() {
         let at = |text: &str| chrono::DateTime::parse_from_rfc3339(text).unwrap().timestamp_nanos_opt().unwrap();
         let spring = [at("2025-03-01T00:00:00Z"), at("2025-03-20T00:00:00Z")];
-        let read_in = |zone| Change::Timezone { shift: Shift::ReadIn(zone), source: None };
+        let read_in = |zone| Change::Timezone { shift: Shift::ReadIn(zone) };
         assert!(zones(300, None, &spring).contains(&read_in(chrono_tz::America::New_York)));
         assert!(!zones(300, None, &spring).contains(&read_in(chrono_tz::Europe::Berlin)));
         assert_eq!(zones(300, None, &spring[..1]), []);

@@ -88,17 +88,19 @@ const NEAR: f64 = 0.005;
 
 /// The best of what holds: the least error; among those near it the fewest causes, then the fewest parameters.
 pub(super) fn best(scored: &[Scored], tried: usize) -> Option<&Scored> {
-    let holding: Vec<&Scored> = scored.iter().filter(|s| s.judged.holds(tried)).collect();
-    let least = holding.iter().map(|s| s.error()).fold(f64::INFINITY, f64::min);
-    let near = |s: &&&Scored| s.error() <= least + NEAR + 0.5 / s.judged.mismatches.max(1) as f64;
-    holding
-        .iter()
-        .filter(near)
-        .min_by(|a, b| {
-            let simple = |s: &Scored| (s.changes.len(), s.freedom());
-            simple(a).cmp(&simple(b)).then(a.error().total_cmp(&b.error()))
-        })
-        .copied()
+    equals(scored, tried).first().copied()
+}
+
+/// The [`best`], and then those that are as simple and one as good as it, the least error first.
+pub(super) fn equals(scored: &[Scored], tried: usize) -> Vec<&Scored> {
+    let simple = |s: &Scored| (s.changes.len(), s.freedom());
+    let mut near: Vec<&Scored> = scored.iter().filter(|s| s.judged.holds(tried)).collect();
+    let least = near.iter().map(|s| s.error()).fold(f64::INFINITY, f64::min);
+    near.retain(|s| s.error() <= least + NEAR + 0.5 / s.judged.mismatches.max(1) as f64);
+    let simplest = near.iter().map(|s| simple(s)).min();
+    near.retain(|s| Some(simple(s)) == simplest);
+    near.sort_by(|a, b| a.error().total_cmp(&b.error()));
+    near
 }
 
 /// Those worth a closer look, the best first.

@@ -75,9 +75,10 @@ pub async fn otherwise(
     let threads = session.state().config().target_partitions();
     let instants: Vec<Change> = candidates::instants(&windows, true).into_iter().chain(candidates::loads()).collect();
     let worlds = candidates::worlds(&windows, &facts);
-    let shifted = candidates::shifted_sources(&windows, &facts);
+    let mut by_source = candidates::shifted_calendars(&windows);
+    by_source.extend(candidates::single_sources(&facts));
     let names: Vec<String> = logs.iter().map(|log| log.config.name.clone()).collect();
-    let known: Vec<&Change> = instants.iter().chain(&worlds).chain(&shifted).collect();
+    let known: Vec<&Change> = instants.iter().chain(&worlds).chain(&by_source).collect();
     let named: Vec<Hypothesis> = named.iter().filter_map(|named| meant(named, &known, &names)).collect();
     let lab = Arc::new(Lab::new(view, logs, held, windows, &Arc::new(label.clone()), &single, threads));
     let panel = Panel::new(std::iter::once(0));

@@ -128,10 +128,8 @@ pub enum Change {
         tile: i64,
         inclusive: bool,
     },
-    /// `source`: by its number; `None`: all that the view reads.
     Timezone {
         shift: Shift,
-        source: Option<usize>,
     },
     /// `at`: how long after the start of each period, UTC, the refresh is.
     Stale {
@@ -149,9 +147,7 @@ pub enum Change {
         horizon: Option<i64>,
         ahead: Ahead,
     },
-    LateVisible {
-        source: Option<usize>,
-    },
+    LateVisible,
     LateDropped {
         limit: i64,
     },
@@ -170,6 +166,11 @@ pub enum Change {
     Scaled {
         factor: f64,
     },
+    /// The change in one of the sources that the view reads, by its number, and in no other.
+    Of {
+        source: usize,
+        change: Box<Change>,
+    },
 }
 
 /// What a change acts on.
@@ -184,6 +185,25 @@ pub enum Layer {
 }
 
 impl Change {
+    /// The same in this source alone.
+    pub(super) fn of(self, source: usize) -> Self {
+        Self::Of { source, change: Box::new(self) }
+    }
+
+    /// What is changed, and in which source, where in one alone.
+    pub(super) fn apart(&self) -> (&Self, Option<usize>) {
+        match self {
+            Self::Of { source, change } => (change, Some(*source)),
+            other => (other, None),
+        }
+    }
+
+    /// What it changes about a source; none where it leaves it as it is.
+    pub(super) fn about(&self, source: usize) -> Option<&Self> {
+        let (change, own) = self.apart();
+        own.is_none_or(|own| own == source).then_some(change)
+    }
+
     pub fn name(&self) -> &'static str {
         match self {
             Self::WindowStart { inclusive: true } => "window_start_inclusive",
@@ -195,7 +215,7 @@ impl Change {
             Self::Timezone { .. } => "timezone",
             Self::Stale { .. } | Self::Loaded { .. } => "stale",
             Self::FutureLeak { .. } => "future_leak",
-            Self::LateVisible { .. } => "late_events_visible",
+            Self::LateVisible => "late_events_visible",
             Self::LateDropped { .. } => "late_events_dropped",
             Self::DuplicatesCounted => "duplicates_counted",
             Self::DuplicatesRemoved => "duplicates_removed",
@@ -206,6 +226,7 @@ impl Change {
             Self::Float32 => "float32",
             Self::Rounded { .. } => "rounded",
             Self::Scaled { .. } => "scaled",
+            Self::Of { change, .. } => change.name(),
         }
     }
 
@@ -236,21 +257,27 @@ impl Change {
             | Self::Rounded { .. }
             | Self::Scaled { .. } => 1,
             Self::FutureLeak { ahead, .. } => 1 + usize::from(*ahead == Ahead::Happens),
-            Self::Timezone { shift, source } => {
-                1 + usize::from(source.is_some()) + usize::from(matches!(shift, Shift::EventMinutes(_)))
-            }
-            Self::LateVisible { source } => usize::from(source.is_some()),
+            Self::Timezone { shift } => 1 + usize::from(matches!(shift, Shift::EventMinutes(_))),
+            Self::Of { change, .. } => 1 + change.freedom(),
             _ => 0,
         }
     }
 
     /// `sources`: names by number.
     pub fn parameters(&self, sources: &[String]) -> Value {
+        let (own, source) = self.apart();
+        let mut map = own.own_parameters();
+        if let Some(name) = source.and_then(|source| sources.get(source)) {
+            map.insert("source".to_string(), json!(name));
+        }
+        Value::Object(map)
+    }
+
+    fn own_parameters(&self) -> Map<String, Value> {
         let mut map = Map::new();
         let mut put = |key: &str, value: Value| {
             map.insert(key.to_string(), value);
         };
-        let of = |source: &Option<usize>| source.and_then(|s| sources.get(s)).cloned();
         match self {
             Self::WindowLength { window, lengths, .. } => {
                 let named = match window {
@@ -270,23 +297,18 @@ impl Change {
                     put("start", json!("inclusive"));
                 }
             }
-            Self::Timezone { shift, source } => {
-                match shift {
-                    Shift::Minutes(minutes) => put("offset_minutes", json!(minutes)),
-                    Shift::EventMinutes(minutes) => {
-                        put("offset_minutes", json!(minutes));
-                        put("times", json!("event_time"));
-                    }
-                    Shift::ReadIn(zone) => put("zone", json!(zone.name())),
-                    Shift::ShownIn(zone) => {
-                        put("zone", json!(zone.name()));
-                        put("read_as", json!("UTC"));
-                    }
+            Self::Timezone { shift } => match shift {
+                Shift::Minutes(minutes) => put("offset_minutes", json!(minutes)),
+                Shift::EventMinutes(minutes) => {
+                    put("offset_minutes", json!(minutes));
+                    put("times", json!("event_time"));
                 }
-                if let Some(source) = of(source) {
-                    put("source", json!(source));
+                Shift::ReadIn(zone) => put("zone", json!(zone.name())),
+                Shift::ShownIn(zone) => {
+                    put("zone", json!(zone.name()));
+                    put("read_as", json!("UTC"));
                 }
-            }
+            },
             Self::Stale { period, at, .. } | Self::Loaded { period, at } => {
                 put("period", json!(duration(*period)));
                 put("lag", json!(duration(if let Self::Stale { lag, .. } = self { *lag } else { 0 })));
@@ -305,24 +327,19 @@ impl Change {
                     Ahead::Happens => put("by", json!("event_time")),
                 }
             }
-            Self::LateVisible { source } => {
-                if let Some(source) = of(source) {
-                    put("source", json!(source));
-                }
-            }
             Self::LateDropped { limit } => put("limit", json!(duration(*limit))),
             Self::Truncated { first } => put("first", json!(rfc3339(*first))),
             Self::Rounded { digits } => put("digits", json!(digits)),
             Self::Scaled { factor } => put("factor", json!(factor)),
             _ => {}
         }
-        Value::Object(map)
+        map
     }
 
     /// A change that no list of candidates has, by its name and [`parameters`](Self::parameters).
     pub(super) fn fitted(name: &str, parameters: &Value, sources: &[String]) -> Option<Self> {
         let text = |key: &str| parameters.get(key).and_then(Value::as_str);
-        Some(match name {
+        let change = match name {
             "truncated_history" => {
                 Self::Truncated { first: DateTime::parse_from_rfc3339(text("first")?).ok()?.timestamp_nanos_opt()? }
             }
@@ -334,14 +351,15 @@ impl Change {
             "missing_as_null" => Self::MissingAsNull,
             "timezone" => {
                 let zone: Tz = text("zone")?.parse().ok()?;
-                let shift = if text("read_as").is_some() { Shift::ShownIn(zone) } else { Shift::ReadIn(zone) };
-                let source = match text("source") {
-                    Some(name) => Some(sources.iter().position(|source| source == name)?),
-                    None => None,
-                };
-                Self::Timezone { shift, source }
+                Self::Timezone {
+                    shift: if text("read_as").is_some() { Shift::ShownIn(zone) } else { Shift::ReadIn(zone) },
+                }
             }
             _ => return None,
+        };
+        Some(match text("source") {
+            Some(name) => change.of(sources.iter().position(|source| source == name)?),
+            None => change,
         })
     }
 
@@ -362,12 +380,13 @@ impl Change {
     pub fn leaks(&self) -> Option<Option<i64>> {
         match self {
             Self::FutureLeak { horizon, .. } => Some(*horizon),
-            Self::LateVisible { .. } => Some(None),
+            Self::LateVisible => Some(None),
+            Self::Of { change, .. } => change.leaks(),
             Self::Stale { lag, .. } if *lag < 0 => Some(Some(-lag)),
-            Self::Timezone { shift: Shift::Minutes(minutes), .. } if *minutes < 0 => {
+            Self::Timezone { shift: Shift::Minutes(minutes) } if *minutes < 0 => {
                 Some(Some(i64::from(-minutes) * MINUTE))
             }
-            Self::Timezone { shift, .. } => {
+            Self::Timezone { shift } => {
                 let (zone, sign) = match shift {
                     Shift::ReadIn(zone) => (zone, -1),
                     Shift::ShownIn(zone) => (zone, 1),
@@ -392,7 +411,8 @@ impl Change {
                     .map(|(start, length)| Some((longest(length)? - start.shortest()).max(0)))
                     .try_fold(0, |most, own| Some(i64::max(most, own?)))
             }
-            Self::Timezone { shift: Shift::Minutes(minutes) | Shift::EventMinutes(minutes), .. } => {
+            Self::Of { change, .. } => change.widens(starts),
+            Self::Timezone { shift: Shift::Minutes(minutes) | Shift::EventMinutes(minutes) } => {
                 Some(i64::from(minutes.abs()) * MINUTE)
             }
             Self::Timezone { .. } => Some(15 * HOUR),

@@ -34,12 +34,12 @@ use crate::cause::bench::{Bench, Questions, Subject, keys};
 use crate::cause::case::{Hypothesis, Panel};
 use crate::cause::change::{Change, DAY};
 use crate::cause::held::{Held, Reach, distinct, reaches};
-use crate::cause::lens::{Lens, Optics};
+use crate::cause::lens::{Lens, Optics, Twice};
 use crate::cause::locked;
 use crate::cause::near::{ByKey, Look, Sight};
 use crate::cause::slots::{Compiled, SlotTable, Slots, compiled, is_limit, slotted};
 use crate::cause::windows::{Limit, Windows};
-use crate::cause::world::{Answers, Ask, needs_event_time, over, rewindow, rows_under, spine, table, world_schema};
+use crate::cause::world::{Answers, Ask, about, needs_event_time, over, rewindow, rows_under, spine, table, world_schema};
 use crate::config::SourceKind;
 use crate::error::{Error, Result};
 use crate::monitor::Silent;
@@ -84,16 +84,15 @@ pub(super) struct Lab {
     slots: Vec<Limit>,
     benches: Mutex<Vec<Arc<Bench>>>,
     by_key: Mutex<HashMap<usize, Arc<ByKey>>>,
-    /// Where redeliveries count, the plan is another.
-    once: Plans,
-    twice: Plans,
+    /// By which redeliveries count: the plan is another.
+    plans: HashMap<Twice, Plans>,
     limits: Mutex<HashMap<Limit, Compiled>>,
 }
 
 /// What is executed at once.
 #[derive(Debug, Clone)]
 struct Job {
-    twice: bool,
+    twice: Twice,
     /// What changes rows.
     rows: Vec<Change>,
     /// Numbers of grids, and how each looks at the rows.
@@ -126,7 +125,7 @@ impl Station {
         logs: &[Log],
         sources: &[usize],
         held: &HashMap<usize, Held>,
-        twice: bool,
+        twice: Twice,
         session: &SessionContext,
     ) -> Result<Option<Self>> {
         let (slots, view, logs) = over_slots(view, logs, sources, held, twice)?;
@@ -140,7 +139,7 @@ impl Station {
         if !sources.iter().all(told) {
             return None;
         }
-        Some(Self::new(view, logs, sources, &HashMap::new(), false, session).await.ok().flatten())
+        Some(Self::new(view, logs, sources, &HashMap::new(), Twice::None, session).await.ok().flatten())
     }
 
     /// The columns of a source that have to equal so many keys of a label; none where rows of any key are read.
@@ -165,7 +164,7 @@ pub(super) fn reach(
     let asked = || -> Result<BTreeMap<usize, Reach>> {
         let asks = rows.into_iter().map(|row| Ask { row, time: labels.times.value(row) });
         let labels = spine(labels, asks)?;
-        let (_, view, logs) = over_slots(view, logs, sources, &HashMap::new(), false)?;
+        let (_, view, logs) = over_slots(view, logs, sources, &HashMap::new(), Twice::None)?;
         let observers = LabelObservers::new(&labels, &view.keys, now_unit(session)).map_err(failed)?;
         let choice = choose(&view, &logs, &observers.spines, None, session, Engine::Auto, Redelivery::ByTime)?;
         Ok(choice.plan.map(|plan| reaches(&plan)).unwrap_or_default())
@@ -200,13 +199,13 @@ fn over_slots(
     logs: &[Log],
     sources: &[usize],
     held: &HashMap<usize, Held>,
-    twice: bool,
+    twice: Twice,
 ) -> Result<OverSlots> {
     let slots = Arc::new(Slots::default());
     let view = view.clone().with_plan(slotted(view.plan().clone(), &slots).map_err(failed)?.0);
     let mut logs = logs.to_vec();
-    let changes: &[&Change] = if twice { &[&Change::DuplicatesCounted] } else { &[] };
     for &source in sources {
+        let changes: &[&Change] = if twice.counts(source) { &[&Change::DuplicatesCounted] } else { &[] };
         let schema = world_schema(&logs[source]);
         let table = SlotTable { source, schema, slots: Arc::clone(&slots) };
         let own = held.get(&source);
@@ -233,6 +232,8 @@ impl Lab {
     ) -> Self {
         let unplannable = held.keys().any(|source| needs_event_time(&logs[*source]));
         let plans = || Plans { failed: AtomicBool::new(unplannable), ..Plans::default() };
+        let kinds = [Twice::None, Twice::All].into_iter().chain(held.keys().map(|source| Twice::Of(*source)));
+        let plans: HashMap<Twice, Plans> = kinds.map(|twice| (twice, plans())).collect();
         let slotted = slotted(view.plan().clone(), &Arc::new(Slots::default())).ok();
         // Where windows are all that the label time is for, their starts say how far back rows count.
         let windowed = slotted.as_ref().is_some_and(|(plan, _)| !names_label_time(plan));
@@ -242,8 +243,7 @@ impl Lab {
         let calendar = Windows::of(view.plan()).calendar || (windows.calendar && shown());
         Self {
             view: view.clone(),
-            once: plans(),
-            twice: plans(),
+            plans,
             bounded: if windowed { bounded(view, logs, &windows, session) } else { HashSet::new() },
             optics: Optics::new(held.keys().map(|source| &logs[*source]), calendar),
             slots: slotted.map(|(_, limits)| limits).unwrap_or_default(),
@@ -261,16 +261,17 @@ impl Lab {
 
     /// Plans the view, unless that was done early, so that the first question need not wait for it.
     pub(super) async fn prepare(&self, early: Early) {
-        if self.once.failed.load(Ordering::Relaxed) {
+        let plans = self.plans(Twice::None);
+        if plans.failed.load(Ordering::Relaxed) {
             return;
         }
         let station = match early {
             Some(early) => early,
-            None => self.station(false).await.ok().flatten(),
+            None => self.station(Twice::None).await.ok().flatten(),
         };
         match station {
-            Some(station) => locked(&self.once.idle).push(station),
-            None => self.once.failed.store(true, Ordering::Relaxed),
+            Some(station) => locked(&plans.idle).push(station),
+            None => plans.failed.store(true, Ordering::Relaxed),
         }
     }
 
@@ -278,9 +279,10 @@ impl Lab {
         &self.windows
     }
 
-    /// The first event time that is held.
-    pub(super) fn first_event(&self) -> Option<i64> {
-        self.held.values().flat_map(|held| held.event.iter().flatten()).min()
+    /// The first event time that is held, of all sources or of one.
+    pub(super) fn first_event(&self, source: Option<usize>) -> Option<i64> {
+        let own = self.held.iter().filter(|(of, _)| source.is_none_or(|source| source == **of));
+        own.flat_map(|(_, held)| held.event.iter().flatten()).min()
     }
 
     /// Replays side by side; the answers are in the order of the questions. `None`: the view has no answer there.
@@ -369,8 +371,8 @@ impl Lab {
         Ok(bench)
     }
 
-    fn plans(&self, twice: bool) -> &Plans {
-        if twice { &self.twice } else { &self.once }
+    fn plans(&self, twice: Twice) -> &Plans {
+        &self.plans[&twice]
     }
 
     /// The answers of a job's grids, in their order.
@@ -427,7 +429,7 @@ impl Lab {
     }
 
     /// A plan that nobody executes.
-    async fn free_station(&self, twice: bool) -> Option<Station> {
+    async fn free_station(&self, twice: Twice) -> Option<Station> {
         let idle = locked(&self.plans(twice).idle).pop();
         match idle {
             Some(station) => Some(station),
@@ -436,7 +438,7 @@ impl Lab {
     }
 
     /// The answers over rows of the caller's own, by number of the source. `None` where the view has no plan for other rows.
-    pub(super) async fn over(&self, bench: &Bench, twice: bool, rows: HashMap<usize, RecordBatch>) -> Option<Answers> {
+    pub(super) async fn over(&self, bench: &Bench, twice: Twice, rows: HashMap<usize, RecordBatch>) -> Option<Answers> {
         let plans = self.plans(twice);
         if plans.failed.load(Ordering::Relaxed) {
             return None;
@@ -450,9 +452,9 @@ impl Lab {
 
     /// By source, the columns that have to equal a label's keys; empty where rows of any key are read.
     pub(super) async fn key_columns(&self, keys: usize) -> HashMap<usize, Vec<String>> {
-        let Some(station) = self.free_station(false).await else { return HashMap::new() };
+        let Some(station) = self.free_station(Twice::None).await else { return HashMap::new() };
         let told = self.held.keys().map(|source| (*source, station.columns(*source, keys))).collect();
-        locked(&self.once.idle).push(station);
+        locked(&self.plans(Twice::None).idle).push(station);
         told
     }
 
@@ -520,7 +522,8 @@ impl Lab {
         let mut rows = HashMap::new();
         for (&source, held) in held {
             let log = &self.logs[source];
-            rows.insert(source, rows_under(log, source, held, &world_schema(log), &changes).map_err(failed)?);
+            let changes = about(&changes, source);
+            rows.insert(source, rows_under(log, held, &world_schema(log), &changes).map_err(failed)?);
         }
         station.slots.set(rows, Arc::clone(&bench.limits));
         station.replay.run(&bench.labels, &bench.observers).await
@@ -535,7 +538,7 @@ impl Lab {
         Ok(made)
     }
 
-    async fn station(&self, twice: bool) -> Result<Option<Station>> {
+    async fn station(&self, twice: Twice) -> Result<Option<Station>> {
         let sources: Vec<usize> = self.held.keys().copied().collect();
         Station::new(&self.view, &self.logs, &sources, &self.held, twice, &self.session).await
     }
@@ -546,18 +549,32 @@ impl Lab {
         let lenses = vec![(Lens::default(), instants.clone())];
         let bench = self.bench(Questions { panel: Arc::clone(labels), lenses })?;
         let changes: Vec<&Change> = world.iter().collect();
+        let mut rows = HashMap::new();
+        for (&source, held) in &self.held {
+            let log = &self.logs[source];
+            let own = rows_under(log, held, &world_schema(log), &about(&changes, source)).map_err(failed)?;
+            rows.insert(source, own);
+        }
+        self.over_by_itself(&bench, &changes, rows).await
+    }
+
+    /// As [`Lab::over`], planned for these windows and rows.
+    pub(super) async fn over_by_itself(
+        &self,
+        bench: &Bench,
+        world: &[&Change],
+        rows: HashMap<usize, RecordBatch>,
+    ) -> Result<Answers> {
         let mut plan = self.view.plan().clone();
-        for rewindow in world.iter().filter_map(rewindow) {
+        for rewindow in world.iter().filter_map(|change| rewindow(change)) {
             plan = self.windows.rewrite(plan, &rewindow).map_err(failed)?;
         }
         let view = self.view.clone().with_plan(plan);
         let mut logs = self.logs.clone();
-        for (&source, held) in &self.held {
-            let log = &self.logs[source];
-            let rows = rows_under(log, source, held, &world_schema(log), &changes).map_err(failed)?;
+        for (source, rows) in rows {
             let count = rows.num_rows() as u64;
             let table: Arc<dyn TableProvider> = table(rows).map_err(failed)?;
-            logs[source] = over(log, table, count, &changes);
+            logs[source] = over(&self.logs[source], table, count, &about(world, source));
         }
         let replayed =
             replay_view(&view, &logs, &bench.labels, &self.session, ReplayOptions::default(), &Silent).await?;

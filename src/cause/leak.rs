@@ -26,9 +26,9 @@ use crate::cause::case::{Block, Case, Hypothesis, Panel, Sides, layer, part};
 use crate::cause::change::{Change, Layer, SECOND};
 use crate::cause::held::Encoded;
 use crate::cause::lab::Lab;
-use crate::cause::lens::Lens;
+use crate::cause::lens::{Lens, Twice};
 use crate::cause::values;
-use crate::cause::world::{Answers, counts_twice, rewindow, rows_under, world_schema};
+use crate::cause::world::{Answers, about, rewindow, rows_under, world_schema};
 
 /// What one cause shows of what was not known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,8 +124,8 @@ impl<'a> World<'a> {
         for (&source, held) in &lab.held {
             let log = &lab.logs[source];
             let schema = world_schema(log);
-            let rows = rows_under(log, source, held, &schema, &layer(changes, Layer::World))?;
-            let truly = arrival(&rows_under(log, source, held, &schema, &[])?)?;
+            let rows = rows_under(log, held, &schema, &about(&layer(changes, Layer::World), source))?;
+            let truly = arrival(&rows_under(log, held, &schema, &[])?)?;
             sources.insert(source, Seen { arrival: arrival(&rows)?, truly, again: held.repeats(), rows });
         }
         Ok(Self { lab, changes, sources })
@@ -145,37 +145,59 @@ impl<'a> World<'a> {
 
     /// The answers under the changes, of what had truly arrived by the label time; `None` where the view can't be asked so, or need not.
     async fn known(&self, panel: &Panel) -> DfResult<Option<Answers>> {
-        let (lab, world) = (self.lab, layer(self.changes, Layer::World));
-        if world.iter().filter_map(|change| rewindow(change)).any(|change| lab.windows().changes_calls(&change)) {
-            return Ok(None);
-        }
-        if let [Change::LateVisible { .. }] = self.changes.as_slice() {
+        if let [one] = self.changes.as_slice()
+            && *one.apart().0 == Change::LateVisible
+        {
             // Without what arrives later the replayed value is left, which is another.
             return Ok(None);
         }
+        let (lab, world) = (self.lab, layer(self.changes, Layer::World));
         let mut times: Vec<i64> = panel.labels.iter().map(|row| lab.labels.times.value(*row)).collect();
         times.sort_unstable();
         times.dedup();
-        let twice = counts_twice(&world);
+        let calls = world.iter().filter_map(|change| rewindow(change)).any(|change| lab.windows().changes_calls(&change));
+        if !calls && let Ok(bench) = lab.bench(self.questions(&panel.labels, true)) {
+            let rows = self.rows_known(&times, None)?;
+            let told = lab.over(&bench, Twice::of(&world), rows).await;
+            if told.is_some() {
+                return Ok(told);
+            }
+        }
+        // A replay by itself has but one time for both: arrivals are told as the changes have the label times.
         let moved: Vec<i64> = times.iter().map(|time| self.moved(*time)).collect();
-        let mut rows = HashMap::new();
-        for (&source, Seen { rows: batch, arrival, truly, again }) in &self.sources {
+        if moved.windows(2).any(|two| two[0] >= two[1]) {
+            return Ok(None);
+        }
+        let lenses = vec![(Lens::default(), vec![part(self.changes, Layer::Instant)])];
+        let Ok(bench) = lab.bench(Questions { panel: Arc::new(panel.labels.clone()), lenses }) else { return Ok(None) };
+        let rows = self.rows_known(&times, Some(&moved))?;
+        Ok(lab.over_by_itself(&bench, &world, rows).await.ok())
+    }
+
+    /// By source, the rows, each with the first of the label `times` at which it counts under the changes and has truly arrived; told as what
+    /// the changes make of that time, where that is given.
+    fn rows_known(&self, times: &[i64], told: Option<&[i64]>) -> DfResult<HashMap<usize, RecordBatch>> {
+        let twice = Twice::of(&layer(self.changes, Layer::World));
+        let moved: Vec<i64> = times.iter().map(|time| self.moved(*time)).collect();
+        let mut all = HashMap::new();
+        for (&source, Seen { rows, arrival, truly, again }) in &self.sources {
             let both = |(arrival, truly): (Option<i64>, Option<i64>)| {
                 let (arrival, truly) = (arrival?, truly?);
                 let first = times.get(moved.partition_point(|moved| *moved < arrival))?;
-                Some(truly.max(*first))
+                let both = truly.max(*first);
+                let Some(told) = told else { return Some(both) };
+                told.get(times.partition_point(|time| *time < both)).copied()
             };
             // Of what was delivered again, the first delivery is there whenever another is.
-            let first = |(row, times)| both(times).filter(|_| twice || !again.contains(&row));
+            let first = |(row, times)| both(times).filter(|_| twice.counts(source) || !again.contains(&row));
             let both: Int64Array = (0..).zip(arrival.iter().zip(truly.iter())).map(first).collect();
-            let mut columns: Vec<ArrayRef> = batch.columns().to_vec();
+            let mut columns: Vec<ArrayRef> = rows.columns().to_vec();
             if let Some(last) = columns.last_mut() {
                 *last = cast(&both, last.data_type())?;
             }
-            rows.insert(source, RecordBatch::try_new(batch.schema(), columns)?);
+            all.insert(source, RecordBatch::try_new(rows.schema(), columns)?);
         }
-        let Ok(bench) = lab.bench(self.questions(&panel.labels, true)) else { return Ok(None) };
-        Ok(lab.over(&bench, twice, rows).await)
+        Ok(all)
     }
 
     /// The label rows of the cells that what had arrived by the label time does not explain; all of them, without answers.

@@ -25,11 +25,38 @@ pub(super) struct Lens {
     pub unmoved: bool,
 }
 
+/// Of which sources redeliveries count: a plan of its own for each.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub(super) enum Twice {
+    #[default]
+    None,
+    Of(usize),
+    All,
+}
+
+impl Twice {
+    pub(super) fn of(world: &[&Change]) -> Self {
+        let counted = world.iter().map(|change| change.apart()).find(|(change, _)| **change == Change::DuplicatesCounted);
+        match counted {
+            None => Self::None,
+            Some((_, None)) => Self::All,
+            Some((_, Some(source))) => Self::Of(source),
+        }
+    }
+
+    pub(super) fn counts(self, source: usize) -> bool {
+        match self {
+            Self::None => false,
+            Self::Of(own) => own == source,
+            Self::All => true,
+        }
+    }
+}
+
 /// A world.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Split {
-    /// Redeliveries count: another plan.
-    pub twice: bool,
+    pub twice: Twice,
     /// What changes rows.
     pub rows: Vec<Change>,
     pub lens: Lens,
@@ -61,7 +88,7 @@ impl Optics {
 
     /// Takes a world apart: as much of it as can be is asked, the rest is in the rows.
     pub(super) fn split(self, world: &[Change]) -> Split {
-        let mut split = Split::default();
+        let mut split = Split { twice: Twice::of(&world.iter().collect::<Vec<_>>()), ..Split::default() };
         let absolute = |change: &Change| match change {
             Change::Tiled { .. } => true,
             Change::WindowLength { lengths, .. } => lengths.iter().any(|l| matches!(l, Some(Length::Calendar(_)))),
@@ -79,13 +106,13 @@ impl Optics {
                 (Change::FutureLeak { horizon, ahead }, _) if self.by_arrival && *ahead != Ahead::Moves => {
                     lens.instant = lens.instant.saturating_add(horizon.unwrap_or(FOREVER));
                     if *ahead == Ahead::Happens {
-                        split.rows.push(Change::LateVisible { source: None });
+                        split.rows.push(Change::LateVisible);
                     }
                 }
-                (Change::Timezone { shift: Shift::EventMinutes(minutes), source: None }, _) if relative => {
+                (Change::Timezone { shift: Shift::EventMinutes(minutes) }, _) if relative => {
                     lens.now = lens.now.saturating_sub(i64::from(*minutes) * MINUTE);
                 }
-                (Change::DuplicatesCounted, _) => split.twice = true,
+                (other, _) if *other.apart().0 == Change::DuplicatesCounted => {}
                 (other, _) => split.rows.push(other.clone()),
             }
         }
@@ -103,7 +130,7 @@ mod tests {
     #[test]
     fn what_can_be_asked_changes_no_row() {
         let leak = Change::FutureLeak { horizon: Some(HOUR), ahead: Ahead::Arrives };
-        let shift = Change::Timezone { shift: Shift::EventMinutes(60), source: None };
+        let shift = Change::Timezone { shift: Shift::EventMinutes(60) };
         let split = FREE.split(&[
             leak,
             Change::LabelTime { included: false },
@@ -114,16 +141,16 @@ mod tests {
         // Tiles are no matter of how long before the label time a row is.
         assert_eq!((split.lens.now, split.rows.len()), (0, 1));
         assert_eq!(split.lens.windows.len(), 3);
-        let shift = Change::Timezone { shift: Shift::EventMinutes(-90), source: None };
+        let shift = Change::Timezone { shift: Shift::EventMinutes(-90) };
         let split = FREE.split(&[shift, Change::DuplicatesCounted]);
-        assert_eq!((split.lens.now, split.twice, split.rows), (90 * MINUTE, true, Vec::new()));
+        assert_eq!((split.lens.now, split.twice, split.rows), (90 * MINUTE, Twice::All, Vec::new()));
     }
 
     #[test]
     fn what_happens_early_is_seen_in_rows_that_are_never_late() {
         let happens = Change::FutureLeak { horizon: Some(HOUR), ahead: Ahead::Happens };
         let split = FREE.split(std::slice::from_ref(&happens));
-        assert_eq!((split.rows, split.lens.instant), (vec![Change::LateVisible { source: None }], HOUR));
+        assert_eq!((split.rows, split.lens.instant), (vec![Change::LateVisible], HOUR));
         let hidden = Optics { by_arrival: false, tie: None, relative: false };
         assert_eq!(hidden.split(std::slice::from_ref(&happens)).rows, [happens]);
         let excluded = Change::LabelTime { included: false };

@@ -64,22 +64,22 @@ pub(super) fn needs_event_time(log: &Log) -> bool {
         && (log.config.kind == SourceKind::Changelog || !log.config.id.is_empty())
 }
 
-/// The source over rows of [`world_schema`].
+/// A source over rows of [`world_schema`]; `changes`: what is said [about it](Change::about).
 pub(super) fn over(log: &Log, table: Arc<dyn TableProvider>, rows: u64, changes: &[&Change]) -> Log {
     let mut log = log.clone().with_rows(table, rows, Some(ARRIVAL.to_string())).with_tie(Tie::Include);
     // The rest of what it said is in the rows.
     if !needs_event_time(&log) || changes.iter().any(|c| leaks_ahead(c)) {
         log.config.future_events = FutureEvents::Visible;
     }
-    if counts_twice(changes) {
+    if changes.contains(&&Change::DuplicatesCounted) {
         log.config.id.clear();
     }
     log
 }
 
-/// Whether redeliveries count, so that a plan has to be made without ids.
-pub(super) fn counts_twice(changes: &[&Change]) -> bool {
-    changes.contains(&&Change::DuplicatesCounted)
+/// What changes say about a source.
+pub(super) fn about<'a>(changes: &[&'a Change], source: usize) -> Vec<&'a Change> {
+    changes.iter().filter_map(|change| change.about(source)).collect()
 }
 
 /// A table of rows for one world.
@@ -97,13 +97,12 @@ fn leaks_ahead(change: &Change) -> bool {
     )
 }
 
-/// The rows of a source under these changes.
+/// The rows of a source under what is said [about it](Change::about).
 ///
 /// # Errors
 /// Where a column can't be rebuilt.
 pub(super) fn rows_under(
     log: &Log,
-    source: usize,
     held: &Held,
     schema: &SchemaRef,
     changes: &[&Change],
@@ -119,7 +118,7 @@ pub(super) fn rows_under(
     let (clocks, others): (Vec<&Change>, Vec<&Change>) =
         changes.iter().partition(|c| matches!(c, Change::Timezone { .. }));
     for change in clocks.into_iter().chain(others) {
-        seen.under(log, source, held, change)?;
+        seen.under(log, held, change)?;
     }
     let later = i64::from(seen.exclusive);
     let first = |(event, arrival): (Option<i64>, Option<i64>)| {
@@ -148,11 +147,10 @@ struct Seen {
 }
 
 impl Seen {
-    fn under(&mut self, log: &Log, source: usize, held: &Held, change: &Change) -> DfResult<()> {
-        let own = |wanted: &Option<usize>| wanted.is_none_or(|wanted| wanted == source);
+    fn under(&mut self, log: &Log, held: &Held, change: &Change) -> DfResult<()> {
         match change {
             Change::LabelTime { included } => self.exclusive = !included,
-            Change::LateVisible { source } if own(source) => self.seen_as_it_happens(),
+            Change::LateVisible => self.seen_as_it_happens(),
             Change::FutureLeak { horizon, ahead } if leaks_ahead(change) => {
                 if *ahead == Ahead::Happens {
                     self.seen_as_it_happens();
@@ -171,7 +169,7 @@ impl Seen {
                     self.arrival = arrivals.map(|(arrival, first)| arrival.filter(|_| first != Some(false))).collect();
                 }
             }
-            Change::Timezone { shift, source } if own(source) => self.shift(log, *shift)?,
+            Change::Timezone { shift } => self.shift(log, *shift)?,
             _ => {}
         }
         Ok(())
@@ -224,7 +222,7 @@ pub(super) fn spine(labels: &Labels, asks: impl Iterator<Item = Ask>) -> Result<
 
 /// What the change makes of the view's windows.
 pub(super) fn rewindow(change: &Change) -> Option<Rewindow> {
-    match change {
+    match change.apart().0 {
         Change::WindowStart { inclusive } => Some(Rewindow::Start { inclusive: *inclusive }),
         Change::LabelTime { included } => Some(Rewindow::End { included: *included }),
         Change::WindowLength { lengths, window, .. } => {

@@ -15,8 +15,9 @@
 
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{Column, NullEquality};
+use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::expr::AggregateFunction;
-use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, Join, JoinType};
+use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, Join, JoinType, LogicalPlan, LogicalPlanBuilder};
 
 use crate::plan::rewriter::{Binding, unaliased};
 
@@ -28,13 +29,37 @@ pub(super) fn of_groups(aggregate: &Aggregate) -> Vec<(Column, Expr)> {
     let same = |expr: &Expr| -> Option<Expr> {
         let Expr::AggregateFunction(AggregateFunction { func, params }) = unaliased(expr) else { return None };
         let picks = matches!(func.name(), "first_value" | "last_value" | "min" | "max");
-        let arg =
-            params.args.first().filter(|arg| picks && params.filter.is_none() && groups.contains(arg) && exact(arg))?;
-        Some(arg.clone())
+        let arg = unaliased(params.args.first().filter(|_| picks && params.filter.is_none())?);
+        (groups.contains(arg) && exact(arg)).then(|| arg.clone())
     };
     let of_aggregates = aggregate.aggr_expr.iter().map(same);
     let all = groups.iter().cloned().map(Some).chain(of_aggregates);
     aggregate.schema.columns().into_iter().zip(all).filter_map(|(column, expr)| Some((column, expr?))).collect()
+}
+
+/// The plan with the groups' own keys wherever an aggregate gives them out once more, so that a condition on them goes below it.
+///
+/// # Errors
+/// Where a plan can't be rebuilt.
+pub(super) fn given_by_groups(plan: LogicalPlan) -> DfResult<Transformed<LogicalPlan>> {
+    plan.transform_up_with_subqueries(|node| {
+        let LogicalPlan::Aggregate(aggregate) = &node else { return Ok(Transformed::no(node)) };
+        let known = of_groups(aggregate);
+        let groups = aggregate.group_expr.len();
+        if known.len() <= groups || matches!(aggregate.group_expr.as_slice(), [Expr::GroupingSet(_)]) {
+            return Ok(Transformed::no(node));
+        }
+        let own = |column: Column| -> Expr {
+            let same = known[groups..].iter().find(|(given, _)| *given == column);
+            let group = same.and_then(|(_, expr)| known[..groups].iter().find(|(_, group)| group == expr));
+            match group {
+                Some((group, _)) => Expr::Column(group.clone()).alias_qualified(column.relation, column.name),
+                None => Expr::Column(column),
+            }
+        };
+        let columns: Vec<Expr> = aggregate.schema.columns().into_iter().map(own).collect();
+        Ok(Transformed::yes(LogicalPlanBuilder::from(node).project(columns)?.build()?))
+    })
 }
 
 /// The binding with keys of both sides written as one side's.

@@ -34,7 +34,7 @@ use crate::plan::readings::{Bound, Explosion, Reading};
 use crate::plan::relation::{AsOf, Live, Relation, bind_time, mentions_time};
 use crate::plan::spine::{Spine, SpineKind, Spines};
 use crate::plan::{
-    aggregate, alias, conditional, constant, filter, join, limit, projection, scan, union, unnest, window,
+    aggregate, alias, conditional, constant, filter, join, keys, limit, projection, scan, union, unnest, window,
 };
 use crate::source::{Log, Redelivery};
 pub(super) use crate::sql::{named, with_windows};
@@ -117,6 +117,16 @@ const RULES_LEFT_OUT: [&str; 3] =
 /// Where DataFusion can't optimise it.
 pub fn normalise(plan: &LogicalPlan, state: &SessionState) -> Result<LogicalPlan, DataFusionError> {
     conditional::filter_windows(optimised(plan, state)?)
+}
+
+/// As [`normalise`], of a plan that asks for certain keys: the condition on them goes below `DISTINCT ON`, too.
+///
+/// # Errors
+/// As [`normalise`].
+pub fn normalise_asked(plan: &LogicalPlan, state: &SessionState) -> Result<LogicalPlan, DataFusionError> {
+    let given = keys::given_by_groups(optimised(plan, state)?)?;
+    let plan = if given.transformed { optimised(&given.data, state)? } else { given.data };
+    conditional::filter_windows(plan)
 }
 
 /// A view's own plan, normalised.

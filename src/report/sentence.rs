@@ -127,8 +127,6 @@ impl Parameters<'_> {
             "window_start_exclusive" => "the window's start is exclusive",
             "label_time_excluded" => "events at exactly the label time are left out",
             "label_time_included" => "events at exactly the label time count",
-            "duplicates_counted" => "redelivered events count each time",
-            "duplicates_removed" => "redelivered events count only once",
             "nulls_as_zero" => "NULL becomes 0",
             "missing_as_zero" => "a missing row becomes 0",
             "missing_as_null" => "a missing row becomes NULL",
@@ -140,6 +138,8 @@ impl Parameters<'_> {
 
     fn measured(&mut self, name: &str) -> Option<String> {
         Some(match name {
+            "duplicates_counted" => format!("{} count each time", self.of_source("redelivered events")),
+            "duplicates_removed" => format!("{} count only once", self.of_source("redelivered events")),
             "window_length" => match self.length("length").as_deref() {
                 Some("unbounded") => "the window has no start".to_string(),
                 Some(unit) if unit.starts_with("calendar ") => format!("the window is the {unit}"),
@@ -178,15 +178,16 @@ impl Parameters<'_> {
             "future_leak" => {
                 let horizon = self.length("horizon").filter(|horizon| horizon != "unbounded");
                 let ahead = horizon.map_or_else(|| "any time".to_string(), |horizon| format!("up to {horizon}"));
+                let events = self.of_source("events");
                 match (self.is("window", "moves"), self.is("by", "event_time")) {
                     (true, _) => format!(
                         "values are as of {} after the label time (leakage)",
                         ahead.trim_start_matches("up to ")
                     ),
                     (_, true) => {
-                        format!("events that happened {ahead} after the label time count, arrived or not (leakage)")
+                        format!("{events} that happened {ahead} after the label time count, arrived or not (leakage)")
                     }
-                    _ => format!("events from {ahead} after the label time count (leakage)"),
+                    _ => format!("{events} from {ahead} after the label time count (leakage)"),
                 }
             }
             "late_events_visible" => {
@@ -194,9 +195,13 @@ impl Parameters<'_> {
                 format!("{events} count from when they happened, before they had arrived (leakage)")
             }
             "late_events_dropped" => {
-                format!("events that arrived more than {} late never count", self.length("limit")?)
+                let events = self.of_source("events");
+                format!("{events} that arrived more than {} late never count", self.length("limit")?)
             }
-            "truncated_history" => format!("events before {} are gone", short_time(&self.text("first")?)),
+            "truncated_history" => {
+                let events = self.of_source("events");
+                format!("{events} before {} are gone", short_time(&self.text("first")?))
+            }
             "rounded" => match self.number("digits")? {
                 0.0 => "the number is rounded to whole ones".to_string(),
                 1.0 => "the number is rounded to 1 digit after the point".to_string(),

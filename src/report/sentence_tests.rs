@@ -31,6 +31,22 @@ fn each_cause_ends_a_sentence() {
         ("timezone", json!({"zone": "Asia/Tokyo"}), "times are read as those of Asia/Tokyo"),
         ("window_length", json!({"length": null}), "the window has another length"),
         ("timezone", json!({"offset_minutes": -60, "source": "flights"}), "times of `flights` are shifted by -1 hour"),
+        ("duplicates_counted", json!({"source": "payments"}), "redelivered events of `payments` count each time"),
+        (
+            "future_leak",
+            json!({"horizon": "P1D", "source": "payments"}),
+            "events of `payments` from up to 1 day after the label time count (leakage)",
+        ),
+        (
+            "late_events_dropped",
+            json!({"limit": "PT1H", "source": "payments"}),
+            "events of `payments` that arrived more than 1 hour late never count",
+        ),
+        (
+            "truncated_history",
+            json!({"first": "2025-03-07T00:00:00Z", "source": "payments"}),
+            "events of `payments` before 2025-03-07 00:00Z are gone",
+        ),
         (
             "timezone",
             json!({"zone": "America/New_York", "read_as": "UTC"}),

@@ -156,7 +156,10 @@ impl Guard {
         };
         self.requests.ranges_wanted.fetch_add(1, Relaxed);
         let found = again(&self.requests, || self.inner.get_opts(path, options.clone())).await;
-        let found = found.map_err(|e| self.told(e, pin))?;
+        let found = match found {
+            Ok(found) => found,
+            Err(e) => return Err(self.told(path, e, pin).await),
+        };
         if let Some(pin) = pin {
             self.same(pin, &found.meta)?;
         }
@@ -314,13 +317,18 @@ impl Guard {
         StoreError::Generic { store: "input", source: Box::new(Replaced { uri, how }) }
     }
 
-    /// A condition that does not hold, and an object that is gone, say of a pinned one that it is not what it was.
-    fn told(&self, error: StoreError, pin: Option<&ObjectMeta>) -> StoreError {
+    /// A condition that does not hold, and an object that is gone, say of a pinned one that it is not what it was. Where a read may not
+    /// carry its condition, or did not, the object itself is asked: of one that became shorter a range may be beyond its end.
+    async fn told(&self, path: &Path, error: StoreError, pin: Option<&ObjectMeta>) -> StoreError {
         match (error, pin) {
             (StoreError::Precondition { .. } | StoreError::NotModified { .. }, Some(pin)) => {
                 self.replaced(pin, "it has another etag than when it was listed".to_string())
             }
             (StoreError::NotFound { .. }, Some(pin)) => self.replaced(pin, "it is gone".to_string()),
+            (error, Some(pin)) if self.local || !self.conditional => match self.inner.head(path).await {
+                Ok(now) => self.same(pin, &now).err().unwrap_or(error),
+                Err(_) => error,
+            },
             (error, _) => error,
         }
     }
@@ -346,8 +354,10 @@ impl ObjectStore for Guard {
             return again(&self.requests, || self.inner.get_opts(path, options.clone())).await;
         };
         let options = self.on_condition(&pin, options);
-        let found = again(&self.requests, || self.inner.get_opts(path, options.clone())).await;
-        let found = found.map_err(|e| self.told(e, Some(&pin)))?;
+        let found = match again(&self.requests, || self.inner.get_opts(path, options.clone())).await {
+            Ok(found) => found,
+            Err(e) => return Err(self.told(path, e, Some(&pin)).await),
+        };
         self.same(&pin, &found.meta)?;
         self.requests.all_bytes.fetch_add(found.range.end.saturating_sub(found.range.start), Relaxed);
         Ok(found)
@@ -357,9 +367,15 @@ impl ObjectStore for Guard {
         match self.pin_of(path) {
             None => self.inner.get_ranges(path, ranges).await,
             Some(pin) if self.local => {
-                let bytes = self.inner.get_ranges(path, ranges).await.map_err(|e| self.told(e, Some(&pin)))?;
+                let bytes = match self.inner.get_ranges(path, ranges).await {
+                    Ok(bytes) => bytes,
+                    Err(e) => return Err(self.told(path, e, Some(&pin)).await),
+                };
                 // Looked at afterwards: what was written before, or meanwhile, shows.
-                self.same(&pin, &self.inner.head(path).await.map_err(|e| self.told(e, Some(&pin)))?)?;
+                match self.inner.head(path).await {
+                    Ok(now) => self.same(&pin, &now)?,
+                    Err(e) => return Err(self.told(path, e, Some(&pin)).await),
+                }
                 let read = bytes.iter().map(|bytes| bytes.len() as u64).sum();
                 self.requests.all_bytes.fetch_add(read, Relaxed);
                 Ok(bytes)
@@ -450,6 +466,14 @@ mod tests {
                 guard.get_ranges(&path, &[2..4, 5..6]).await.map(drop).unwrap_err(),
                 guard.get_range(&path, 2..4).await.map(drop).unwrap_err(),
                 guard.pin(vec![new]).map(drop).unwrap_err(),
+            ] {
+                assert!(error.to_string().contains("x` was replaced while the run read it"), "{root}: {error}");
+            }
+            // Shorter than what is asked of it.
+            written(inner.as_ref(), &path, b"abc".to_vec()).await;
+            for error in [
+                guard.get_ranges(&path, &[2..4, 5..6]).await.map(drop).unwrap_err(),
+                guard.get_range(&path, 5..9).await.map(drop).unwrap_err(),
             ] {
                 assert!(error.to_string().contains("x` was replaced while the run read it"), "{root}: {error}");
             }

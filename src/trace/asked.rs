@@ -23,7 +23,7 @@ use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, LogicalPlanBuilder
 use datafusion::optimizer::Optimizer;
 
 use crate::analysis::{View, marked_source};
-use crate::plan::normalise;
+use crate::plan::normalise_asked;
 use crate::source::Log;
 use crate::sql::{NOW, bind_placeholders, mentions_now};
 
@@ -92,7 +92,7 @@ pub(super) fn asked(view: &View, column: &str, state: &SessionState) -> DfResult
     let mut columns = view.keys.iter().map(|k| named(&k.column)).collect::<DfResult<Vec<_>>>()?;
     columns.push(named(column)?);
     columns.dedup();
-    let plan = normalise(&builder.project(columns)?.build()?, state)?;
+    let plan = normalise_asked(&builder.project(columns)?.build()?, state)?;
     // The last step of normalising writes functions that can only be run once they are simplified.
     let simplify = state.optimizer().rules.iter().filter(|r| r.name() == "simplify_expressions").map(Arc::clone);
     Optimizer::with_rules(simplify.collect()).optimize(plan, state, |_, _| {})

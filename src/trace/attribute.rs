@@ -135,7 +135,7 @@ pub(super) async fn walk(
     };
     let mut roles: Roles = (0..offset).map(|event| (place(event), Role::Unused)).collect();
     let mut notes = Vec::new();
-    let mut walk = Walk::new(question.state, question.bindings, Speller::of(question.plan), &readings, whole);
+    let mut walk = Walk::new(question, Speller::of(question.plan), &readings, whole);
     let walked = if offset as usize > MOST_ROWS {
         Err(Stop::NoRule(format!("{offset} rows")))
     } else {

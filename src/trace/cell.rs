@@ -21,6 +21,7 @@ use crate::source::orderable;
 use crate::sql::without_signed_zeros;
 use crate::trace::asked::Bindings;
 use crate::trace::rows::SourceRows;
+use crate::trace::words::Words;
 
 /// A view's value for one key: one value, and whether there is a row.
 #[derive(Debug, Clone)]
@@ -68,6 +69,7 @@ pub(super) struct Question<'a> {
     pub(super) bindings: &'a Bindings,
     pub(super) at: (i64, TimeUnit),
     pub(super) state: &'a SessionState,
+    pub(super) words: &'a Words,
 }
 
 impl Question<'_> {

@@ -26,8 +26,6 @@ pub(super) struct Looked<'a> {
     pub(super) sources: &'a [SourceRows],
     pub(super) names: &'a [String],
     pub(super) logs: &'a [Log],
-    /// The words of the views' SQL. (A tie is decided by all columns: those that nobody wrote are not told.)
-    pub(super) named: &'a [String],
 }
 
 /// The events within reach.
@@ -230,8 +228,8 @@ fn event(looked: &Looked<'_>, candidate: &Candidate, what_if: Option<Cell>) -> D
     read.dedup();
     for index in read {
         let name = log.schema.field(index).name();
-        let named = looked.named.is_empty() || looked.named.iter().any(|n| n.eq_ignore_ascii_case(name));
-        let told = !named
+        // A tie is decided by all columns: those that nobody wrote are not told.
+        let told = !looked.question.words.may_name(name)
             || *name == log.config.time
             || Some(name) == log.config.available_at.as_ref()
             || id.contains_key(name);

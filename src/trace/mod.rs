@@ -25,6 +25,7 @@ mod request;
 mod rows;
 mod spell;
 mod what_if;
+mod words;
 
 use std::sync::Arc;
 
@@ -54,6 +55,7 @@ use crate::trace::asked::{Bindings, Scan, asked, scans};
 use crate::trace::attribute::attribute;
 use crate::trace::cell::{Cell, Question};
 use crate::trace::rows::SourceRows;
+use crate::trace::words::Words;
 pub use model::{Attribution, Event, FORMAT, LabelMatch, Legacy, Omitted, SourceReach, Trace, WhatIf};
 pub use reasons::span;
 pub use request::{Request, time, unit_of};
@@ -208,13 +210,13 @@ async fn explained(
         sources.push(rows);
         reaches.push(reach);
     }
-    let question =
-        Question { view, feature, plan: &plan, bindings: &bindings, at: (request.time, unit), state: &state };
+    let words = Words::of(project, view);
+    let at = (request.time, unit);
+    let question = Question { view, feature, plan: &plan, bindings: &bindings, at, state: &state, words: &words };
     let names: Vec<String> = sources.iter().map(|s| logs[s.source].config.name.clone()).collect();
     let attributed = attribute(&question, &scans, &sources, &names, value).await.map_err(failed)?;
-    let named = words(project, view);
     let looked =
-        events::Looked { question: &question, scans: &scans, sources: &sources, names: &names, logs, named: &named };
+        events::Looked { question: &question, scans: &scans, sources: &sources, names: &names, logs };
     let listed = events::list(&looked, &attributed, value, &reaches, options).await.map_err(failed)?;
     let told = |((rows, reach), complete): ((&SourceRows, &Reach), &Option<i64>)| SourceReach {
         source: logs[rows.source].config.name.clone(),
@@ -231,34 +233,6 @@ async fn explained(
     let recomputed = attributed.recomputed.as_ref().map(|cell| cell.json(feature)).transpose().map_err(failed)?;
     let attribution = Attribution { exact: attributed.exact, recomputed, notes: attributed.notes };
     Ok((sources, listed.events, listed.omitted, attribution))
-}
-
-/// The words in the SQL of the view and of those that it reads; none where a `*` names columns.
-fn words(project: &Project, view: &crate::analysis::View) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut views = vec![view];
-    let mut at = 0;
-    while let Some(view) = views.get(at).copied() {
-        at += 1;
-        let read = view.reads.iter().filter_map(|name| project.view(name));
-        let new: Vec<_> = read.filter(|read| views.iter().all(|known| known.name != read.name)).collect();
-        views.extend(new);
-        let code = view.sql.text.lines().map(|line| line.split_once("--").map_or(line, |(code, _)| code));
-        let text = code.collect::<Vec<_>>().join("\n");
-        // `SELECT *`, `t.*`; not `count(*)` or a product.
-        if text.split('*').skip(1).zip(text.split('*')).any(|(after, before)| {
-            let before = before.trim_end().to_ascii_lowercase();
-            let after = after.trim_start().to_ascii_lowercase();
-            before.ends_with('.') || before.ends_with("select") || (before.ends_with(',') && after.starts_with("from"))
-        }) {
-            return Vec::new();
-        }
-        words
-            .extend(text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|w| !w.is_empty()).map(String::from));
-    }
-    words.sort_unstable();
-    words.dedup();
-    words
 }
 
 /// Which rows of a source are worth to be read.

@@ -168,13 +168,7 @@ impl Walk<'_> {
         }
         if chosen {
             let winners = self.chosen(aggregate, call, input, groups, rows).await?;
-            let by = match call.params.order_by.first() {
-                Some(sort) => {
-                    let order = if sort.asc { "" } else { " DESC" };
-                    format!("{name}(… ORDER BY {}{order})", self.speller.spell(&sort.expr))
-                }
-                None => name.to_string(),
-            };
+            let by = self.order_that_chose(aggregate, call);
             for (row, why) in why.iter_mut().enumerate() {
                 if why.is_none() && winners[groups[row]] != Some(row) {
                     *why = Some(Why::NotLatest { by: by.clone(), rank: None });
@@ -182,6 +176,22 @@ impl Walk<'_> {
             }
         }
         Ok(why)
+    }
+
+    /// What chose one row of a group, as its author may have written it: the first key of the order that differs within a group.
+    fn order_that_chose(&self, aggregate: &Aggregate, call: &AggregateFunction) -> String {
+        let name = call.func.name();
+        let groups: Vec<&Expr> = aggregate.group_expr.iter().map(unaliased).collect();
+        let order = call.params.order_by.iter().find(|sort| !groups.contains(&&sort.expr)).map(|sort| {
+            let descending = if sort.asc { "" } else { " DESC" };
+            format!("ORDER BY {}{descending}", self.speller.spell(&sort.expr))
+        });
+        if name == "first_value" && self.first_is_distinct_on {
+            let on: Vec<String> = groups.iter().map(|group| self.speller.spell(group)).collect();
+            let order = order.map_or_else(String::new, |order| format!(" … {order}"));
+            return format!("DISTINCT ON ({}){order}", on.join(", "));
+        }
+        order.map_or_else(|| name.to_string(), |order| format!("{name}(… {order})"))
     }
 
     /// By output row, the input row that `first_value` or `last_value` takes.

@@ -42,6 +42,7 @@ use futures::future::BoxFuture;
 
 use crate::replay::reference::RawTable;
 use crate::trace::asked::Bindings;
+use crate::trace::cell::Question;
 use crate::trace::spell::Speller;
 pub(super) use relation::{Lineage, Rel};
 
@@ -126,6 +127,8 @@ pub(super) struct Walk<'a> {
     pub(super) state: &'a SessionState,
     pub(super) bindings: &'a Bindings,
     pub(super) speller: Speller,
+    /// `DISTINCT ON` is planned as `first_value`: whether nobody wrote that.
+    pub(super) first_is_distinct_on: bool,
     pub(super) scans: &'a [ScanRows],
     /// Rows that a rank or an offset looked at count as well: what the value needs where fewer do not give it.
     pub(super) whole: bool,
@@ -138,13 +141,22 @@ pub(super) struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     pub(super) fn new(
-        state: &'a SessionState,
-        bindings: &'a Bindings,
+        question: &'a Question<'a>,
         speller: Speller,
         scans: &'a [ScanRows],
         whole: bool,
     ) -> Self {
-        Self { state, bindings, speller, scans, whole, dropped: HashMap::new(), notes: BTreeSet::new(), next_scan: 0 }
+        Self {
+            state: question.state,
+            bindings: question.bindings,
+            speller,
+            first_is_distinct_on: question.words.has("distinct") && !question.words.has("first_value"),
+            scans,
+            whole,
+            dropped: HashMap::new(),
+            notes: BTreeSet::new(),
+            next_scan: 0,
+        }
     }
 
     /// The plan's rows with their lineage.

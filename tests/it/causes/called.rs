@@ -14,7 +14,8 @@ const FEATURES: [&str; 3] = ["busiest.most", "last_hour.closed", "busiest_hop.mo
 
 /// Eight days of clicks by users, many at full hours; label rows in the second half.
 struct Clicks {
-    clicks: Vec<(i64, i64)>,
+    /// User, event time, arrival.
+    clicks: Vec<(i64, i64, i64)>,
     labels: Vec<(i64, i64)>,
 }
 
@@ -24,17 +25,23 @@ struct Store {
     tumble: i64,
     hop_size: i64,
     end_included: bool,
+    /// Clicks count from when they happened.
+    late_visible: bool,
 }
 
-const RIGHT: Store = Store { tumble: HOUR, hop_size: 2 * HOUR, end_included: false };
+const RIGHT: Store = Store { tumble: HOUR, hop_size: 2 * HOUR, end_included: false, late_visible: false };
 const HOP: i64 = 30 * MINUTE;
+const PUNCTUAL: &str = "time = \"ts\"\nsince = \"beginning\"";
+const LATE: &str = "time = \"ts\"\navailable_at = \"seen\"\nsince = \"beginning\"";
 
 impl Clicks {
-    fn new(seed: u64) -> Self {
+    /// `late`: every third arrives up to so much after it happened.
+    fn new(seed: u64, late: i64) -> Self {
         let mut lot = Lot::new(seed);
         let clicks = (0..6000).map(|i| {
             let at = START + lot.below(8 * DAY / MINUTE) * MINUTE;
-            (1 + lot.below(USERS), if i % 4 == 0 { at.div_euclid(HOP) * HOP } else { at + 1 })
+            let (user, at) = (1 + lot.below(USERS), if i % 4 == 0 { at.div_euclid(HOP) * HOP } else { at + 1 });
+            (user, at, if late > 0 && lot.below(3) == 0 { at + lot.below(late / MINUTE) * MINUTE } else { at })
         });
         let clicks = clicks.collect();
         let labels = (0..300)
@@ -46,7 +53,8 @@ impl Clicks {
     /// By the start of each window of this size that holds a click of the user until now, how many it holds.
     fn counts(&self, user: i64, now: i64, (size, hop): (i64, i64), store: Store) -> HashMap<i64, i64> {
         let mut counts = HashMap::new();
-        for (_, t) in self.clicks.iter().filter(|(u, t)| *u == user && *t <= now) {
+        let counts_at = |at: i64, seen: i64| if store.late_visible { at } else { seen };
+        for (_, t, _) in self.clicks.iter().filter(|(u, t, seen)| *u == user && counts_at(*t, *seen) <= now) {
             let last = t.div_euclid(hop) * hop;
             // One more, where a window holds its end.
             for start in (0..=size / hop).map(|n| last - n * hop) {
@@ -70,7 +78,7 @@ impl Clicks {
         [tumbling.values().max().copied(), tumbling.get(&closed).copied(), hopping.values().max().copied()]
     }
 
-    fn project(&self, stores: &[(&str, Store)]) -> Project {
+    fn project(&self, source: &str, stores: &[(&str, Store)]) -> Project {
         let micros =
             |all: Vec<i64>| -> ArrayRef { Arc::new(TimestampMicrosecondArray::from(all).with_timezone("UTC")) };
         let ints = |all: Vec<i64>| -> ArrayRef { Arc::new(Int64Array::from(all)) };
@@ -81,9 +89,10 @@ impl Clicks {
         let clicks = batch(&[
             ("user_id", ints(self.clicks.iter().map(|c| c.0).collect())),
             ("ts", micros(self.clicks.iter().map(|c| c.1).collect())),
+            ("seen", micros(self.clicks.iter().map(|c| c.2).collect())),
         ]);
         let mut project = Project::new("keys = [\"user_id\"]\ntime = \"at\"", &batch(&keys))
-            .source("clicks", "time = \"ts\"\nsince = \"beginning\"", &clicks)
+            .source("clicks", source, &clicks)
             .view(
                 "busiest",
                 "SELECT user_id, max(n) AS most FROM (SELECT user_id, window_start, count(*) AS n
@@ -125,7 +134,7 @@ fn found(report: &Value, snapshot: &str, name: &str, cause: &str, parameters: &V
 
 #[test]
 fn the_sizes_and_ends_of_tumbling_and_hopping_windows_are_found() {
-    let report = report(&Clicks::new(5).project(&[
+    let report = report(&Clicks::new(5, 0).project(PUNCTUAL, &[
         ("right", RIGHT),
         ("two_hours", Store { tumble: 2 * HOUR, ..RIGHT }),
         ("half", Store { tumble: HOP, ..RIGHT }),
@@ -144,4 +153,30 @@ fn the_sizes_and_ends_of_tumbling_and_hopping_windows_are_found() {
     for name in FEATURES {
         found(&report, "closed", name, "window_start_exclusive", &json!({}));
     }
+}
+
+#[test]
+fn of_windows_that_are_called_is_counted_too_what_had_arrived_by_the_label_time() {
+    let clicks = Clicks::new(6, 2 * HOUR);
+    let known = Store { tumble: 2 * HOUR, ..RIGHT };
+    let legacy = Store { late_visible: true, ..known };
+    let report = report(&clicks.project(LATE, &[("early", legacy)]));
+    let names = json!(["late_events_visible", "window_length"]);
+    let name = FEATURES[1];
+    let own = feature(&report, "early", name);
+    let first = &own["causes"][0];
+    let causes = first["cause"].as_array().unwrap_or_else(|| panic!("{own}"));
+    let mut causes: Vec<&str> = causes.iter().map(|c| c.as_str().unwrap()).collect();
+    causes.sort_unstable();
+    assert_eq!(json!(causes), names, "{first}");
+    assert!(first["explains"].as_f64().unwrap() > 0.99, "{first}");
+    let value = |label: &(i64, i64), store: Store| clicks.values(*label, store)[1];
+    let leaks = |label: &&(i64, i64)| {
+        let legacy = value(label, legacy);
+        legacy != value(label, known) && legacy != value(label, RIGHT)
+    };
+    let leaking = clicks.labels.iter().filter(leaks).count();
+    let told = report["leakage"].as_array().unwrap().iter().find(|leak| leak["feature"] == name).unwrap();
+    assert_eq!(told["rows"], leaking, "{told}");
+    assert!(leaking > 3 && (leaking as u64) < own["mismatched"].as_u64().unwrap(), "{leaking} of {own}");
 }

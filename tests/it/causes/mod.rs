@@ -2,6 +2,7 @@
 
 mod called;
 mod shapes;
+mod sources;
 mod world;
 
 use serde_json::{Value, json};

@@ -169,6 +169,38 @@ fn of_a_latest_value_only_the_latest_row_counts() {
 }
 
 #[test]
+fn rows_of_other_keys_are_no_rivals_of_the_row_that_is_chosen() {
+    let events = table(
+        "user:str n:i64 region:str ts:us@UTC
+         a        1     x          2025-03-10T09:00
+         b        2     x          2025-03-10T11:30
+         a        4     y          2025-03-10T11:00
+         b        8     y          2025-03-10T11:45",
+    );
+    let shapes = [
+        (
+            "SELECT DISTINCT ON (\"user\") \"user\", n AS x, region FROM events ORDER BY \"user\", ts DESC",
+            "DISTINCT ON (user) … ORDER BY ts DESC",
+        ),
+        (
+            "SELECT \"user\", first_value(n ORDER BY ts DESC) AS x FROM events GROUP BY \"user\"",
+            "first_value(… ORDER BY ts DESC)",
+        ),
+        (
+            "SELECT u AS \"user\", sum(x) AS x FROM (SELECT DISTINCT ON (\"user\", region) \"user\" AS u, region, n AS x FROM events
+             ORDER BY \"user\", region, ts DESC) AS t WHERE region = 'y' GROUP BY u",
+            "",
+        ),
+    ];
+    for (sql, chosen) in shapes {
+        let told = traced(&project().source("events", "time = \"ts\"", &events).view("v", sql), "2025-03-10T12:00Z");
+        assert!(told.sources[0].by_key && told.attribution.exact, "{sql}: {told:#?}");
+        assert_eq!((told.sources[0].rows, counting(&told)), (2, vec![4]), "{sql}: {told:#?}");
+        assert!(event(&told, 1).condition.as_deref().unwrap_or_default().contains(chosen), "{sql}: {told:#?}");
+    }
+}
+
+#[test]
 fn joins_tell_of_missing_partners_and_of_rows_taken_away() {
     let events = table(
         "user:str n:i64 shop:str ts:us@UTC
