@@ -201,9 +201,7 @@ fn arrived_at(change: &Change, time: i64) -> i64 {
 /// The label time under a change of it; of all sources that are shifted alike, the label time is shifted back.
 fn seen_at(change: &Change, time: i64) -> i64 {
     match change {
-        Change::Timezone { shift: Shift::Minutes(minutes) } => {
-            time.saturating_sub(i64::from(*minutes) * MINUTE)
-        }
+        Change::Timezone { shift: Shift::Minutes(minutes) } => time.saturating_sub(i64::from(*minutes) * MINUTE),
         other => other.instant(time),
     }
 }

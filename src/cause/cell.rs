@@ -74,11 +74,11 @@ pub async fn otherwise(
     windows.calendar |= view.features.iter().any(|f| f.data_type.is_temporal());
     let threads = session.state().config().target_partitions();
     let instants: Vec<Change> = candidates::instants(&windows, true).into_iter().chain(candidates::loads()).collect();
-    let worlds = candidates::worlds(&windows, &facts);
-    let mut by_source = candidates::shifted_calendars(&windows);
-    by_source.extend(candidates::single_sources(&facts));
+    let mut worlds = candidates::worlds(&windows, &facts);
+    worlds.extend(candidates::shifted_calendars(&windows));
+    worlds.extend(candidates::single_sources(&facts));
     let names: Vec<String> = logs.iter().map(|log| log.config.name.clone()).collect();
-    let known: Vec<&Change> = instants.iter().chain(&worlds).chain(&by_source).collect();
+    let known: Vec<&Change> = instants.iter().chain(&worlds).collect();
     let named: Vec<Hypothesis> = named.iter().filter_map(|named| meant(named, &known, &names)).collect();
     let lab = Arc::new(Lab::new(view, logs, held, windows, &Arc::new(label.clone()), &single, threads));
     let panel = Panel::new(std::iter::once(0));

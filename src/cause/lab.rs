@@ -39,7 +39,9 @@ use crate::cause::locked;
 use crate::cause::near::{ByKey, Look, Sight};
 use crate::cause::slots::{Compiled, SlotTable, Slots, compiled, is_limit, slotted};
 use crate::cause::windows::{Limit, Windows};
-use crate::cause::world::{Answers, Ask, about, needs_event_time, over, rewindow, rows_under, spine, table, world_schema};
+use crate::cause::world::{
+    Answers, Ask, about, needs_event_time, over, rewindow, rows_under, spine, table, world_schema,
+};
 use crate::config::SourceKind;
 use crate::error::{Error, Result};
 use crate::monitor::Silent;

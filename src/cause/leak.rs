@@ -155,7 +155,8 @@ impl<'a> World<'a> {
         let mut times: Vec<i64> = panel.labels.iter().map(|row| lab.labels.times.value(*row)).collect();
         times.sort_unstable();
         times.dedup();
-        let calls = world.iter().filter_map(|change| rewindow(change)).any(|change| lab.windows().changes_calls(&change));
+        let calls =
+            world.iter().filter_map(|change| rewindow(change)).any(|change| lab.windows().changes_calls(&change));
         if !calls && let Ok(bench) = lab.bench(self.questions(&panel.labels, true)) {
             let rows = self.rows_known(&times, None)?;
             let told = lab.over(&bench, Twice::of(&world), rows).await;

@@ -36,7 +36,8 @@ pub(super) enum Twice {
 
 impl Twice {
     pub(super) fn of(world: &[&Change]) -> Self {
-        let counted = world.iter().map(|change| change.apart()).find(|(change, _)| **change == Change::DuplicatesCounted);
+        let counted =
+            world.iter().map(|change| change.apart()).find(|(change, _)| **change == Change::DuplicatesCounted);
         match counted {
             None => Self::None,
             Some((_, None)) => Self::All,

@@ -150,7 +150,13 @@ impl Windows {
 
     fn note(&mut self, expr: &Expr) {
         match expr {
-            Expr::ScalarFunction(f) if matches!(f.func.name(), "date_trunc" | "date_bin" | "date_part" | "to_char") => {
+            // Windows of TUMBLE and HOP stand on a grid as months and days do.
+            Expr::ScalarFunction(f)
+                if matches!(
+                    f.func.name(),
+                    "date_trunc" | "date_bin" | "date_part" | "to_char" | "window_start" | "window_end"
+                ) =>
+            {
                 self.calendar = true;
             }
             Expr::Cast(to) if matches!(to.field.data_type(), DataType::Date32 | DataType::Date64) => {

@@ -71,7 +71,8 @@ pub(super) fn over(log: &Log, table: Arc<dyn TableProvider>, rows: u64, changes:
     if !needs_event_time(&log) || changes.iter().any(|c| leaks_ahead(c)) {
         log.config.future_events = FutureEvents::Visible;
     }
-    if changes.contains(&&Change::DuplicatesCounted) {
+    // The versions of a changelog are no redeliveries of each other.
+    if log.config.kind == SourceKind::Log && changes.contains(&&Change::DuplicatesCounted) {
         log.config.id.clear();
     }
     log
@@ -101,12 +102,7 @@ fn leaks_ahead(change: &Change) -> bool {
 ///
 /// # Errors
 /// Where a column can't be rebuilt.
-pub(super) fn rows_under(
-    log: &Log,
-    held: &Held,
-    schema: &SchemaRef,
-    changes: &[&Change],
-) -> DfResult<RecordBatch> {
+pub(super) fn rows_under(log: &Log, held: &Held, schema: &SchemaRef, changes: &[&Change]) -> DfResult<RecordBatch> {
     let mut seen = Seen {
         rows: held.rows.clone(),
         event: held.event.clone(),

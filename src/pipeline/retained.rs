@@ -6,7 +6,7 @@ use datafusion::arrow::array::BooleanArray;
 use datafusion::prelude::SessionContext;
 
 use crate::analysis::Project;
-use crate::config::{Config, Thin, Unrecoverable};
+use crate::config::{Config, Unrecoverable};
 use crate::diff::SnapshotDiff;
 use crate::error::Result;
 use crate::lookback::{FeatureLookback, SourceRead, lookbacks, widest, widest_of};
@@ -61,11 +61,10 @@ impl Retained {
         monitor.begin("looking at retention", Some(logs.len() as u64));
         let mut all = Vec::with_capacity(logs.len());
         for log in logs {
-            let asked = log.config.max_silence.is_some() || log.config.thin == Some(Thin::Gap);
             let reading = match look {
                 Look::Footers => Reading::Nothing,
-                Look::AsConfigured if !asked => Reading::Unknown,
-                Look::AsConfigured | Look::Closely => Reading::Long,
+                Look::AsConfigured => Reading::as_configured(log),
+                Look::Closely => Reading::Long,
             };
             let looked = facts(log, &project.inputs.stores, until, reading).await;
             if looked.is_err() {

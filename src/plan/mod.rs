@@ -61,7 +61,9 @@ pub use late::LateScan;
 pub use needless::without_needless_filters;
 pub use readings::{Bound, Explosion, Reading};
 pub use relation::{AsOf, Live, Read, Relation, moment_placeholder};
-pub use rewriter::{Lookback, RewriteOptions, Rewritten, Unsupported, as_written, normalise_asked, normalise, normalised, rewrite_view};
+pub use rewriter::{
+    Lookback, RewriteOptions, Rewritten, Unsupported, as_written, normalise, normalise_asked, normalised, rewrite_view,
+};
 pub use shifts::{with_fixed_shift, with_fixed_shifts};
 pub use spine::{Observers, Spine, SpineKind, Spines};
 pub use truncated::with_fixed_truncations;

@@ -16,6 +16,10 @@ const MOST_OF_A_REASON: usize = 5;
 const LEAST_WHY: usize = 34;
 const LEAST_VALUES: usize = 12;
 const MOST_VALUES: usize = 44;
+/// Reasons stand beside their events where so much of an event's values is left, ...
+const ENOUGH_VALUES: usize = 24;
+/// ... and so far in below them elsewhere.
+const BELOW: usize = 8;
 
 /// The text, with a newline at the end of each line. `all`: every event that the trace has.
 pub fn trace_text(trace: &Trace, all: bool, style: Style) -> String {
@@ -36,7 +40,7 @@ pub fn trace_text(trace: &Trace, all: bool, style: Style) -> String {
     lines.push(style.bold(&format!("{} within reach {verb} not", events(total))));
     let most = if all || others.len() <= MOST_SHOWN { usize::MAX } else { MOST_OF_A_REASON };
     for group in grouped(&others) {
-        let condition = group[0].condition.as_deref().map_or_else(String::new, |c| format!(": {}", clean(c)));
+        let condition = condition_of(group[0]).map_or_else(String::new, |c| format!(": {}", clean(c)));
         let title = format!("{}{condition} ({})", title(group[0].reason), thousands(group.len() as u64));
         lines.extend(wrap(&title, style.width - 2).into_iter().map(|line| format!("  {}", style.dim(&line))));
         lines.extend(table(trace, &group[..group.len().min(most)], style));
@@ -44,7 +48,9 @@ pub fn trace_text(trace: &Trace, all: bool, style: Style) -> String {
     }
     if trace.omitted.not_counting > 0 {
         let omitted = thousands(trace.omitted.not_counting);
-        lines.push(style.dim(&format!("  and {omitted} more, further off: --all shows them")));
+        lines.push(
+            style.dim(&format!("  and {omitted} more, each further off than those of its reason: --all shows them")),
+        );
     }
     foot(trace, style, &mut lines);
     lines.iter().map(|line| format!("{}\n", line.trim_end())).collect()
@@ -110,12 +116,17 @@ fn head(trace: &Trace, style: Style, lines: &mut Vec<String>) {
     }
     for source in trace.sources.iter().filter(|source| !source.covered) {
         let name = clean(&source.source);
-        let told = match &source.complete_from {
-            Some(from) => format!(
+        let told = match (&source.gap, &source.complete_from) {
+            (Some([from, to]), _) => format!(
+                "not covered: {name} lacks events from {} to {}, and some of them may have counted",
+                short_time(from),
+                short_time(to)
+            ),
+            (None, Some(from)) => format!(
                 "not covered: {name} is complete from {} on, and events before it may have counted",
                 short_time(from)
             ),
-            None => format!("not covered: {name} holds no event"),
+            (None, None) => format!("not covered: {name} holds no event"),
         };
         lines.extend(wrap(&told, style.width).iter().map(|line| style.paint(AnsiColor::Yellow.on_default(), line)));
     }
@@ -190,11 +201,28 @@ fn grouped<'a>(others: &[&'a Event]) -> Vec<Vec<&'a Event>> {
     let place = |event: &Event| REASONS.iter().position(|(word, _)| *word == event.reason).unwrap_or(REASONS.len());
     let mut sorted = others.to_vec();
     sorted.sort_by(|a, b| {
-        let key = |e: &'a Event| (place(e), e.condition.as_deref());
+        let key = |e: &'a Event| (place(e), condition_of(e));
         let off = |e: &Event| e.off_seconds.map_or(0.0, f64::abs);
         key(a).cmp(&key(b)).then(off(a).total_cmp(&off(b)))
     });
-    sorted.chunk_by(|a, b| a.reason == b.reason && a.condition == b.condition).map(<[&Event]>::to_vec).collect()
+    sorted.chunk_by(|a, b| a.reason == b.reason && condition_of(a) == condition_of(b)).map(<[&Event]>::to_vec).collect()
+}
+
+/// Reasons that the SQL has no part in; a condition that such an event would fail besides stands with the event.
+const UNSEEN: [&str; 8] = [
+    "arrived_late",
+    "tie_excluded",
+    "future_hidden",
+    "redelivery",
+    "superseded",
+    "deleted",
+    "null_time",
+    "after_label_time",
+];
+
+/// The condition for which an event does not count.
+fn condition_of(event: &Event) -> Option<&str> {
+    event.condition.as_deref().filter(|_| !UNSEEN.contains(&event.reason))
 }
 
 /// Reasons as they are headed, in the order in which they are told.
@@ -251,32 +279,54 @@ fn table(trace: &Trace, events: &[&Event], style: Style) -> Vec<String> {
     }
     let whys: Vec<String> = events.iter().map(|e| if counting { String::new() } else { why(e) }).collect();
     let told = whys.iter().any(|why| !why.is_empty());
-    if told {
-        header.push(("why not", Align::Left));
-    }
-    let mut table = Table::new(&header);
-    for (event, why) in events.iter().zip(&whys) {
-        let time = event.time.as_deref().map_or_else(|| "NULL".to_string(), short_time);
-        let mut row = vec![format!("    {time}"), event.from_t.map(from_t).unwrap_or_default()];
-        if several {
-            row.push(clean(&event.source));
-        }
-        row.push(shorten(&values(trace, event), MOST_VALUES));
-        if shown {
-            row.push(replayed(event).map(|v| shorten(&value(&v), MOST_VALUES)).unwrap_or_default());
-        }
+    let plain = header.len();
+    let rows = |told: bool| -> Table {
+        let mut header = header.clone();
         if told {
-            row.push(why.clone());
+            header.push(("why not", Align::Left));
         }
-        table.push(row);
+        let mut table = Table::new(&header);
+        for (event, why) in events.iter().zip(&whys) {
+            let time = event.time.as_deref().map_or_else(|| "NULL".to_string(), short_time);
+            let mut row = vec![format!("    {time}"), event.from_t.map(from_t).unwrap_or_default()];
+            if several {
+                row.push(clean(&event.source));
+            }
+            row.push(shorten(&values(trace, event), MOST_VALUES));
+            if shown {
+                row.push(replayed(event).map(|v| shorten(&value(&v), MOST_VALUES)).unwrap_or_default());
+            }
+            if told {
+                row.push(why.clone());
+            }
+            table.push(row);
+        }
+        table
+    };
+    let at = if several { 3 } else { 2 };
+    let mut table = rows(told);
+    // Where there is no room for the reason beside the event it stands below it.
+    let beside = told && {
+        let mut tight = rows(true);
+        tight.squeeze(plain, LEAST_WHY, style.width);
+        tight.squeeze(at, ENOUGH_VALUES, style.width);
+        tight.width() <= style.width
+    };
+    if beside {
+        table.squeeze(plain, LEAST_WHY, style.width);
+    } else {
+        table = rows(false);
     }
-    let last = header.len() - 1;
-    if told {
-        table.squeeze(last, LEAST_WHY, style.width);
+    table.squeeze(at, LEAST_VALUES, style.width);
+    if shown {
+        table.squeeze(at + 1, LEAST_VALUES, style.width);
     }
-    table.squeeze(if several { 3 } else { 2 }, LEAST_VALUES, style.width);
-    let before = table.width_before(last);
-    let room = style.width.saturating_sub(before).max(LEAST_WHY);
+    let (before, room) = if beside {
+        let before = table.width_before(plain);
+        (before, style.width.saturating_sub(before).max(LEAST_WHY))
+    } else {
+        (BELOW, style.width.saturating_sub(BELOW))
+    };
     let whys: Vec<Vec<String>> = whys.iter().map(|why| wrap(why, room)).collect();
     let painted = table.lines(|row, column, text| match row.checked_sub(1).and_then(|row| events.get(row)) {
         None => style.dim(&text),
@@ -285,14 +335,15 @@ fn table(trace: &Trace, events: &[&Event], style: Style) -> Vec<String> {
             Some(false) => text,
             None => style.paint(AnsiColor::Yellow.on_default(), &text),
         },
-        Some(_) if told && column == last => whys[row - 1].first().cloned().unwrap_or_default(),
+        Some(_) if column == plain => whys[row - 1].first().cloned().unwrap_or_default(),
         Some(_) => text,
     });
     let mut lines = Vec::new();
     for (row, line) in painted.into_iter().enumerate() {
         lines.push(line);
-        if let (true, Some(more)) = (told, row.checked_sub(1).and_then(|row| whys.get(row))) {
-            lines.extend(more.iter().skip(1).map(|rest| format!("{}{rest}", " ".repeat(before))));
+        if let Some(more) = row.checked_sub(1).and_then(|row| whys.get(row)) {
+            let more = more.iter().filter(|line| !line.is_empty()).skip(usize::from(beside));
+            lines.extend(more.map(|rest| format!("{}{rest}", " ".repeat(before))));
         }
     }
     lines
@@ -300,7 +351,13 @@ fn table(trace: &Trace, events: &[&Event], style: Style) -> Vec<String> {
 
 /// What the reason's title and the event's time do not say already.
 fn why(event: &Event) -> String {
-    let brief = clean(&event.brief);
+    let brief = match &event.condition {
+        Some(condition) if UNSEEN.contains(&event.reason) => clean(&format!("{}: {condition}", event.brief)),
+        _ => clean(&event.brief),
+    };
+    if event.reason == "exists_only" {
+        return brief.strip_prefix("makes the view's row exist, but not its value: ").unwrap_or(&brief).to_string();
+    }
     if event.reason == "not_chosen" {
         return brief
             .strip_prefix("another row is chosen")

@@ -117,6 +117,14 @@ pub fn coverage(features: &[FeatureLookback], facts: &[SourceFacts], times: &[i6
         .collect()
 }
 
+/// From when on a reading reads at one label time, nanoseconds, whether that is retained, and the first stretch in it that is missing.
+pub fn reached(read: &SourceRead, facts: &SourceFacts, time: i64) -> (i64, Coverage, Option<Span>) {
+    let (missing, start, end) = (Missing::of(facts, read), read.lower.start(time), facts.latest_seen(time));
+    let gap = missing.gaps.iter().find(|gap| gap.from <= end && gap.to > start).copied();
+    let coverage = missing.at(start, end);
+    (start, coverage, gap.filter(|_| coverage == Coverage::Gap))
+}
+
 struct Known<'a> {
     facts: &'a [SourceFacts],
     times: &'a [i64],

@@ -76,6 +76,14 @@ pub enum Reading {
     Long,
 }
 
+impl Reading {
+    /// Those that what is configured of a source asks for.
+    pub fn as_configured(log: &Log) -> Self {
+        let asked = log.config.max_silence.is_some() || log.config.thin == Some(Thin::Gap);
+        if asked { Self::Long } else { Self::Unknown }
+    }
+}
+
 /// What is known of a source. `until`: the last label time.
 ///
 /// # Errors

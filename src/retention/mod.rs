@@ -19,7 +19,7 @@ mod thin;
 mod timeline;
 
 pub use activity::{Activity, DAY_NS, HOUR_NS, Span};
-pub use coverage::{Cells, Coverage, FeatureCoverage, coverage, covered, each_once};
+pub use coverage::{Cells, Coverage, FeatureCoverage, coverage, covered, each_once, reached};
 pub use facts::{FileTimes, Reading, SourceFacts, facts};
 pub use model::{
     DayReport, FeatureRetention, Gap, GapKind, Judgement, ModelMonths, MonthCount, PresenceReport, RetentionReport,

@@ -55,5 +55,5 @@ pub use spans::{output_span, relation_span, repeated_output};
 pub use spills::{Spilled, Spills};
 pub use ties::settle_ties;
 pub use unnesting::unnest;
-pub use zeros::{one_zero, without_signed_zeros};
+pub use zeros::{one_zero, unsigned_zero, without_signed_zeros};
 pub use zones::CallForZones;

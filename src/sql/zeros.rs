@@ -47,7 +47,7 @@ fn has_two_zeros(expr: &Expr, schema: &DFSchema) -> bool {
     matches!(expr.get_type(schema), Ok(DataType::Float32 | DataType::Float64))
 }
 
-fn unsigned(expr: Expr) -> Expr {
+pub fn unsigned_zero(expr: Expr) -> Expr {
     ScalarUDF::from(UnsignedZero { signature: Signature::any(1, Volatility::Immutable) }).call(vec![expr])
 }
 
@@ -58,7 +58,7 @@ fn settled(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
             let inner = settled(&alias.expr, schema)?;
             Some(inner.alias_qualified(alias.relation.clone(), alias.name.clone()))
         }
-        other => has_two_zeros(other, schema).then(|| unsigned(other.clone())),
+        other => has_two_zeros(other, schema).then(|| unsigned_zero(other.clone())),
     }
 }
 
@@ -71,7 +71,7 @@ fn in_aggregate(aggregate: Aggregate) -> DfResult<Transformed<LogicalPlan>> {
         if columns.iter().any(|e| matches!(e, Expr::Column(_))) {
             let exprs = schema.columns().into_iter().map(|column| {
                 let expr = Expr::Column(column.clone());
-                if columns.contains(&expr) { named(unsigned(expr), &column) } else { expr }
+                if columns.contains(&expr) { named(unsigned_zero(expr), &column) } else { expr }
             });
             let exprs: Vec<Expr> = exprs.collect();
             let input = LogicalPlanBuilder::from(Arc::unwrap_or_clone(aggregate.input)).project(exprs)?.build()?;
@@ -164,7 +164,7 @@ fn in_rows(input: Arc<LogicalPlan>) -> DfResult<Transformed<LogicalPlan>> {
     }
     let exprs = columns.into_iter().map(|column| {
         let expr = Expr::Column(column.clone());
-        if has_two_zeros(&expr, &schema) { named(unsigned(expr), &column) } else { expr }
+        if has_two_zeros(&expr, &schema) { named(unsigned_zero(expr), &column) } else { expr }
     });
     let exprs: Vec<Expr> = exprs.collect();
     let input = LogicalPlanBuilder::from(Arc::unwrap_or_clone(input)).project(exprs)?.build()?;

@@ -25,7 +25,7 @@ use datafusion::optimizer::Optimizer;
 use crate::analysis::{View, marked_source};
 use crate::plan::normalise_asked;
 use crate::source::Log;
-use crate::sql::{NOW, bind_placeholders, mentions_now};
+use crate::sql::{NOW, bind_placeholders, mentions_now, unsigned_zero};
 
 /// The placeholder of the view's key number `index`.
 fn key_name(index: usize) -> String {
@@ -72,8 +72,8 @@ pub(super) fn mentions_key(expr: &Expr) -> bool {
     found || walked.is_err()
 }
 
-/// The plan of the view's keys and one of its columns, normalised, with placeholders.
-pub(super) fn asked(view: &View, column: &str, state: &SessionState) -> DfResult<LogicalPlan> {
+/// The plan of the view's keys and one of its columns, normalised, with placeholders. `keys`: what they will be, which are not in it.
+pub(super) fn asked(view: &View, column: &str, keys: &[ScalarValue], state: &SessionState) -> DfResult<LogicalPlan> {
     let schema = view.plan().schema();
     let named = |name: &str| -> DfResult<Expr> {
         let index = schema.fields().iter().position(|f| f.name() == name);
@@ -81,13 +81,19 @@ pub(super) fn asked(view: &View, column: &str, state: &SessionState) -> DfResult
         Ok(Expr::Column(Column::from(schema.qualified_field(index))))
     };
     let mut builder = LogicalPlanBuilder::from(view.plan().clone());
-    for (index, key) in view.keys.iter().enumerate().filter(|(_, key)| !key.data_type.is_floating()) {
-        // (Zeros of floats have a sign: such keys are compared at the end.)
+    for (index, key) in view.keys.iter().enumerate() {
+        // One NaN may not be another: such a key is compared at the end.
+        if keys.get(index).is_some_and(is_nan) {
+            continue;
+        }
         let own = named(&key.column)?;
         let own = if own_type(&own, view)? == key.data_type { own } else { cast(own, key.data_type.clone()) };
         let field = datafusion::arrow::datatypes::Field::new(key_name(index), key.data_type.clone(), false);
         let wanted = Expr::Placeholder(Placeholder::new_with_field(key_name(index), Some(field.into())));
-        builder = builder.filter(own.eq(wanted))?;
+        // Zeros of floats have a sign.
+        let same =
+            if key.data_type.is_floating() { unsigned_zero(own).eq(unsigned_zero(wanted)) } else { own.eq(wanted) };
+        builder = builder.filter(same)?;
     }
     let mut columns = view.keys.iter().map(|k| named(&k.column)).collect::<DfResult<Vec<_>>>()?;
     columns.push(named(column)?);
@@ -96,6 +102,15 @@ pub(super) fn asked(view: &View, column: &str, state: &SessionState) -> DfResult
     // The last step of normalising writes functions that can only be run once they are simplified.
     let simplify = state.optimizer().rules.iter().filter(|r| r.name() == "simplify_expressions").map(Arc::clone);
     Optimizer::with_rules(simplify.collect()).optimize(plan, state, |_, _| {})
+}
+
+fn is_nan(key: &ScalarValue) -> bool {
+    match key {
+        ScalarValue::Float16(Some(key)) => key.is_nan(),
+        ScalarValue::Float32(Some(key)) => key.is_nan(),
+        ScalarValue::Float64(Some(key)) => key.is_nan(),
+        _ => false,
+    }
 }
 
 fn own_type(column: &Expr, view: &View) -> DfResult<DataType> {

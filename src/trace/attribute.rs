@@ -8,7 +8,7 @@ use datafusion::error::Result as DfResult;
 
 use crate::trace::asked::Scan;
 use crate::trace::cell::{Cell, Question};
-use crate::trace::lineage::{Lineage, ScanRows, Stop, Walk, Why};
+use crate::trace::lineage::{Lineage, Ranks, ScanRows, Stop, Walk, Why};
 use crate::trace::rows::SourceRows;
 use crate::trace::spell::Speller;
 
@@ -20,8 +20,8 @@ const MOST_ROWS: usize = 500_000;
 pub(super) enum Role {
     /// The value is made of it.
     Counts,
-    /// It only makes the row exist.
-    Exists,
+    /// It only makes the row exist; why the value does not come from it.
+    Exists(Option<Why>),
     /// It does not count.
     Dropped(Why),
     /// It goes into a row that the value does not come from.
@@ -52,9 +52,21 @@ pub(super) async fn attribute(
     value: &Cell,
 ) -> DfResult<Attributed> {
     let visible: Vec<UInt32Array> = sources.iter().map(SourceRows::visible).collect();
+    let mut chosen: Option<Roles> = None;
     let mut last = None;
-    for whole in [false, true] {
-        let done = attempt(question, scans, sources, &visible, names, value, whole).await?;
+    for ranks in [Ranks::Chosen, Ranks::Before, Ranks::All] {
+        let mut done = attempt(question, scans, sources, &visible, names, value, ranks).await?;
+        match &chosen {
+            None => chosen = Some(done.roles.clone()),
+            // A row that others come from is dropped with each of those: its own rank was told before.
+            Some(chosen) => {
+                for (event, role) in done.roles.iter_mut().filter(|(_, role)| matches!(role, Role::Dropped(_))) {
+                    if let Some(own @ Role::Dropped(_)) = chosen.get(event) {
+                        *role = own.clone();
+                    }
+                }
+            }
+        }
         if done.exact || done.roles.values().any(|r| *r == Role::Unknown) {
             return Ok(done);
         }
@@ -73,9 +85,9 @@ async fn attempt(
     visible: &[UInt32Array],
     names: &[String],
     value: &Cell,
-    whole: bool,
+    ranks: Ranks,
 ) -> DfResult<Attributed> {
-    let walked = walk(question, scans, sources, visible, names, whole).await?;
+    let walked = walk(question, scans, sources, visible, names, ranks).await?;
     let (roles, notes) = (walked.roles, walked.notes);
     let unattributed = |notes| Attributed { roles: roles.clone(), exact: false, recomputed: None, notes };
     let Some(found) = walked.cell else { return Ok(unattributed(notes)) };
@@ -88,7 +100,8 @@ async fn attempt(
     }
     let counting: Vec<UInt32Array> = (0..sources.len())
         .map(|s| {
-            let own = roles.range((s, 0)..(s + 1, 0)).filter(|(_, role)| matches!(role, Role::Counts | Role::Exists));
+            let own =
+                roles.range((s, 0)..(s + 1, 0)).filter(|(_, role)| matches!(role, Role::Counts | Role::Exists(_)));
             UInt32Array::from_iter_values(own.filter_map(|((_, row), _)| u32::try_from(*row).ok()))
         })
         .collect();
@@ -116,7 +129,7 @@ pub(super) async fn walk(
     sources: &[SourceRows],
     rows: &[UInt32Array],
     names: &[String],
-    whole: bool,
+    ranks: Ranks,
 ) -> DfResult<Walked> {
     let mut offset = 0_u32;
     let mut readings = Vec::with_capacity(scans.len());
@@ -135,7 +148,7 @@ pub(super) async fn walk(
     };
     let mut roles: Roles = (0..offset).map(|event| (place(event), Role::Unused)).collect();
     let mut notes = Vec::new();
-    let mut walk = Walk::new(question, Speller::of(question.plan), &readings, whole);
+    let mut walk = Walk::new(question, Speller::of(question.plan), &readings, ranks);
     let walked = if offset as usize > MOST_ROWS {
         Err(Stop::NoRule(format!("{offset} rows")))
     } else {
@@ -179,7 +192,7 @@ pub(super) async fn walk(
         }
     }
     for event in own.exists.iter() {
-        roles.insert(place(*event), Role::Exists);
+        roles.insert(place(*event), Role::Exists(walk.dropped.get(event).cloned()));
     }
     for event in own.value.iter() {
         roles.insert(place(*event), Role::Counts);

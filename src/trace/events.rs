@@ -10,7 +10,7 @@ use crate::source::time::rfc3339;
 use crate::trace::asked::Scan;
 use crate::trace::attribute::{Attributed, Role, Roles, walk};
 use crate::trace::cell::{Cell, Question};
-use crate::trace::lineage::Why;
+use crate::trace::lineage::{Ranks, Why};
 use crate::trace::model::{Event, Omitted};
 use crate::trace::reasons::{Reason, of_role, of_visibility, of_why};
 use crate::trace::rows::{SourceRows, Visibility};
@@ -26,6 +26,8 @@ pub(super) struct Looked<'a> {
     pub(super) sources: &'a [SourceRows],
     pub(super) names: &'a [String],
     pub(super) logs: &'a [Log],
+    /// By source that the key does not bind, which of its rows may meet a row of the key; none where that is not known.
+    pub(super) related: &'a [Option<Vec<bool>>],
 }
 
 /// The events within reach.
@@ -53,6 +55,8 @@ struct Candidate {
     off: u64,
     from_t: Option<i64>,
     visible: bool,
+    /// How many of its reason are nearer.
+    turn: usize,
 }
 
 pub(super) async fn list(
@@ -67,7 +71,6 @@ pub(super) async fn list(
     let mut candidates = Vec::new();
     let mut listed = Listed::default();
     for (at, rows) in looked.sources.iter().enumerate() {
-        let mut counted = 0;
         for row in (0..rows.len()).filter(|&row| rows.near[row]) {
             let role = attributed.roles.get(&(at, row)).unwrap_or(&Role::Unused);
             let hypothetical = if_seen.as_ref().and_then(|roles| roles.get(&(at, row)));
@@ -75,28 +78,35 @@ pub(super) async fn list(
             let told = if visible { Some(role) } else { hypothetical };
             // Rows that have nothing to do with the key are not within its reach.
             let by_key = reaches[at].keep.is_some();
+            let meets = looked.related[at].as_ref().is_none_or(|related| related[row]);
             match told {
                 Some(Role::Dropped(Why::OtherKey)) if by_key => continue,
+                Some(Role::Counts | Role::Exists(_)) => {}
+                _ if !meets => {
+                    listed.omitted.unrelated += 1;
+                    continue;
+                }
                 Some(Role::Dropped(Why::OtherKey | Why::NoPartner { .. })) if !by_key => {
                     listed.omitted.unrelated += 1;
                     continue;
                 }
                 _ => {}
             }
-            let candidate = candidate(looked, (at, row), role, hypothetical, time);
-            counted += u64::from(candidate.counts == Some(true));
-            candidates.push(candidate);
+            candidates.push(candidate(looked, (at, row), role, hypothetical, time));
         }
-        listed.counted.push((rows.source, counted));
     }
     replay_unknown(looked, &mut candidates, value, options.replays).await?;
+    for (at, rows) in looked.sources.iter().enumerate() {
+        let counts = |c: &&Candidate| c.source == at && c.counts == Some(true);
+        listed.counted.push((rows.source, candidates.iter().filter(counts).count() as u64));
+    }
     let (mut counting, mut others): (Vec<Candidate>, Vec<Candidate>) =
         candidates.into_iter().partition(|c| c.counts == Some(true));
     let most = if options.all { usize::MAX } else { MOST_LISTED };
     for (kind, omitted) in
         [(&mut counting, &mut listed.omitted.counting), (&mut others, &mut listed.omitted.not_counting)]
     {
-        kind.sort_by_key(|c| (c.off, c.from_t.map_or(u64::MAX, i64::unsigned_abs), c.source, c.row));
+        nearest_of_each_reason(kind);
         *omitted = kind.len().saturating_sub(most) as u64;
         kind.truncate(most);
     }
@@ -109,6 +119,19 @@ pub(super) async fn list(
     Ok(listed)
 }
 
+/// The nearest of every reason first, then the second nearest of each, and so on: many of one kind push out none of another.
+fn nearest_of_each_reason(candidates: &mut [Candidate]) {
+    candidates.sort_by_key(|c| (c.reason.word, c.off, c.from_t.map_or(u64::MAX, i64::unsigned_abs), c.source, c.row));
+    let mut before: Option<&'static str> = None;
+    let mut number = 0_usize;
+    for candidate in candidates.iter_mut() {
+        number = if before == Some(candidate.reason.word) { number + 1 } else { 0 };
+        before = Some(candidate.reason.word);
+        candidate.turn = number;
+    }
+    candidates.sort_by_key(|c| c.turn);
+}
+
 /// The roles if every row that was read were visible: what else keeps an unseen event from counting.
 async fn if_all_were_seen(looked: &Looked<'_>) -> Option<Roles> {
     let all: Vec<UInt32Array> = looked
@@ -116,7 +139,7 @@ async fn if_all_were_seen(looked: &Looked<'_>) -> Option<Roles> {
         .iter()
         .map(|s| UInt32Array::from_iter_values(0..u32::try_from(s.len()).unwrap_or(u32::MAX)))
         .collect();
-    let walked = walk(looked.question, looked.scans, looked.sources, &all, looked.names, false).await.ok()?;
+    let walked = walk(looked.question, looked.scans, looked.sources, &all, looked.names, Ranks::Chosen).await.ok()?;
     walked.cell.is_some().then_some(walked.roles)
 }
 
@@ -138,7 +161,7 @@ fn candidate(
                 _ => Some(false),
             };
             let off = reason.off_ns.map_or(0, i64::unsigned_abs);
-            Candidate { source: at, row, counts, reason, off, from_t, visible: true }
+            Candidate { source: at, row, counts, reason, off, from_t, visible: true, turn: 0 }
         }
         Some(mut reason) => {
             // Of one that is not seen, what the SQL would say of it too. (Which of several rows would be chosen is no reason.)
@@ -151,7 +174,7 @@ fn candidate(
                 off = off.max(also.off_ns.map_or(0, i64::unsigned_abs));
                 reason.condition = reason.condition.or(also.condition);
             }
-            Candidate { source: at, row, counts: Some(false), reason, off, from_t, visible: false }
+            Candidate { source: at, row, counts: Some(false), reason, off, from_t, visible: false, turn: 0 }
         }
     }
 }

@@ -20,7 +20,9 @@ mod events;
 mod legacy;
 mod lineage;
 mod model;
+mod reach;
 mod reasons;
+mod related;
 mod request;
 mod rows;
 mod spell;
@@ -29,12 +31,11 @@ mod words;
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, RecordBatchOptions, new_null_array};
+use datafusion::arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, RecordBatchOptions, new_null_array};
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{Int64Type, Schema};
+use datafusion::arrow::datatypes::Schema;
 use datafusion::common::ScalarValue;
 use datafusion::error::Result as DfResult;
-use datafusion::logical_expr::{Expr, LogicalPlanBuilder};
 use datafusion::prelude::SessionContext;
 use serde_json::Map;
 
@@ -44,28 +45,22 @@ use crate::config::SourceKind;
 use crate::diff::cell_json;
 use crate::error::{Error, Result};
 use crate::finding::Finding;
-use crate::lookback::FROM_THE_BEGINNING;
+use crate::lookback::lookbacks;
 use crate::monitor::Monitor;
 use crate::replay::{Engine, ReplayOptions, replay_view};
-use crate::retention::{Reading, facts};
 use crate::source::time::{rfc3339, ticks_until};
-use crate::source::{Labels, Near, instant_ns, timestamp};
+use crate::source::{Labels, timestamp};
 use crate::sql::now_unit;
 use crate::trace::asked::{Bindings, Scan, asked, scans};
 use crate::trace::attribute::attribute;
 use crate::trace::cell::{Cell, Question};
+use crate::trace::reach::{Reach, Retained};
+use crate::trace::related::{links, related};
 use crate::trace::rows::SourceRows;
 use crate::trace::words::Words;
 pub use model::{Attribution, Event, FORMAT, LabelMatch, Legacy, Omitted, SourceReach, Trace, WhatIf};
 pub use reasons::span;
 pub use request::{Request, time, unit_of};
-
-/// Events beyond the window's bounds, and after T, are looked at for as long as the window is, but no less than this,
-const LEAST_MARGIN_NS: i64 = 3_600_000_000_000;
-/// and no more than this.
-const MOST_MARGIN_NS: i64 = 31 * 86_400_000_000_000;
-/// Where there is no window: so far after T.
-const MARGIN_NS: i64 = 86_400_000_000_000;
 
 /// How much is told.
 #[derive(Debug, Clone, Copy)]
@@ -180,7 +175,6 @@ async fn explained(
     let mut state = session.state();
     // One thread: rows keep their order.
     state.config_mut().options_mut().execution.target_partitions = 1;
-    let plan = asked(view, &feature.column, &state).map_err(failed)?;
     let now = timestamp(unit, ticks_until(request.time, unit), Some("UTC".into()));
     let key = |k: &crate::analysis::ViewKey| -> DfResult<ScalarValue> {
         let null = || new_null_array(&k.data_type, 1);
@@ -188,104 +182,63 @@ async fn explained(
         ScalarValue::try_from_array(&cast(&own, &k.data_type)?, 0)
     };
     let keys = view.keys.iter().map(key).collect::<DfResult<Vec<_>>>().map_err(failed)?;
+    let plan = asked(view, &feature.column, &keys, &state).map_err(failed)?;
     let bindings = Bindings { now, keys };
     let scans = scans(&plan, logs);
     let mut read: Vec<usize> = scans.iter().map(|s| s.source).collect();
     read.sort_unstable();
     read.dedup();
-    let (mut sources, mut reaches, mut complete) = (Vec::new(), Vec::new(), Vec::new());
+    let lookbacks = lookbacks(view, logs, &session.state());
+    let lookback = lookbacks.iter().find(|own| own.feature == feature.full_name());
+    let (mut sources, mut reaches, mut retained) = (Vec::new(), Vec::new(), Vec::new());
     for source in read {
         let own: Vec<&Scan> = scans.iter().filter(|s| s.source == source).collect();
-        let reach = Reach::of(&own, &bindings, request.time, session).await.map_err(failed)?;
+        let known = Retained::of(source, project, (lookback, value.found), request.time).await?;
+        let reach = Reach::of(&own, &bindings, request.time, known.earliest, session).await.map_err(failed)?;
         let mut columns: Vec<usize> = own.iter().flat_map(|s| s.columns.iter().copied()).collect();
         columns.sort_unstable();
         let keep = reach.keep.as_ref();
-        // What the footers say: no time column is read for it.
-        let known = facts(&logs[source], &project.inputs.stores, None, Reading::Nothing).await?;
-        complete.push(Some(known.since).filter(|since| *since != FROM_THE_BEGINNING));
         let mut rows =
             rows::read((source, &logs[source]), &columns, keep, reach.near, session).await.map_err(failed)?;
         refuse_unknown_ids(project, &rows)?;
         rows.explain(request.time).map_err(failed)?;
         sources.push(rows);
         reaches.push(reach);
+        retained.push(known);
     }
+    let bound: Vec<bool> = reaches.iter().map(|reach: &Reach| reach.keep.is_some()).collect();
+    let related = related(&links(&plan, logs), &scans, &sources, &bound).map_err(failed)?;
     let words = Words::of(project, view);
     let at = (request.time, unit);
     let question = Question { view, feature, plan: &plan, bindings: &bindings, at, state: &state, words: &words };
     let names: Vec<String> = sources.iter().map(|s| logs[s.source].config.name.clone()).collect();
     let attributed = attribute(&question, &scans, &sources, &names, value).await.map_err(failed)?;
-    let looked =
-        events::Looked { question: &question, scans: &scans, sources: &sources, names: &names, logs };
+    let looked = events::Looked {
+        question: &question,
+        scans: &scans,
+        sources: &sources,
+        names: &names,
+        logs,
+        related: &related,
+    };
     let listed = events::list(&looked, &attributed, value, &reaches, options).await.map_err(failed)?;
-    let told = |((rows, reach), complete): ((&SourceRows, &Reach), &Option<i64>)| SourceReach {
+    let told = |((rows, reach), known): ((&SourceRows, &Reach), &Retained)| SourceReach {
         source: logs[rows.source].config.name.clone(),
-        window_start: reach.start.map(rfc3339),
+        window_start: known.start.map(rfc3339),
         from: reach.near.earliest_ns.map(rfc3339),
         to: rfc3339(reach.near.latest_ns),
-        complete_from: complete.filter(|since| *since != i64::MAX).map(rfc3339),
-        covered: complete.is_none_or(|since| reach.start.is_some_and(|start| start >= since)),
+        complete_from: known.complete_from.map(rfc3339),
+        coverage: known.coverage.name(),
+        covered: known.coverage.is_covered(),
+        gap: known.gap.map(|gap| [rfc3339(gap.from), rfc3339(gap.to)]),
         by_key: reach.keep.is_some(),
         rows: rows.near.iter().filter(|near| **near).count() as u64,
         counted: listed.counted(rows.source),
     };
-    let sources: Vec<SourceReach> = sources.iter().zip(&reaches).zip(&complete).map(told).collect();
+    let sources: Vec<SourceReach> = sources.iter().zip(&reaches).zip(&retained).map(told).collect();
     let recomputed = attributed.recomputed.as_ref().map(|cell| cell.json(feature)).transpose().map_err(failed)?;
     let attribution = Attribution { exact: attributed.exact, recomputed, notes: attributed.notes };
     Ok((sources, listed.events, listed.omitted, attribution))
-}
-
-/// Which rows of a source are worth to be read.
-struct Reach {
-    /// Over the source's columns; `None`: the key says nothing of some reading.
-    keep: Option<Expr>,
-    /// Where the widest window starts; `None`: somewhere there is none.
-    start: Option<i64>,
-    near: Near,
-}
-
-impl Reach {
-    async fn of(scans: &[&Scan], bindings: &Bindings, time: i64, session: &SessionContext) -> DfResult<Self> {
-        let mut keep: Option<Expr> = None;
-        let mut by_key = true;
-        for scan in scans {
-            match scan.keys.iter().cloned().reduce(Expr::and) {
-                Some(own) => {
-                    let own = bindings.expr(own)?;
-                    keep = Some(keep.map_or(own.clone(), |keep| keep.or(own)));
-                }
-                None => by_key = false,
-            }
-        }
-        let mut start = None;
-        for scan in scans {
-            let mut own: Option<i64> = None;
-            for bound in &scan.earliest {
-                own = own.max(instant(bindings.expr(bound.clone())?, session).await?);
-            }
-            start = match (start, own) {
-                (None, own) => Some(own),
-                (Some(Some(a)), Some(b)) => Some(Some(a.min(b))),
-                _ => Some(None),
-            };
-        }
-        let start = start.flatten();
-        let margin = start.map_or(MARGIN_NS, |start| time.saturating_sub(start).clamp(LEAST_MARGIN_NS, MOST_MARGIN_NS));
-        let near = Near {
-            earliest_ns: start.map(|start| start.saturating_sub(margin)),
-            latest_ns: time.saturating_add(margin),
-            seen_ns: time,
-        };
-        Ok(Self { keep: keep.filter(|_| by_key), start, near })
-    }
-}
-
-/// The instant that a constant expression is; `None` where it is no time.
-async fn instant(expr: Expr, session: &SessionContext) -> DfResult<Option<i64>> {
-    let plan = LogicalPlanBuilder::empty(true).project([instant_ns(expr, 0).alias("at")])?.build()?;
-    let batches = session.execute_logical_plan(plan).await?.collect().await?;
-    let column = batches.iter().find(|b| b.num_rows() > 0).map(|b| b.column(0).as_primitive::<Int64Type>().clone());
-    Ok(column.filter(|c| c.is_valid(0)).map(|c| c.value(0)))
 }
 
 /// As every command refuses them.

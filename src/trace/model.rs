@@ -103,15 +103,19 @@ pub struct Attribution {
 #[derive(Debug, Clone, Serialize)]
 pub struct SourceReach {
     pub source: String,
-    /// The event time from which on a row can count; `None`: any.
+    /// The event time from which on a row can count for the value; `None`: any.
     pub window_start: Option<String>,
     /// Rows with an event time in here are within reach; later ones too, where they had arrived by then.
     pub from: Option<String>,
     pub to: String,
     /// From when on the log is complete; `None`: from the beginning, or nothing is known of it because it has no event.
     pub complete_from: Option<String>,
-    /// Whether the window begins no earlier: else events that counted may be gone.
+    /// As in provenance: `exact`, `truncated` (the window begins before the log is complete), or `gap`.
+    pub coverage: &'static str,
+    /// Whether that is exact: else events that counted may be gone.
     pub covered: bool,
+    /// The stretch in the window that lacks events.
+    pub gap: Option<[String; 2]>,
     /// Whether the key says which rows are read.
     pub by_key: bool,
     pub rows: u64,

@@ -127,7 +127,15 @@ fn id_of(rows: &SourceRows, row: usize, log: &Log) -> String {
 pub(super) fn of_role(role: &Role) -> Reason {
     match role {
         Role::Counts => Reason::new("counts", "counts"),
-        Role::Exists => Reason::new("exists_only", "makes the view's row exist; its value comes from no event"),
+        Role::Exists(why) => {
+            let also = why.as_ref().map(of_why);
+            let brief = match &also {
+                Some(also) => format!("makes the view's row exist, but not its value: {}", also.brief),
+                None => "makes the view's row exist; its value comes from no event".to_string(),
+            };
+            let (condition, off_ns) = also.map_or((None, None), |also| (also.condition, also.off_ns));
+            Reason { word: "exists_only", brief, condition, off_ns }
+        }
         Role::Unused => Reason::new("unused", "goes into a row that the value does not come from"),
         Role::Unknown => Reason::new("unknown", "visible; what it has to do with the value could not be attributed"),
         Role::Dropped(why) => of_why(why),
@@ -145,7 +153,7 @@ pub(super) fn of_why(why: &Why) -> Reason {
         Why::NotInFilter { condition, outside: None } => {
             Reason::new("not_in_filter", "not in the aggregate's FILTER").under(condition)
         }
-        Why::NullArgument { argument } => Reason::new("null_argument", format!("{argument} is NULL")),
+        Why::NullArgument { argument } => Reason::new("null_argument", "what is aggregated is NULL").under(argument),
         Why::NotLatest { by, rank } => {
             let rank = rank.as_ref().map_or_else(String::new, |rank| format!(", this one is number {rank}"));
             Reason::new("not_chosen", format!("another row is chosen{rank}")).under(by)

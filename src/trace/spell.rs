@@ -1,15 +1,24 @@
-//! Conditions of a plan as SQL for people: `NOW()` for the label time, no casts that only make types meet.
+//! Conditions of a plan as SQL for people: `NOW()` for the label time, no casts that only make types meet, and no names and functions that
+//! only planning has made.
+
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator};
 
-use crate::sql::is_now;
+use crate::sql::{LENGTH_OF_TIME, ROUNDING, is_now};
+
+/// Functions that planning puts around a value, and that are not shown.
+const SILENT: [&str; 1] = ["unsigned_zero"];
 
 /// Writes expressions; columns with their table where a plan reads several.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Speller {
     qualified: bool,
+    /// What columns that planning has named are, as text.
+    meant: Arc<HashMap<String, String>>,
 }
 
 impl Speller {
@@ -20,14 +29,44 @@ impl Speller {
                 inputs => inputs.iter().map(|input| leaves(input)).sum(),
             }
         }
-        Self { qualified: leaves(plan) > 1 }
+        let mut speller = Self { qualified: leaves(plan) > 1, meant: Arc::default() };
+        speller.learn(plan);
+        speller
     }
 
-    pub(super) fn spell(self, expr: &Expr) -> String {
+    /// Learns what columns are that nobody named: those with names of our own, and calls of aggregates and window functions.
+    fn learn(&mut self, plan: &LogicalPlan) {
+        plan.inputs().into_iter().for_each(|input| self.learn(input));
+        let mut found: Vec<(String, String)> = Vec::new();
+        let mut call = |expr: &Expr| {
+            if !matches!(expr, Expr::Alias(_)) {
+                let text = self.spell(expr);
+                found.push((expr.schema_name().to_string(), text));
+            }
+        };
+        match plan {
+            LogicalPlan::Aggregate(aggregate) => aggregate.aggr_expr.iter().for_each(&mut call),
+            LogicalPlan::Window(window) => window.window_expr.iter().for_each(&mut call),
+            LogicalPlan::Projection(projection) => {
+                for expr in &projection.expr {
+                    if let Expr::Alias(alias) = expr
+                        && alias.name.starts_with("__")
+                    {
+                        found.push((alias.name.clone(), self.enclosed(&alias.expr)));
+                    }
+                }
+            }
+            _ => {}
+        }
+        Arc::make_mut(&mut self.meant).extend(found);
+    }
+
+    pub(super) fn spell(&self, expr: &Expr) -> String {
         match expr {
             Expr::Alias(alias) => self.spell(&alias.expr),
-            Expr::Column(column) => match &column.relation {
-                Some(relation) if self.qualified && !column.name.starts_with("__") => {
+            Expr::Column(column) => match (self.meant.get(&column.name), &column.relation) {
+                (Some(text), _) => text.clone(),
+                (None, Some(relation)) if self.qualified && is_a_name(relation.table()) => {
                     format!("{}.{}", relation.table(), column.name)
                 }
                 _ => short_name(&column.name).replace("count(Int64(1))", "count(*)"),
@@ -60,8 +99,20 @@ impl Speller {
                 format!("{}{not} {word} {}", self.enclosed(&like.expr), self.enclosed(&like.pattern))
             }
             Expr::Cast(cast) if only_meets(cast.field.data_type(), &cast.expr) => self.spell(&cast.expr),
-            Expr::Cast(cast) => format!("CAST({} AS {})", self.spell(&cast.expr), cast.field.data_type()),
-            Expr::TryCast(cast) => format!("TRY_CAST({} AS {})", self.spell(&cast.expr), cast.field.data_type()),
+            Expr::Cast(cast) => format!("CAST({} AS {})", self.spell(&cast.expr), sql_type(cast.field.data_type())),
+            Expr::TryCast(cast) => {
+                format!("TRY_CAST({} AS {})", self.spell(&cast.expr), sql_type(cast.field.data_type()))
+            }
+            Expr::ScalarFunction(call) if is_silent(call.name()) && !call.args.is_empty() => self.spell(&call.args[0]),
+            // Of the windows of TUMBLE and HOP.
+            Expr::ScalarFunction(call) if matches!(call.name(), "window_start" | "window_end") => {
+                call.name().to_string()
+            }
+            // `EMIT ON WINDOW CLOSE`.
+            Expr::ScalarFunction(call) if call.name() == "arrived_by" && call.args.len() == 4 => {
+                let [arrived, end] = [0, 1].map(|at| self.spell(&call.args[at]));
+                format!("{arrived} <= {end}")
+            }
             Expr::ScalarFunction(call) => {
                 let args: Vec<String> = call.args.iter().map(|e| self.spell(e)).collect();
                 format!("{}({})", call.name(), args.join(", "))
@@ -70,8 +121,13 @@ impl Speller {
                 let args: Vec<String> = call.params.args.iter().map(|e| self.spell(e)).collect();
                 let distinct = if call.params.distinct { "DISTINCT " } else { "" };
                 let args = if call.func.name() == "count" && args == ["1"] { "*".to_string() } else { args.join(", ") };
-                let call = format!("{}({distinct}{args})", call.func.name());
-                call
+                let filter = call.params.filter.as_ref();
+                let filter = filter.map_or_else(String::new, |f| format!(" FILTER (WHERE {})", self.spell(f)));
+                format!("{}({distinct}{args}){filter}", call.func.name())
+            }
+            Expr::WindowFunction(call) => {
+                let args: Vec<String> = call.params.args.iter().map(|e| self.spell(e)).collect();
+                format!("{}({})", call.fun.name(), args.join(", "))
             }
             Expr::Case(case) => {
                 let mut text = "CASE".to_string();
@@ -90,7 +146,7 @@ impl Speller {
         }
     }
 
-    fn enclosed(self, expr: &Expr) -> String {
+    fn enclosed(&self, expr: &Expr) -> String {
         let text = self.spell(expr);
         match bare(expr) {
             Expr::BinaryExpr(_) | Expr::Between(_) | Expr::InList(_) | Expr::Like(_) => format!("({text})"),
@@ -98,7 +154,18 @@ impl Speller {
         }
     }
 
-    fn binary(self, BinaryExpr { left, op, right }: &BinaryExpr) -> String {
+    fn binary(&self, BinaryExpr { left, op, right }: &BinaryExpr) -> String {
+        // A length of time is compared by its nanoseconds.
+        let length = |expr: &Expr| match bare(expr) {
+            Expr::Literal(ScalarValue::Int64(Some(ns)), _) => Some(interval(0, 0, *ns)),
+            Expr::Literal(ScalarValue::Decimal128(Some(ns), _, 0), _) => Some(interval(0, 0, i64::try_from(*ns).ok()?)),
+            _ => None,
+        };
+        match (is_length(left), length(right), length(left), is_length(right)) {
+            (true, Some(right), _, _) => return format!("{} {op} {right}", self.spell(left)),
+            (_, _, Some(left), true) => return format!("{left} {op} {}", self.spell(right)),
+            _ => {}
+        }
         let side = |expr: &Expr, is_right: bool| {
             let text = self.spell(expr);
             match bare(expr) {
@@ -116,6 +183,40 @@ impl Speller {
             other => other.to_string(),
         };
         format!("{} {op_text} {}", side(left, false), side(right, true))
+    }
+}
+
+/// Whether somebody wrote this name.
+fn is_a_name(table: &str) -> bool {
+    !table.starts_with("__") && !matches!(table, "left" | "right")
+}
+
+fn is_silent(function: &str) -> bool {
+    SILENT.contains(&function) || ROUNDING.contains(&function) || function == LENGTH_OF_TIME
+}
+
+fn is_length(expr: &Expr) -> bool {
+    matches!(bare(expr), Expr::ScalarFunction(call) if call.name() == LENGTH_OF_TIME)
+}
+
+/// A type as SQL calls it.
+fn sql_type(data_type: &DataType) -> String {
+    match data_type {
+        DataType::Boolean => "BOOLEAN".to_string(),
+        DataType::Int8 => "TINYINT".to_string(),
+        DataType::Int16 => "SMALLINT".to_string(),
+        DataType::Int32 => "INT".to_string(),
+        DataType::Int64 => "BIGINT".to_string(),
+        DataType::Float32 => "REAL".to_string(),
+        DataType::Float64 => "DOUBLE".to_string(),
+        DataType::Decimal128(precision, scale) => format!("DECIMAL({precision}, {scale})"),
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "VARCHAR".to_string(),
+        DataType::Date32 | DataType::Date64 => "DATE".to_string(),
+        DataType::Time32(_) | DataType::Time64(_) => "TIME".to_string(),
+        DataType::Timestamp(_, None) => "TIMESTAMP".to_string(),
+        DataType::Timestamp(_, Some(_)) => "TIMESTAMPTZ".to_string(),
+        DataType::Interval(_) => "INTERVAL".to_string(),
+        other => other.to_string(),
     }
 }
 
@@ -199,7 +300,7 @@ mod tests {
     use datafusion::logical_expr::{cast, col, lit};
 
     fn spelled(expr: &Expr) -> String {
-        Speller { qualified: false }.spell(expr)
+        Speller { qualified: false, meant: Arc::default() }.spell(expr)
     }
 
     #[test]
@@ -211,7 +312,7 @@ mod tests {
         assert_eq!(spelled(&(col("a") * (col("b") + lit(1)))), "a * (b + 1)");
         assert_eq!(spelled(&col("a").not_eq(lit(1)).and(col("x").or(col("y")))), "a <> 1 AND (x OR y)");
         assert_eq!(spelled(&Expr::Not(Box::new(col("cancelled")))), "NOT cancelled");
-        assert_eq!(spelled(&cast(col("a"), DataType::Date32)), "CAST(a AS Date32)");
+        assert_eq!(spelled(&cast(col("a"), DataType::Date32)), "CAST(a AS DATE)");
         assert_eq!(interval(1, 0, 3_661_500_000_000), "INTERVAL '1 month 1 hour 1 minute 1.5 seconds'");
     }
 }

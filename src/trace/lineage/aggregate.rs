@@ -186,7 +186,8 @@ impl Walk<'_> {
             let descending = if sort.asc { "" } else { " DESC" };
             format!("ORDER BY {}{descending}", self.speller.spell(&sort.expr))
         });
-        if name == "first_value" && self.first_is_distinct_on {
+        // `DISTINCT ON` is planned as `first_value`.
+        if name == "first_value" && !self.words.has(name) && self.words.has("distinct") {
             let on: Vec<String> = groups.iter().map(|group| self.speller.spell(group)).collect();
             let order = order.map_or_else(String::new, |order| format!(" … {order}"));
             return format!("DISTINCT ON ({}){order}", on.join(", "));

@@ -56,7 +56,11 @@ impl Walk<'_> {
             }
         };
         let (left_names, right_names) = (self.sources(&left.scans), self.sources(&right.scans));
-        let lonely = |with: &[String]| Why::NoPartner { with: with.to_vec(), condition: condition.clone() };
+        let lonely = |with: &[String]| match with {
+            // The windows of HOP, or other rows that are written out: to meet none is to fail the condition.
+            [] => Why::Filtered { condition: condition.clone() },
+            with => Why::NoPartner { with: with.to_vec(), condition: condition.clone() },
+        };
         let keeps_left = matches!(join.join_type, JoinType::Left | JoinType::Full | JoinType::LeftMark);
         let keeps_right = matches!(join.join_type, JoinType::Right | JoinType::Full | JoinType::RightMark);
         let anti = match join.join_type {

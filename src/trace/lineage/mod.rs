@@ -10,7 +10,7 @@
 //! | projection, alias, sort, unnest, union | its input row | |
 //! | aggregate | the rows of its group that an aggregate takes | not in its `FILTER`, NULL argument, not the chosen row of `first_value` |
 //! | join | its two rows | no partner, or taken away by one (anti join) |
-//! | window | its own row; of functions other than ranks, the whole partition | |
+//! | window | its own row, where that does not give the value those ranked before it; of functions other than ranks, the whole partition | |
 //! | limit | its input row | beyond the limit |
 //!
 //! Where a step has no rule (grouping sets, subqueries that are no joins), the walk stops and says so: the reasons found
@@ -44,6 +44,7 @@ use crate::replay::reference::RawTable;
 use crate::trace::asked::Bindings;
 use crate::trace::cell::Question;
 use crate::trace::spell::Speller;
+use crate::trace::words::Words;
 pub(super) use relation::{Lineage, Rel};
 
 /// One reading of a source: its visible rows, numbered from `offset` on.
@@ -119,6 +120,17 @@ impl From<datafusion::arrow::error::ArrowError> for Stop {
     }
 }
 
+/// Which rows a row comes from that was chosen by its rank, or behind an offset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ranks {
+    /// Itself.
+    Chosen,
+    /// Those before it, too: without them another would be the second.
+    Before,
+    /// All that it was ranked among.
+    All,
+}
+
 type Walked<T = Rel> = Result<T, Stop>;
 
 /// The walk, and what it has found so far.
@@ -127,11 +139,9 @@ pub(super) struct Walk<'a> {
     pub(super) state: &'a SessionState,
     pub(super) bindings: &'a Bindings,
     pub(super) speller: Speller,
-    /// `DISTINCT ON` is planned as `first_value`: whether nobody wrote that.
-    pub(super) first_is_distinct_on: bool,
+    pub(super) words: &'a Words,
     pub(super) scans: &'a [ScanRows],
-    /// Rows that a rank or an offset looked at count as well: what the value needs where fewer do not give it.
-    pub(super) whole: bool,
+    pub(super) ranks: Ranks,
     /// By event: why it is in no row any more. The last reason is the furthest one.
     pub(super) dropped: HashMap<u32, Why>,
     /// Steps of which is only known which events they read.
@@ -140,19 +150,14 @@ pub(super) struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(
-        question: &'a Question<'a>,
-        speller: Speller,
-        scans: &'a [ScanRows],
-        whole: bool,
-    ) -> Self {
+    pub(super) fn new(question: &'a Question<'a>, speller: Speller, scans: &'a [ScanRows], ranks: Ranks) -> Self {
         Self {
             state: question.state,
             bindings: question.bindings,
             speller,
-            first_is_distinct_on: question.words.has("distinct") && !question.words.has("first_value"),
+            words: question.words,
             scans,
-            whole,
+            ranks,
             dropped: HashMap::new(),
             notes: BTreeSet::new(),
             next_scan: 0,

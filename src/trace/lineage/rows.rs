@@ -13,7 +13,7 @@ use datafusion::logical_expr::{Expr, FetchType, Limit, LogicalPlan, Projection, 
 
 use super::conditions::Judged;
 use super::relation::{Lineage, Rel, merged, row_column};
-use super::{Stop, Walk, Walked, Why};
+use super::{Ranks, Stop, Walk, Walked, Why};
 use crate::analysis::marked_source;
 use crate::trace::asked::mentions_key;
 
@@ -127,7 +127,7 @@ impl Walk<'_> {
         self.drop_rows(cut.map(|row| (&input.lineage[row], Why::NotLatest { by: by.clone(), rank: None })));
         let mut rel = input.taken(&kept)?;
         // Rows that are skipped make those after them be the ones.
-        if self.whole && skip > 0 {
+        if self.ranks != Ranks::Chosen && skip > 0 {
             let skipped = merged(input.lineage[..skip.min(input.rows())].iter().map(|l| &l.value));
             for lineage in &mut rel.lineage {
                 lineage.exists = merged([&lineage.exists, &skipped].into_iter());

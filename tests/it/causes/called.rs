@@ -134,13 +134,16 @@ fn found(report: &Value, snapshot: &str, name: &str, cause: &str, parameters: &V
 
 #[test]
 fn the_sizes_and_ends_of_tumbling_and_hopping_windows_are_found() {
-    let report = report(&Clicks::new(5, 0).project(PUNCTUAL, &[
-        ("right", RIGHT),
-        ("two_hours", Store { tumble: 2 * HOUR, ..RIGHT }),
-        ("half", Store { tumble: HOP, ..RIGHT }),
-        ("hopping", Store { hop_size: 3 * HOUR, ..RIGHT }),
-        ("closed", Store { end_included: true, ..RIGHT }),
-    ]));
+    let report = report(&Clicks::new(5, 0).project(
+        PUNCTUAL,
+        &[
+            ("right", RIGHT),
+            ("two_hours", Store { tumble: 2 * HOUR, ..RIGHT }),
+            ("half", Store { tumble: HOP, ..RIGHT }),
+            ("hopping", Store { hop_size: 3 * HOUR, ..RIGHT }),
+            ("closed", Store { end_included: true, ..RIGHT }),
+        ],
+    ));
     for name in FEATURES {
         assert_eq!(feature(&report, "right", name)["mismatched"], 0, "{name}");
     }

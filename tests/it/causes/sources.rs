@@ -156,7 +156,8 @@ fn of_two_logs_the_one_that_was_read_otherwise_is_named() {
 #[test]
 fn a_history_that_was_cut_off_is_found_beside_another_cause() {
     let cut = |reading| Reading { first: Some(START + 6 * DAY + 6 * HOUR), ..reading };
-    let (twice, early) = (Reading { twice: true, ..Reading::default() }, Reading { as_it_happens: true, ..Reading::default() });
+    let (twice, early) =
+        (Reading { twice: true, ..Reading::default() }, Reading { as_it_happens: true, ..Reading::default() });
     let report =
         report(&Shop::new(4).project(&[("twice", [cut(twice), cut(twice)]), ("early", [cut(early), cut(early)])]));
     for (snapshot, cause) in [("twice", "duplicates_counted"), ("early", "late_events_visible")] {
@@ -164,7 +165,10 @@ fn a_history_that_was_cut_off_is_found_beside_another_cause() {
             let first = &feature(&report, snapshot, name)["causes"][0]["parameters"]["truncated_history"]["first"];
             let first = chrono::DateTime::parse_from_rfc3339(first.as_str().unwrap()).unwrap();
             // As near as the events tell.
-            assert!((first.timestamp_micros() - START - 6 * DAY - 6 * HOUR).abs() <= HOUR, "{snapshot} {name}: {first}");
+            assert!(
+                (first.timestamp_micros() - START - 6 * DAY - 6 * HOUR).abs() <= HOUR,
+                "{snapshot} {name}: {first}"
+            );
             let parameters = json!({"truncated_history": {"first": first.format("%FT%TZ").to_string()}, cause: {}});
             found(&report, snapshot, name, &json!([cause, "truncated_history"]), &parameters);
         }

@@ -2,6 +2,7 @@
 
 mod cli;
 mod found;
+mod reach;
 mod reasons;
 mod shapes;
 mod what_if;

@@ -87,3 +87,48 @@ fn what_the_last_run_named_for_the_feature_is_told_first() {
         [(one("late_events_visible"), json!(6)), (both, json!(12.0)), (one("truncated_history"), json!(null))];
     assert_eq!(named, expected);
 }
+
+#[test]
+fn versions_of_a_changelog_are_no_redeliveries() {
+    let labels = table("user:str at:us@UTC\n a 2025-03-10T12:00");
+    let events = table(
+        "id:str user:str n:i64 shop:str ts:us@UTC
+         e1 a 1 s1 2025-03-10T10:00
+         e1 a 1 s1 2025-03-10T10:05
+         e2 a 2 s1 2025-03-10T11:00",
+    );
+    let shops = table("shop:str m:i64 ts:us@UTC\n s1 5 2025-03-01T00:00\n s1 7 2025-03-02T00:00");
+    let sql = "SELECT e.\"user\", sum(n * m) AS x FROM events e JOIN shops s ON s.shop = e.shop GROUP BY e.\"user\"";
+    let project = Project::new("keys = [\"user\"]\ntime = \"at\"", &labels)
+        .source("events", "time = \"ts\"\nid = [\"id\"]", &events)
+        .source("shops", "kind = \"changelog\"\ntime = \"ts\"\nid = [\"shop\"]", &shops)
+        .view("v", sql)
+        .config("[snapshots.old]\nuri = \"old.parquet\"");
+    write_parquet(&project.path("old.parquet"), &table("user:str at:us@UTC x:i64\n a 2025-03-10T12:00 28"));
+    let trace = traced(&project, "2025-03-10T12:00Z");
+    let counted = CauseName::One("duplicates_counted".to_string());
+    let counted = trace.causes.iter().find(|c| c.cause == counted).unwrap();
+    assert_eq!((&trace.value, &counted.value, counted.gives.len()), (&json!(21), &json!(28), 1));
+}
+
+#[test]
+fn a_shift_moves_events_from_one_called_window_into_another() {
+    let labels = table("user:str at:us@UTC\n a 2025-03-10T12:00");
+    // By windows of an hour 2 are together; half an hour later 3 are.
+    let events =
+        table("user:str ts:us@UTC\n a 2025-03-10T09:10\n a 2025-03-10T09:50\n a 2025-03-10T10:10\n a 2025-03-10T10:20");
+    let sql = "SELECT \"user\", max(n) AS x FROM (SELECT \"user\", window_start, count(*) AS n
+               FROM TUMBLE(events, ts, INTERVAL '1 hour') GROUP BY \"user\", window_start) AS t GROUP BY \"user\"";
+    let project = Project::new("keys = [\"user\"]\ntime = \"at\"", &labels)
+        .source("events", "time = \"ts\"", &events)
+        .view("v", sql)
+        .config("[snapshots.old]\nuri = \"old.parquet\"");
+    write_parquet(&project.path("old.parquet"), &table("user:str at:us@UTC x:i64\n a 2025-03-10T12:00 3"));
+    let trace = traced(&project, "2025-03-10T12:00Z");
+    let zones = || trace.causes.iter().filter(|c| c.cause == CauseName::One("timezone".to_string()));
+    let offsets: Vec<(i64, &Value)> =
+        zones().map(|c| (c.parameters["offset_minutes"].as_i64().unwrap(), &c.value)).collect();
+    assert_eq!(trace.value, json!(2));
+    assert!(offsets.contains(&(-210, &json!(3))), "{offsets:?}");
+    assert!(offsets.iter().all(|(minutes, value)| minutes % 60 != 0 || **value != json!(3)), "{offsets:?}");
+}
