@@ -310,7 +310,8 @@ fn nearer(rows: &[Row]) -> f64 {
 #[derive(Debug, Clone)]
 pub(super) struct Chosen {
     pub changes: Hypothesis,
-    pub explained: usize,
+    /// Positions, in order.
+    pub explained: Vec<usize>,
     pub breaks: f64,
 }
 
@@ -415,15 +416,27 @@ impl<'a> Case<'a> {
         own * 10 >= self.open.len() * 9
     }
 
-    /// Takes a cause that explains the mismatches `hits`.
-    pub(super) fn take(&mut self, changes: Hypothesis, hits: &[usize], breaks: f64) {
-        let cause = u16::try_from(self.chosen.len()).unwrap_or(u16::MAX);
-        let earlier = std::mem::replace(&mut self.cause_of, hits.iter().map(|hit| (*hit, cause)).collect());
-        // What an earlier cause explains stays its own.
-        self.cause_of.extend(earlier);
+    /// Takes a cause that explains the mismatches `explained`. An earlier one, of as many changes, whose mismatches this one explains as well
+    /// only came near: it is none any more.
+    pub(super) fn take(&mut self, changes: Hypothesis, mut explained: Vec<usize>, breaks: f64) {
+        explained.sort_unstable();
+        let known = |position: &&usize| explained.binary_search(position).is_ok();
+        self.chosen.retain(|earlier| {
+            let shared = earlier.explained.iter().filter(known).count();
+            earlier.changes.len() < changes.len()
+                || breaks > earlier.breaks + NEAR
+                || (shared as f64) < SETTLED * earlier.explained.len() as f64
+        });
+        self.chosen.push(Chosen { changes, explained, breaks });
+        self.cause_of.clear();
+        for (cause, chosen) in (0..).zip(&self.chosen) {
+            for position in &chosen.explained {
+                // What an earlier cause explains stays its own.
+                self.cause_of.entry(*position).or_insert(cause);
+            }
+        }
         self.open.retain(|p| !self.cause_of.contains_key(p));
         self.open_order.take();
-        self.chosen.push(Chosen { changes, explained: hits.len(), breaks });
     }
 
     /// Whether few rows agree before most of what is open: of a history that was cut off the beginning is missing.

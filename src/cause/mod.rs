@@ -11,7 +11,7 @@
 //! * [`groundwork`]: what can be done before there is a sample. [`held`]: the rows that can be read; [`near`]: which of them some
 //!   questions see. [`lens`], [`bench`]: what of a world is a matter of what is asked. [`slots`], [`lab`]: one plan for many worlds.
 //!   [`cell`]: one cell in all of them.
-//! * [`case`]: a feature with its rows. [`search`]: what is tried in which order. [`judge`]: what is more than chance. [`leak`]: for which
+//! * [`case`]: a feature with its rows. [`search`]: what is tried in which order; [`history`]: how a first event is fitted. [`judge`]: what is more than chance. [`leak`]: for which
 //!   legacy values a look ahead was needed.
 //!
 //! No more rows are replayed than the sample has. The same input gives the same causes, whatever the threads. What this refuses:
@@ -24,6 +24,7 @@ mod cell;
 mod change;
 mod groundwork;
 mod held;
+mod history;
 mod judge;
 mod lab;
 mod leak;
@@ -302,13 +303,16 @@ fn told(project: &Project, case: Case<'_>, leaks: Vec<Option<Leaking>>) -> Featu
     let named = |chosen: &case::Chosen| {
         CauseName::of(chosen.changes.iter().map(|c| (c.name(), c.parameters(&names))).collect())
     };
-    let cause = |chosen: &case::Chosen, (name, parameters): (CauseName, Value)| diff::Cause {
-        cause: name,
-        parameters,
-        // Of a sample, what its share comes to.
-        mismatches: if tested == all { chosen.explained as u64 } else { (share(chosen.explained) * all as f64) as u64 },
-        explains: share(chosen.explained),
-        breaks: chosen.breaks,
+    let cause = |chosen: &case::Chosen, (name, parameters): (CauseName, Value)| {
+        let explained = chosen.explained.len();
+        diff::Cause {
+            cause: name,
+            parameters,
+            // Of a sample, what its share comes to.
+            mismatches: if tested == all { explained as u64 } else { (share(explained) * all as f64) as u64 },
+            explains: share(explained),
+            breaks: chosen.breaks,
+        }
     };
     FeatureCauses {
         feature: case.feature,

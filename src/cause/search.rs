@@ -14,11 +14,10 @@ use std::sync::Arc;
 
 use crate::cause::candidates::{self, Sources};
 use crate::cause::case::{Block, Case, Hypothesis, Panel, SETTLED, Scored, Sides, best, equals, leading, part, rivals};
-use crate::cause::change::{Ahead, Change, DAY, HOUR, Layer, MINUTE, Shift};
+use crate::cause::change::{Ahead, Change, DAY, HOUR, Layer, Shift};
 use crate::cause::lab::{Grid, Lab};
 use crate::cause::values;
 use crate::cause::world::Answers;
-use crate::diff::Agreement;
 use crate::error::{Error, Result};
 use crate::source::Labels;
 
@@ -27,17 +26,15 @@ const FIRST: usize = 8;
 /// ... and how many of those are then tried on more rows: those that explain most, and as many that come nearest.
 const FOREMOST: usize = 6;
 /// Rows of each feature on which hypotheses are tried: mismatching, agreeing.
-const SCREEN: (usize, usize) = (64, 64);
+pub(super) const SCREEN: (usize, usize) = (64, 64);
 /// The same for pairs.
-const PAIR_SCREEN: (usize, usize) = (32, 24);
+pub(super) const PAIR_SCREEN: (usize, usize) = (32, 24);
 /// Hypotheses of each feature that are tried on the whole sample.
 const LEADING: usize = 6;
 /// Causes that one feature may have.
 const MOST_CAUSES: usize = 3;
 /// Where a single cause explains less, pairs are tried.
-const ENOUGH: f64 = 0.97;
-/// Where a view reads more sources than this, none is looked at for a history that was cut off in it alone.
-const MOST_FITTED: usize = 4;
+pub(super) const ENOUGH: f64 = 0.97;
 /// Changes that are paired with every other.
 const LEADERS: usize = 3;
 /// Where the best explains less, or breaks more, what has to be fitted is tried.
@@ -179,7 +176,13 @@ impl Search<'_> {
         if self.settled(cases) {
             return Ok(());
         }
-        if Self::lacking(cases) { self.histories(cases, &worlds, &near).await } else { Ok(()) }
+        if !Self::lacking(cases) {
+            return Ok(());
+        }
+        let mut changes = candidates::instants(self.lab.windows(), true);
+        changes.extend(candidates::loads());
+        let instants: Vec<Hypothesis> = self.allowed_all(changes).into_iter().map(|change| vec![change]).collect();
+        self.histories(cases, &worlds, &instants).await
     }
 
     /// All mismatches have an explanation that breaks agreeing rows: looks for one that breaks fewer. Few rows tell what can't explain
@@ -294,7 +297,7 @@ impl Search<'_> {
         cases.iter().any(|case| !case.done && Self::lacks(case))
     }
 
-    fn lacks(case: &Case<'_>) -> bool {
+    pub(super) fn lacks(case: &Case<'_>) -> bool {
         let Some(best) = best(&case.scored, case.tried) else { return true };
         best.judged.explains() < MOST || (best.judged.breaks() > BREAKING && case.begins_early())
     }
@@ -395,13 +398,18 @@ impl Search<'_> {
     }
 
     /// Of the changes that are `asked` for, those that do most by themselves for some case of which much is left unexplained.
-    fn leaders(cases: &[Case<'_>], asked: impl Fn(&Change) -> bool) -> Vec<Change> {
+    pub(super) fn leaders(cases: &[Case<'_>], asked: impl Fn(&Change) -> bool) -> Vec<Change> {
+        // Of first events many come near.
+        let does = |scored: &Scored| match scored.changes[0].apart().0 {
+            Change::Truncated { .. } => scored.judged.explains(),
+            _ => scored.nearer,
+        };
         let mut leaders: Vec<Change> = Vec::new();
         for case in cases.iter().filter(|c| !c.done && Self::explained(c) < ENOUGH) {
             let single = case.scored.iter().filter(|s| s.changes.len() == 1 && s.nearer > 0.02 && asked(&s.changes[0]));
             let mut first: Option<&Scored> = None;
             for scored in single {
-                if first.is_none_or(|first| scored.nearer > first.nearer) {
+                if first.is_none_or(|first| does(scored) > does(first)) {
                     first = Some(scored);
                 }
             }
@@ -411,135 +419,6 @@ impl Search<'_> {
             }
         }
         leaders
-    }
-
-    /// Histories that were cut off: of all sources, of one alone, and beside another cause.
-    async fn histories(&self, cases: &mut [Case<'_>], worlds: &[Change], near: &[Hypothesis]) -> Result<()> {
-        let gone = |change: &Change| matches!(change.apart().0, Change::Truncated { .. });
-        self.fit_first(cases, &Vec::new(), None).await?;
-        let reads = &self.sources.reads;
-        for source in reads.iter().filter(|_| (2..=MOST_FITTED).contains(&reads.len())) {
-            if Self::lacking(cases) {
-                self.fit_first(cases, &Vec::new(), Some(*source)).await?;
-            }
-        }
-        if self.settled(cases) || !Self::lacking(cases) {
-            return Ok(());
-        }
-        let mut grids: Vec<Grid> = Vec::new();
-        for first in Self::leaders(cases, gone) {
-            grids.push((vec![first.clone()], near.iter().filter(|h| !h.is_empty()).cloned().collect()));
-            grids.extend(worlds.iter().map(|world| (vec![world.clone(), first.clone()], vec![Vec::new()])));
-        }
-        self.try_grids(cases, PAIR_SCREEN, grids).await?;
-        for leader in Self::leaders(cases, |change| !gone(change) && change.layer() != Layer::Value) {
-            if !Self::lacking(cases) || self.settled(cases) {
-                break;
-            }
-            let beside = vec![leader];
-            self.fit_first(cases, &beside, None).await?;
-            // A simpler one may do beside the first event that was found so.
-            let found = |case: &Case<'_>| -> Option<Change> {
-                let best = best(&case.scored, case.tried)?;
-                let first = best.changes.iter().find(|change| gone(change))?;
-                best.changes.contains(&beside[0]).then(|| first.clone())
-            };
-            let mut firsts: Vec<Change> = cases.iter().filter(|case| !case.done).filter_map(found).collect();
-            firsts.dedup();
-            let simpler = |world: &&Change| world.freedom() < beside[0].freedom();
-            let grids = firsts.iter().flat_map(|first| {
-                worlds.iter().filter(simpler).map(|world| (vec![world.clone(), first.clone()], vec![Vec::new()]))
-            });
-            self.try_grids(cases, PAIR_SCREEN, grids.collect()).await?;
-        }
-        Ok(())
-    }
-
-    /// Looks for the first event that was left, in all sources or in one, `beside` another change: the case with most open rows leads, by
-    /// whether its values are still on the side of the replayed ones.
-    async fn fit_first(&self, cases: &mut [Case<'_>], beside: &Hypothesis, source: Option<usize>) -> Result<()> {
-        let cut = |first: i64| match source {
-            Some(source) => Change::Truncated { first }.of(source),
-            None => Change::Truncated { first },
-        };
-        if !(self.allowed)(&cut(0)) {
-            return Ok(());
-        }
-        let Some(lead) = (0..cases.len())
-            .filter(|&i| !cases[i].done && Self::lacks(&cases[i]))
-            .max_by_key(|&i| (cases[i].open.len(), std::cmp::Reverse(i)))
-        else {
-            return Ok(());
-        };
-        let last = self.labels.times.values().last().copied();
-        let (Some(mut early), Some(mut late)) = (self.lab.first_event(source), last) else { return Ok(()) };
-        let instant = part(beside, Layer::Instant);
-        for _ in 0..40 {
-            let Some(middle) = between(early, late) else { break };
-            let world: Hypothesis = part(beside, Layer::World).into_iter().chain([cut(middle)]).collect();
-            let wanted: Hypothesis = world.iter().chain(&instant).cloned().collect();
-            self.try_grids(cases, SCREEN, vec![(world, vec![instant.clone()])]).await?;
-            let scored = cases[lead].scored.iter().rev().find(|s| s.changes == wanted);
-            match scored {
-                // Nothing moved: it is too early to tell, or too late to matter.
-                None => match self.side(cases, lead, &wanted, beside).await? {
-                    // All that differs is as it was: there may be less to take away.
-                    std::cmp::Ordering::Greater | std::cmp::Ordering::Equal => late = middle,
-                    std::cmp::Ordering::Less => early = middle,
-                },
-                Some(scored) if scored.judged.explains() >= 0.99 && scored.judged.breaks() > BREAKING => late = middle,
-                Some(scored) if scored.judged.explains() >= 0.99 => break,
-                Some(_) => match self.side(cases, lead, &wanted, beside).await? {
-                    std::cmp::Ordering::Greater => late = middle,
-                    std::cmp::Ordering::Less => early = middle,
-                    std::cmp::Ordering::Equal => break,
-                },
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether a history that was cut off as in `wanted`, beside `base`, begins too early (less) or too late (greater). A value that is wrong
-    /// and not changed by it lacks something; one that was right has lost something. Where no row is of either kind, it counts for how many
-    /// the way from the values under `base` to the legacy ones is overshot.
-    async fn side(
-        &self,
-        cases: &[Case<'_>],
-        lead: usize,
-        wanted: &Hypothesis,
-        base: &Hypothesis,
-    ) -> Result<std::cmp::Ordering> {
-        let case = &cases[lead];
-        let sample = case.screen(SCREEN.0, SCREEN.1);
-        let panel = Panel::new(sample.iter().map(|(p, _)| case.compared.label_row(*p)));
-        let grids = [wanted, base].map(|changes| (part(changes, Layer::World), vec![part(changes, Layer::Instant)]));
-        let answers = self.lab.answers(&panel, &grids).await;
-        let [Some(cut), Some(whole)] = answers.as_slice() else { return Ok(std::cmp::Ordering::Equal) };
-        let [cut, whole] = [cut, whole].map(|answers| &answers.columns[case.slot]);
-        let sides = Sides::new(case, &panel, &sample).map_err(failed)?;
-        let block = |column| Block::new(case, std::slice::from_ref(column), panel.labels.len(), &sides);
-        let blocks = [block(cut).map_err(failed)?, block(whole).map_err(failed)?];
-        let changed = Agreement::new(cut, whole, case.compared.tolerance()).map_err(|e| failed(e.into()))?;
-        let ([Some(under_cut), Some(under_whole)], Some(changed)) = (blocks, changed) else {
-            return Ok(std::cmp::Ordering::Equal);
-        };
-        let (mut lost, mut lacking, mut overshot) = (0, 0, 0_i64);
-        for (row, before) in under_cut.rows(0).iter().zip(under_whole.rows(0)).filter(|(row, _)| !row.agrees) {
-            let place = panel.place(case.compared.label_row(sample[row.seat].0)).unwrap_or_default();
-            if before.agrees {
-                lost += 1;
-            } else if changed.agrees(place, place) {
-                lacking += 1;
-            } else {
-                overshot += match (row.x, row.y, before.x) {
-                    (Some(x), Some(y), Some(base)) if (y - x) * (y - base) < 0.0 => 1,
-                    // What had to go is gone, and more.
-                    (None, Some(_), _) => 1,
-                    _ => -1,
-                };
-            }
-        }
-        Ok(lost.cmp(&lacking).then(overshot.cmp(&0)))
     }
 
     /// Tries the leading hypotheses on all rows of the sample and takes the best of each case. Where nothing holds for a case by
@@ -578,7 +457,7 @@ impl Search<'_> {
             let position = wanted.iter().position(|h| *h == changes).unwrap_or_default();
             let Some((hits, breaks)) = explained[number].remove(&position) else { continue };
             established.push((changes.clone(), hits.iter().map(|p| case.compared.label_row(*p)).collect()));
-            case.take(changes, &hits, breaks);
+            case.take(changes, hits, breaks);
         }
         for number in without {
             let case = &mut cases[number];
@@ -588,7 +467,7 @@ impl Search<'_> {
             });
             let position = shared.and_then(|(changes, _)| wanted.iter().position(|h| h == changes));
             match position.and_then(|p| Some((p, explained[number].remove(&p)?))) {
-                Some((position, (hits, breaks))) => case.take(wanted[position].clone(), &hits, breaks),
+                Some((position, (hits, breaks))) => case.take(wanted[position].clone(), hits, breaks),
                 None => case.done = true,
             }
         }
@@ -694,7 +573,12 @@ impl Search<'_> {
 
     /// Replays grids (the worlds' changes, and parts that only change the label time) and scores every case. Where there are many, the
     /// mismatching rows are asked first: a grid that comes near no legacy value of any case is asked no further.
-    async fn try_grids(&self, cases: &mut [Case<'_>], rows: (usize, usize), mut grids: Vec<Grid>) -> Result<()> {
+    pub(super) async fn try_grids(
+        &self,
+        cases: &mut [Case<'_>],
+        rows: (usize, usize),
+        mut grids: Vec<Grid>,
+    ) -> Result<()> {
         for (world, instants) in &mut grids {
             // Nothing is done twice, each time otherwise.
             let again = |change: &Change| world.iter().any(|own| own.name() == change.name());
@@ -822,30 +706,13 @@ fn by_world(hypotheses: &[Hypothesis]) -> Vec<Shared> {
     shared
 }
 
-/// A round instant between the two, at least a minute from either: a day's start where there is one, else an hour's, else
-/// a minute's.
-fn between(early: i64, late: i64) -> Option<i64> {
-    let middle = early + (late.checked_sub(early)?) / 2;
-    [DAY, HOUR, MINUTE].into_iter().find_map(|unit| {
-        let down = middle.div_euclid(unit) * unit;
-        [down, down + unit].into_iter().find(|t| *t > early && *t < late)
-    })
-}
-
-fn failed(e: datafusion::error::DataFusionError) -> Error {
+pub(super) fn failed(e: datafusion::error::DataFusionError) -> Error {
     Error::engine("look for causes", e)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn round_instants_are_tried_first() {
-        assert_eq!(between(0, 10 * DAY), Some(5 * DAY));
-        assert_eq!(between(DAY + 1, DAY + 4 * HOUR), Some(DAY + 2 * HOUR));
-        assert_eq!(between(0, MINUTE), None);
-    }
 
     #[test]
     fn hypotheses_of_one_world_share_a_replay() {

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use super::Leak;
 use super::sentence::far_ahead;
 use super::text::{clean, counted, thousands};
+use super::{Leak, Report};
 
 /// Features that are named of those that leak alike.
 const NAMED: usize = 3;
 
-/// One sentence for each way to leak, the one with most legacy values first.
-pub(super) fn told(leaks: &[Leak]) -> Vec<String> {
+/// One sentence for each way to leak, the one with most legacy values first. Of several snapshots each names its own.
+pub(super) fn told(report: &Report) -> Vec<String> {
+    let leaks = &report.leakage;
     let mut alike: Vec<Vec<&Leak>> = Vec::new();
     for leak in leaks {
         match alike.iter_mut().find(|all| (&all[0].what, &all[0].snapshot) == (&leak.what, &leak.snapshot)) {
@@ -19,7 +20,13 @@ pub(super) fn told(leaks: &[Leak]) -> Vec<String> {
         }
     }
     alike.sort_by_key(|all| std::cmp::Reverse(all.iter().map(|leak| leak.rows).sum::<u64>()));
-    alike.into_iter().map(sentence).collect()
+    let several = report.snapshots.len() > 1;
+    let told = |all: Vec<&Leak>| {
+        let snapshot = clean(&all[0].snapshot);
+        let sentence = sentence(all);
+        if several { format!("in `{snapshot}` {sentence}") } else { sentence }
+    };
+    alike.into_iter().map(told).collect()
 }
 
 fn sentence(mut alike: Vec<&Leak>) -> String {
@@ -60,12 +67,16 @@ mod tests {
             what: what.to_string(),
             ..one.clone()
         };
-        let all = [of("v.a", 1_200, "x"), of("v.b", 7, "y"), of("v.c", 30, "x"), of("v.d", 4, "x"), of("v.e", 3, "x")];
-        let sentences = told(&all);
+        let mut report = explained();
+        report.leakage =
+            vec![of("v.a", 1_200, "x"), of("v.b", 7, "y"), of("v.c", 30, "x"), of("v.d", 4, "x"), of("v.e", 3, "x")];
+        let sentences = told(&report);
         assert_eq!(
             sentences[0],
             "1,200 legacy values of `v.a`, 30 of `v.c`, 4 of `v.d` and 3 of 1 other feature: x; they feed late_arrival"
         );
         assert_eq!(sentences[1..], [one.sentence]);
+        report.snapshots.push(report.snapshots[0].clone());
+        assert!(told(&report)[1].starts_with("in `"), "{:?}", told(&report));
     }
 }

@@ -80,10 +80,32 @@ pub fn leak_clause(cause: &Cause) -> String {
 
 /// A leak's clause with how far ahead it looks, at most, unless it says so.
 pub fn far_ahead(clause: &str, by: Option<i64>) -> String {
-    match by.map(|by| duration(&crate::cause::duration(by))) {
-        Some(by) if !clause.contains(&by) => clause.replacen("(leakage)", &format!("(leakage, up to {by} ahead)"), 1),
+    match by {
+        Some(by) if !clause.contains(&duration(&crate::cause::duration(by))) => {
+            clause.replacen("(leakage)", &format!("(leakage, up to {} ahead)", at_most(by)), 1)
+        }
         _ => clause.to_string(),
     }
+}
+
+/// A length of time in two units, rounded up; nanoseconds.
+fn at_most(ns: i64) -> String {
+    const UNITS: [(i64, &str); 4] = [
+        (86_400_000_000_000, "day"),
+        (3_600_000_000_000, "hour"),
+        (60_000_000_000, "minute"),
+        (1_000_000_000, "second"),
+    ];
+    // Up to two days in hours.
+    let first = UNITS.iter().position(|(unit, name)| ns >= *unit * if *name == "day" { 2 } else { 1 });
+    let Some((first, second)) = first.and_then(|at| Some((UNITS[at], UNITS.get(at + 1)?))) else {
+        return duration(&crate::cause::duration(ns));
+    };
+    let parts = ns.div_euclid(second.0) + i64::from(ns % second.0 != 0);
+    let each = first.0 / second.0;
+    let told = [(parts / each, first.1), (parts % each, second.1)];
+    let told = told.into_iter().filter(|(count, _)| *count > 0).map(|(count, unit)| plural(&count.to_string(), unit));
+    told.collect::<Vec<_>>().join(" ")
 }
 
 /// A share of 0 to 1 in percent. Never rounded up to all, nor down to none.

@@ -185,3 +185,16 @@ fn hostile_parameters_are_clean() {
     let told = cause_clause(&cause(HOSTILE, json!({HOSTILE: HOSTILE})));
     assert!(!told.chars().any(|char| char.is_control() || char == '\u{202e}'), "{told}");
 }
+
+#[test]
+fn how_far_ahead_is_told_in_two_units_and_never_too_little() {
+    let told = |seconds: i64| far_ahead("x (leakage)", Some(seconds * 1_000_000_000));
+    assert_eq!(told(672 * 3600 + 43 * 60 + 38), "x (leakage, up to 28 days 1 hour ahead)");
+    assert_eq!(told(6 * 3600 + 45 * 60), "x (leakage, up to 6 hours 45 minutes ahead)");
+    assert_eq!(told(3 * 3600 + 59 * 60 + 1), "x (leakage, up to 4 hours ahead)");
+    assert_eq!(told(47 * 3600), "x (leakage, up to 47 hours ahead)");
+    assert_eq!(told(61), "x (leakage, up to 1 minute 1 second ahead)");
+    assert_eq!(told(5), "x (leakage, up to 5 seconds ahead)");
+    // The horizon says it.
+    assert_eq!(far_ahead("up to 1 day (leakage)", Some(86_400_000_000_000)), "up to 1 day (leakage)");
+}

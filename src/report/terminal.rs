@@ -100,7 +100,7 @@ fn leakage(report: &Report, style: Style, lines: &mut Vec<String>) {
     let head = format!("Leakage: {} {hold} what was not known at the label time{feeding}.", features.len());
     let bad = AnsiColor::Red.on_default().bold();
     lines.extend(wrap(&head, style.width).iter().map(|line| style.paint(bad, line)));
-    let told = leaks::told(&report.leakage);
+    let told = leaks::told(report);
     for sentence in told.iter().take(MOST_LEAKS) {
         lines.extend(wrap(sentence, style.width - 3).into_iter().map(|line| format!("   {line}")));
     }

@@ -43,7 +43,7 @@ struct Page {
 }
 
 /// Sentences on leakage that stand before the verdict; more would hide it.
-const MOST_LEAKS: usize = 6;
+const MOST_LEAKS: usize = 3;
 
 struct Headline {
     class: &'static str,
@@ -64,7 +64,7 @@ pub(super) fn page(report: &Report) -> String {
         ("method", "Method", true),
     ];
     let project = Project { config: report.config.as_deref(), set: &report.set };
-    let mut leaks = leaks::told(&report.leakage);
+    let mut leaks = leaks::told(report);
     let more_leaks = leaks.split_off(leaks.len().min(MOST_LEAKS));
     let today = report.retention.as_ref().and_then(|r| r.today.as_deref());
     let models = report.models.iter().map(|model| cards::model(model, today));

@@ -95,6 +95,7 @@ pub(super) fn singles() -> Vec<Single> {
 /// Two at once, where neither hides the other.
 pub(super) fn pairs() -> Vec<(Vec<&'static str>, String, Meaning)> {
     let right = Meaning::default;
+    let cut = || Meaning { first: Some(START + 45 * DAY), ..right() };
     let pair = |a, b, meaning| (vec![a, b], String::new(), meaning);
     vec![
         pair("late_events_visible", "stale", Meaning { late_visible: true, stale: Some((DAY, 0)), ..right() }),
@@ -132,6 +133,10 @@ pub(super) fn pairs() -> Vec<(Vec<&'static str>, String, Meaning)> {
         pair("duplicates_counted", "tiled_window", Meaning { duplicates_counted: true, tile: Some(HOUR), ..right() }),
         pair("late_events_dropped", "future_leak", Meaning { late_limit: Some(10 * MINUTE), leak: DAY, ..right() }),
         pair("late_events_dropped", "tiled_window", Meaning { late_limit: Some(3 * HOUR), tile: Some(DAY), ..right() }),
+        pair("truncated_history", "duplicates_counted", Meaning { duplicates_counted: true, ..cut() }),
+        pair("truncated_history", "late_events_visible", Meaning { late_visible: true, ..cut() }),
+        pair("truncated_history", "stale", Meaning { stale: Some((6 * HOUR, 0)), ..cut() }),
+        pair("truncated_history", "window_length", Meaning { length: Some((24, Length::Of(48 * HOUR))), ..cut() }),
     ]
 }
 

@@ -1,0 +1,237 @@
+//! Histories that were cut off: the first event that was left is fitted, in all sources or in one, by itself and beside another cause.
+
+use std::cmp::{Ordering, Reverse};
+use std::sync::Arc;
+
+use datafusion::arrow::array::ArrayRef;
+
+use crate::cause::case::{Block, Case, Hypothesis, Panel, Sides, best, part};
+use crate::cause::change::{Change, DAY, HOUR, Layer, MINUTE};
+use crate::cause::judge::Row;
+use crate::cause::lab::Grid;
+use crate::cause::search::{ENOUGH, PAIR_SCREEN, SCREEN, Search, failed};
+use crate::diff::Agreement;
+use crate::error::Result;
+
+/// Where a view reads more sources than this, none is looked at for a history that was cut off in it alone.
+const MOST_FITTED: usize = 4;
+/// What breaks more of the agreeing rows may be cut off elsewhere.
+const ROUGH: f64 = 0.01;
+
+/// A case by whose values the first event of a history is looked for.
+struct Lead {
+    case: usize,
+    /// By row of its sample.
+    labels: Vec<usize>,
+    panel: Panel,
+    sides: Sides,
+    /// Its values without anything cut off, by place of the panel; and what the rows are then.
+    whole: ArrayRef,
+    before: Vec<Row>,
+}
+
+fn is_cut(change: &Change) -> bool {
+    matches!(change.apart().0, Change::Truncated { .. })
+}
+
+/// Whether the case lacks an explanation, or a history that was cut off is one but not all of it, or not cut off where it was.
+fn unfinished(case: &Case<'_>) -> bool {
+    let Some(best) = best(&case.scored, case.tried).filter(|_| !case.done) else { return !case.done };
+    let rough = best.judged.explains() < ENOUGH || best.judged.breaks() > ROUGH;
+    Search::lacks(case) || (rough && best.changes.iter().any(is_cut))
+}
+
+impl Search<'_> {
+    /// Histories that were cut off: of all sources, of one alone, and beside another cause: one of the `worlds`, or of the `instants`.
+    pub(super) async fn histories(
+        &self,
+        cases: &mut [Case<'_>],
+        worlds: &[Change],
+        instants: &[Hypothesis],
+    ) -> Result<()> {
+        self.fit_first(cases, &Vec::new(), None).await?;
+        let reads = &self.sources.reads;
+        for source in reads.iter().filter(|_| (2..=MOST_FITTED).contains(&reads.len())) {
+            if cases.iter().any(unfinished) {
+                self.fit_first(cases, &Vec::new(), Some(*source)).await?;
+            }
+        }
+        if !cases.iter().any(unfinished) {
+            return Ok(());
+        }
+        let mut grids: Vec<Grid> = Vec::new();
+        for first in Self::leaders(cases, is_cut) {
+            grids.push((vec![first.clone()], instants.to_vec()));
+            grids.extend(worlds.iter().map(|world| (vec![world.clone(), first.clone()], vec![Vec::new()])));
+        }
+        self.try_grids(cases, PAIR_SCREEN, grids).await?;
+        for leader in Self::leaders(cases, |change| !is_cut(change) && change.layer() != Layer::Value) {
+            if !cases.iter().any(unfinished) {
+                break;
+            }
+            let beside = vec![leader];
+            self.fit_first(cases, &beside, None).await?;
+            // A simpler one may do beside the first event that was found so.
+            let found = |case: &Case<'_>| -> Option<Change> {
+                let best = best(&case.scored, case.tried)?;
+                let first = best.changes.iter().find(|change| is_cut(change))?;
+                best.changes.contains(&beside[0]).then(|| first.clone())
+            };
+            let mut firsts: Vec<Change> = cases.iter().filter(|case| !case.done).filter_map(found).collect();
+            firsts.dedup();
+            let simpler = |world: &&Change| world.freedom() < beside[0].freedom();
+            let grids = firsts.iter().flat_map(|first| {
+                worlds.iter().filter(simpler).map(|world| (vec![world.clone(), first.clone()], vec![Vec::new()]))
+            });
+            self.try_grids(cases, PAIR_SCREEN, grids.collect()).await?;
+        }
+        Ok(())
+    }
+
+    /// Looks for the first event that was left, in all sources or in one, `beside` another change: the case with most open rows leads, by
+    /// whether its values are still on the side of the replayed ones.
+    pub(super) async fn fit_first(
+        &self,
+        cases: &mut [Case<'_>],
+        beside: &Hypothesis,
+        source: Option<usize>,
+    ) -> Result<()> {
+        let cut = |first: i64| match source {
+            Some(source) => Change::Truncated { first }.of(source),
+            None => Change::Truncated { first },
+        };
+        if !(self.allowed)(&cut(0)) {
+            return Ok(());
+        }
+        for number in Self::leads(cases, beside) {
+            if let Some(lead) = self.lead(cases, number, beside).await? {
+                self.fit_by(cases, &lead, (beside, &cut), self.lab.first_event(source)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Which cases lead, one after the other: beside another change the one for which that does most; else the one for which nothing
+    /// else does anything, as far as is known, and the one with most open rows.
+    fn leads(cases: &[Case<'_>], beside: &Hypothesis) -> Vec<usize> {
+        let lacking = || (0..cases.len()).filter(|&i| unfinished(&cases[i]));
+        let done = |i: usize, wanted: &dyn Fn(&Hypothesis) -> bool| {
+            let own = cases[i].scored.iter().filter(|s| wanted(&s.changes));
+            own.map(|s| s.judged.explained).max().unwrap_or(0)
+        };
+        let open = |i: usize| (cases[i].open.len(), Reverse(i));
+        if !beside.is_empty() {
+            return lacking().max_by_key(|&i| (done(i, &|changes| changes == beside), open(i))).into_iter().collect();
+        }
+        let alone = lacking().min_by_key(|&i| (done(i, &|changes| changes.len() == 1), Reverse(open(i))));
+        let mut leads: Vec<usize> = alone.into_iter().chain(lacking().max_by_key(|&i| open(i))).collect();
+        leads.dedup();
+        leads
+    }
+
+    async fn fit_by(
+        &self,
+        cases: &mut [Case<'_>],
+        lead: &Lead,
+        (beside, cut): (&Hypothesis, &(dyn Fn(i64) -> Change + Sync)),
+        first: Option<i64>,
+    ) -> Result<()> {
+        let last = self.labels.times.values().last().copied();
+        let (Some(mut early), Some(mut late)) = (first, last) else { return Ok(()) };
+        let instant = part(beside, Layer::Instant);
+        for _ in 0..40 {
+            let Some(middle) = between(early, late) else { break };
+            let world: Hypothesis = part(beside, Layer::World).into_iter().chain([cut(middle)]).collect();
+            let wanted: Hypothesis = world.iter().chain(&instant).cloned().collect();
+            self.try_grids(cases, SCREEN, vec![(world, vec![instant.clone()])]).await?;
+            let scored = cases[lead.case].scored.iter().rev().find(|s| s.changes == wanted);
+            match scored {
+                // Nothing moved: it is too early to tell, or too late to matter.
+                None => match self.side(cases, lead, &wanted).await? {
+                    // All that differs is as it was: there may be less to take away.
+                    Ordering::Greater | Ordering::Equal => late = middle,
+                    Ordering::Less => early = middle,
+                },
+                Some(scored) if scored.judged.explains() >= 0.99 && scored.judged.broken > 0 => late = middle,
+                Some(scored) if scored.judged.explains() >= 0.99 => break,
+                Some(_) => match self.side(cases, lead, &wanted).await? {
+                    Ordering::Greater => late = middle,
+                    Ordering::Less => early = middle,
+                    Ordering::Equal => break,
+                },
+            }
+        }
+        Ok(())
+    }
+
+    /// The case that leads the search for the first event, with its values under `base`; none where the view has no answer.
+    async fn lead(&self, cases: &[Case<'_>], number: usize, base: &Hypothesis) -> Result<Option<Lead>> {
+        let case = &cases[number];
+        let sample = case.screen(SCREEN.0, SCREEN.1);
+        let labels: Vec<usize> = sample.iter().map(|(p, _)| case.compared.label_row(*p)).collect();
+        let panel = Panel::new(labels.iter().copied());
+        let grid = (part(base, Layer::World), vec![part(base, Layer::Instant)]);
+        let Some(answers) = self.lab.answers(&panel, &[grid]).await.pop().flatten() else { return Ok(None) };
+        let sides = Sides::new(case, &panel, &sample).map_err(failed)?;
+        let whole = Arc::clone(&answers.columns[case.slot]);
+        let block = Block::new(case, std::slice::from_ref(&whole), panel.labels.len(), &sides).map_err(failed)?;
+        let before = block.map(|block| block.rows(0));
+        Ok(before.map(|before| Lead { case: number, labels, panel, sides, whole, before }))
+    }
+
+    /// Whether a history that was cut off as in `wanted` begins too early (less) or too late (greater). A value that is wrong and not changed
+    /// by it lacks something; one that was right has lost something. Where no row is of either kind, it counts for how many the way from
+    /// the values of the whole history to the legacy ones is overshot.
+    async fn side(&self, cases: &[Case<'_>], lead: &Lead, wanted: &Hypothesis) -> Result<Ordering> {
+        let case = &cases[lead.case];
+        let grid = (part(wanted, Layer::World), vec![part(wanted, Layer::Instant)]);
+        let Some(answers) = self.lab.answers(&lead.panel, &[grid]).await.pop().flatten() else {
+            return Ok(Ordering::Equal);
+        };
+        let cut = &answers.columns[case.slot];
+        let block = Block::new(case, std::slice::from_ref(cut), lead.panel.labels.len(), &lead.sides);
+        let changed = Agreement::new(cut, &lead.whole, case.compared.tolerance()).map_err(|e| failed(e.into()))?;
+        let (Some(block), Some(changed)) = (block.map_err(failed)?, changed) else {
+            return Ok(Ordering::Equal);
+        };
+        let (mut lost, mut lacking, mut overshot) = (0, 0, 0_i64);
+        for (row, before) in block.rows(0).iter().zip(&lead.before).filter(|(row, _)| !row.agrees) {
+            let place = lead.panel.place(lead.labels[row.seat]).unwrap_or_default();
+            if before.agrees {
+                lost += 1;
+            } else if changed.agrees(place, place) {
+                lacking += 1;
+            } else {
+                overshot += match (row.x, row.y, before.x) {
+                    (Some(x), Some(y), Some(base)) if (y - x) * (y - base) < 0.0 => 1,
+                    // What had to go is gone, and more.
+                    (None, Some(_), _) => 1,
+                    _ => -1,
+                };
+            }
+        }
+        Ok(lost.cmp(&lacking).then(overshot.cmp(&0)))
+    }
+}
+
+/// A round instant between the two, at least a minute from either: a day's start where there is one, else an hour's, else
+/// a minute's.
+fn between(early: i64, late: i64) -> Option<i64> {
+    let middle = early + (late.checked_sub(early)?) / 2;
+    [DAY, HOUR, MINUTE].into_iter().find_map(|unit| {
+        let down = middle.div_euclid(unit) * unit;
+        [down, down + unit].into_iter().find(|t| *t > early && *t < late)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn round_instants_are_tried_first() {
+        assert_eq!(between(0, 10 * DAY), Some(5 * DAY));
+        assert_eq!(between(DAY + 1, DAY + 4 * HOUR), Some(DAY + 2 * HOUR));
+        assert_eq!(between(0, MINUTE), None);
+    }
+}
