@@ -40,6 +40,8 @@ const LEADERS: usize = 3;
 /// Where the best explains less, or breaks more, what has to be fitted is tried.
 const MOST: f64 = 0.9;
 const BREAKING: f64 = 0.05;
+/// So many features of a view at least, and more than half of them, have to agree on what is taken for another.
+const LEAST_AGREE: usize = 2;
 /// Worlds of each feature that are paired, and how many of them may be one cause with different parameters.
 const PAIRED: usize = 6;
 const PAIRED_ALIKE: usize = 2;
@@ -404,20 +406,24 @@ impl Search<'_> {
             Change::Truncated { .. } => scored.judged.explains(),
             _ => scored.nearer,
         };
-        let mut leaders: Vec<Change> = Vec::new();
-        for case in cases.iter().filter(|c| !c.done && Self::explained(c) < ENOUGH) {
+        let of_case = |case: &Case<'_>| -> Vec<Change> {
             let single = case.scored.iter().filter(|s| s.changes.len() == 1 && s.nearer > 0.02 && asked(&s.changes[0]));
-            let mut first: Option<&Scored> = None;
-            for scored in single {
-                if first.is_none_or(|first| does(scored) > does(first)) {
-                    first = Some(scored);
+            let mut ranked: Vec<&Scored> = single.collect();
+            ranked.sort_by(|a, b| does(b).total_cmp(&does(a)));
+            // One parameter of a cause is enough.
+            let mut known: Vec<&str> = Vec::new();
+            let mut own: Vec<Change> = Vec::new();
+            for change in ranked.into_iter().map(|s| &s.changes[0]) {
+                if !known.contains(&change.name()) {
+                    known.push(change.name());
+                    own.push(change.clone());
                 }
             }
-            let first = first.map(|s| &s.changes[0]);
-            if let Some(first) = first.filter(|first| leaders.len() < LEADERS && !leaders.contains(first)) {
-                leaders.push(first.clone());
-            }
-        }
+            own
+        };
+        let open = cases.iter().filter(|c| !c.done && Self::explained(c) < ENOUGH);
+        let mut leaders: Vec<Change> = Vec::new();
+        in_turn(open.map(of_case).collect(), LEADERS, &mut leaders);
         leaders
     }
 
@@ -641,18 +647,36 @@ impl Search<'_> {
     }
 }
 
-/// By case, what explains it best: of what is one as good as the other, what is so for most cases.
+/// By case, what explains it best: of what is one as good as the other, what is so for most cases. What is so for most of the others, and
+/// leaves less open here, too, is taken for a simpler one that does nearly as much.
 fn agreed(cases: &[Case<'_>], tried: &[usize]) -> Vec<Option<Hypothesis>> {
     let open = cases.iter().zip(tried);
     let equals: Vec<Vec<&Scored>> =
         open.map(|(case, tried)| if case.done { Vec::new() } else { equals(&case.scored, *tried) }).collect();
     let votes = |changes: &Hypothesis| equals.iter().filter(|own| own.iter().any(|s| s.changes == *changes)).count();
-    let chosen = equals.iter().map(|own| {
-        // The first of those that most agree on: the best of them.
-        let most = own.iter().map(|s| votes(&s.changes)).max()?;
-        own.iter().find(|s| votes(&s.changes) == most).map(|s| s.changes.clone())
-    });
-    chosen.collect()
+    let first: Vec<Option<&Scored>> = equals
+        .iter()
+        .map(|own| {
+            // The first of those that most agree on: the best of them.
+            let most = own.iter().map(|s| votes(&s.changes)).max()?;
+            own.iter().find(|s| votes(&s.changes) == most).copied()
+        })
+        .collect();
+    let decided = first.iter().flatten().count();
+    let common = |number: usize| -> Option<&Scored> {
+        let (own, case) = (first[number]?, &cases[number]);
+        let shared = |scored: &&Scored| {
+            let others = first.iter().flatten().filter(|other| other.changes == scored.changes).count();
+            others >= LEAST_AGREE && others * 2 > decided
+        };
+        let better = |scored: &&Scored| {
+            scored.judged.holds(tried[number])
+                && scored.judged.explained > own.judged.explained
+                && scored.judged.breaks() <= own.judged.breaks()
+        };
+        case.scored.iter().filter(|s| s.changes != own.changes).filter(better).find(shared)
+    };
+    (0..cases.len()).map(|number| common(number).or(first[number]).map(|s| s.changes.clone())).collect()
 }
 
 /// Adds the first of each list, then the second of each, until there are `most`; each once.
