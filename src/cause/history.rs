@@ -123,7 +123,8 @@ impl Search<'_> {
         if !beside.is_empty() {
             return lacking().max_by_key(|&i| (done(i, &|changes| changes == beside), open(i))).into_iter().collect();
         }
-        let alone = lacking().min_by_key(|&i| (done(i, &|changes| changes.len() == 1), Reverse(open(i))));
+        let alone = lacking().filter(|&i| Self::explained(&cases[i]) < ENOUGH);
+        let alone = alone.min_by_key(|&i| (done(i, &|changes| changes.len() == 1), Reverse(open(i))));
         let mut leads: Vec<usize> = alone.into_iter().chain(lacking().max_by_key(|&i| open(i))).collect();
         leads.dedup();
         leads

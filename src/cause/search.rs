@@ -40,7 +40,7 @@ const LEADERS: usize = 3;
 /// Where the best explains less, or breaks more, what has to be fitted is tried.
 const MOST: f64 = 0.9;
 const BREAKING: f64 = 0.05;
-/// So many features of a view at least, and more than half of them, have to agree on what is taken for another.
+/// So many features of a view at least, and a third of them, have to agree on what is taken for another.
 const LEAST_AGREE: usize = 2;
 /// Worlds of each feature that are paired, and how many of them may be one cause with different parameters.
 const PAIRED: usize = 6;
@@ -337,7 +337,7 @@ impl Search<'_> {
             .collect()
     }
 
-    fn explained(case: &Case<'_>) -> f64 {
+    pub(super) fn explained(case: &Case<'_>) -> f64 {
         best(&case.scored, case.tried).map_or(0.0, |s| s.judged.explains())
     }
 
@@ -395,6 +395,14 @@ impl Search<'_> {
             let others = (0..worlds.len()).filter(|at| !picked.contains(at)).map(|at| &worlds[at]);
             let others = others.filter(|other| other.name() != leader.name() && !opposed(&leader, other));
             grids.extend(others.map(|other| (vec![leader.clone(), other.clone()], vec![Vec::new()])));
+            // What adds events and what drops some hide each other's parameters.
+            if matches!(leader, Change::FutureLeak { .. } | Change::LateDropped { .. }) {
+                let leaks = worlds.iter().filter(|world| matches!(world, Change::FutureLeak { .. }));
+                let dropped = || worlds.iter().filter(|world| matches!(world, Change::LateDropped { .. }));
+                let both =
+                    leaks.flat_map(|leak| dropped().map(|drop| (vec![drop.clone(), leak.clone()], vec![Vec::new()])));
+                grids.extend(both.filter(|grid| !grids.contains(grid)).collect::<Vec<_>>());
+            }
         }
         self.try_grids(cases, PAIR_SCREEN, grids).await
     }
@@ -667,7 +675,7 @@ fn agreed(cases: &[Case<'_>], tried: &[usize]) -> Vec<Option<Hypothesis>> {
         let (own, case) = (first[number]?, &cases[number]);
         let shared = |scored: &&Scored| {
             let others = first.iter().flatten().filter(|other| other.changes == scored.changes).count();
-            others >= LEAST_AGREE && others * 2 > decided
+            others >= LEAST_AGREE && others * 3 >= decided
         };
         let better = |scored: &&Scored| {
             scored.judged.holds(tried[number])
