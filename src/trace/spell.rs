@@ -38,19 +38,14 @@ impl Speller {
     fn learn(&mut self, plan: &LogicalPlan) {
         plan.inputs().into_iter().for_each(|input| self.learn(input));
         let mut found: Vec<(String, String)> = Vec::new();
-        let mut call = |expr: &Expr| {
-            if !matches!(expr, Expr::Alias(_)) {
-                let text = self.spell(expr);
-                found.push((expr.schema_name().to_string(), text));
-            }
-        };
+        let mut call = |expr: &Expr| found.push((expr.schema_name().to_string(), self.spell(expr)));
         match plan {
             LogicalPlan::Aggregate(aggregate) => aggregate.aggr_expr.iter().for_each(&mut call),
             LogicalPlan::Window(window) => window.window_expr.iter().for_each(&mut call),
             LogicalPlan::Projection(projection) => {
                 for expr in &projection.expr {
                     if let Expr::Alias(alias) = expr
-                        && alias.name.starts_with("__")
+                        && is_made(&alias.name)
                     {
                         found.push((alias.name.clone(), self.enclosed(&alias.expr)));
                     }
@@ -184,6 +179,11 @@ impl Speller {
         };
         format!("{} {op_text} {}", side(left, false), side(right, true))
     }
+}
+
+/// Whether planning has made this column's name: it is one of ours, or the text of a call.
+fn is_made(name: &str) -> bool {
+    name.starts_with("__") || name.contains('(')
 }
 
 /// Whether somebody wrote this name.

@@ -286,6 +286,11 @@ fn a_group_that_having_leaves_out_is_told_by_its_condition() {
     assert!(!told.found && told.attribution.exact);
     assert_eq!(reasons(&told), [(1, "filtered"), (2, "filtered")]);
     assert_eq!(event(&told, 1).condition.as_deref(), Some("count(*) > 2"));
+    let sql = "SELECT \"user\", sum(n) AS x FROM events GROUP BY \"user\" \
+               HAVING sum(n) FILTER (WHERE ts > NOW() - INTERVAL '1 day') > 5";
+    let told = traced(&project().source("events", "time = \"ts\"", &events).view("v", sql), "2025-03-10T12:00Z");
+    let condition = event(&told, 1).condition.clone().unwrap();
+    assert_eq!(condition, "sum(n) FILTER (WHERE ts > NOW() - INTERVAL '1 day') > 5");
 }
 
 #[test]
