@@ -165,7 +165,8 @@ pub(super) fn some() -> Vec<Planted> {
     let (singles, pairs) = (singles().len(), pairs().len());
     let picked = |i: usize| match i {
         i if i < singles => i % 6 == 0,
-        i if i < singles + pairs => (i - singles) % 5 == 1,
+        // The last ones are searched to the end, which takes long: `causes::sources` has such in small.
+        i if i < singles + pairs => (i - singles) % 5 == 1 && i < singles + pairs - 4,
         i => i - singles - pairs == 0 || i - singles - pairs == 2,
     };
     all.into_iter().enumerate().filter(|(i, _)| picked(*i)).map(|(_, planted)| planted).collect()
