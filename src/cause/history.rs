@@ -3,13 +3,14 @@
 use std::cmp::{Ordering, Reverse};
 use std::sync::Arc;
 
-use datafusion::arrow::array::ArrayRef;
+use datafusion::arrow::array::{ArrayRef, BooleanArray};
 
 use crate::cause::case::{Block, Case, Hypothesis, Panel, Sides, best, part};
 use crate::cause::change::{Change, DAY, HOUR, Layer, MINUTE};
 use crate::cause::judge::Row;
 use crate::cause::lab::Grid;
 use crate::cause::search::{ENOUGH, PAIR_SCREEN, SCREEN, Search, failed};
+use crate::cause::values;
 use crate::diff::Agreement;
 use crate::error::Result;
 
@@ -145,7 +146,9 @@ impl Search<'_> {
             let world: Hypothesis = part(beside, Layer::World).into_iter().chain([cut(middle)]).collect();
             let wanted: Hypothesis = world.iter().chain(&instant).cloned().collect();
             self.try_grids(cases, SCREEN, vec![(world, vec![instant.clone()])]).await?;
-            let scored = cases[lead.case].scored.iter().rev().find(|s| s.changes == wanted);
+            // By itself, or with a change of the number.
+            let scored = cases[lead.case].scored.iter().filter(|s| s.changes.starts_with(&wanted));
+            let scored = scored.max_by_key(|s| s.judged.explained);
             match scored {
                 // Nothing moved: it is too early to tell, or too late to matter.
                 None => match self.side(cases, lead, &wanted).await? {
@@ -175,9 +178,19 @@ impl Search<'_> {
         let Some(answers) = self.lab.answers(&panel, &[grid]).await.pop().flatten() else { return Ok(None) };
         let sides = Sides::new(case, &panel, &sample).map_err(failed)?;
         let whole = Arc::clone(&answers.columns[case.slot]);
-        let block = Block::new(case, std::slice::from_ref(&whole), panel.labels.len(), &sides).map_err(failed)?;
+        let readings = self.readings(case, answers.of(case.slot))?;
+        let block = Block::new(case, &readings, panel.labels.len(), &sides).map_err(failed)?;
         let before = block.map(|block| block.rows(0));
         Ok(before.map(|before| Lead { case: number, labels, panel, sides, whole, before }))
+    }
+
+    /// The values, and those with 0 in the place of NULL: where events are gone rows may be missing, which an old system may have filled.
+    fn readings(&self, case: &Case<'_>, (column, found): (&ArrayRef, &BooleanArray)) -> Result<Vec<ArrayRef>> {
+        let mut all = vec![Arc::clone(column)];
+        if (self.allowed)(&Change::NullsAsZero) && case.spec.data_type.is_numeric() {
+            all.extend(values::changed(&Change::NullsAsZero, case.spec, column, found).map_err(failed)?);
+        }
+        Ok(all)
     }
 
     /// Whether a history that was cut off as in `wanted` begins too early (less) or too late (greater). A value that is wrong and not changed
@@ -190,7 +203,8 @@ impl Search<'_> {
             return Ok(Ordering::Equal);
         };
         let cut = &answers.columns[case.slot];
-        let block = Block::new(case, std::slice::from_ref(cut), lead.panel.labels.len(), &lead.sides);
+        let readings = self.readings(case, answers.of(case.slot))?;
+        let block = Block::new(case, &readings, lead.panel.labels.len(), &lead.sides);
         let changed = Agreement::new(cut, &lead.whole, case.compared.tolerance()).map_err(|e| failed(e.into()))?;
         let (Some(block), Some(changed)) = (block.map_err(failed)?, changed) else {
             return Ok(Ordering::Equal);

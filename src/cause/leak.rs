@@ -68,7 +68,8 @@ pub(super) async fn leaks(lab: &Lab, cases: &[Case<'_>]) -> DfResult<Vec<Vec<Opt
         };
         let panel = Panel::new(all.iter().flat_map(labels));
         let world = World::new(lab, &changes)?;
-        let answers = world.known(&panel).await?;
+        let alone = all.iter().all(|own| cases[own.case].chosen[own.cause].changes.len() == changes.len());
+        let answers = world.known(&panel, alone).await?;
         let by = changes.iter().filter_map(Change::leaks).flatten().max();
         for own in all {
             let needing = world.needing(&cases[own.case], &own, (&panel, answers.as_ref()))?;
@@ -144,8 +145,10 @@ impl<'a> World<'a> {
     }
 
     /// The answers under the changes, of what had truly arrived by the label time; `None` where the view can't be asked so, or need not.
-    async fn known(&self, panel: &Panel) -> DfResult<Option<Answers>> {
+    /// `alone`: no number is changed on top.
+    async fn known(&self, panel: &Panel, alone: bool) -> DfResult<Option<Answers>> {
         if let [one] = self.changes.as_slice()
+            && alone
             && *one.apart().0 == Change::LateVisible
         {
             // Without what arrives later the replayed value is left, which is another.

@@ -166,6 +166,39 @@ fn what_had_arrived_by_the_label_time_is_no_leak() {
 }
 
 #[test]
+fn what_is_filled_on_top_of_a_leak_is_counted_by_what_had_arrived() {
+    let w = World::new(14);
+    // Late events count before they had arrived, and what is missing is 0.
+    let filled = |(n, total): (Option<i64>, Option<f64>)| (Some(n.unwrap_or(0)), Some(total.unwrap_or(0.0)));
+    let early = |u, t| w.totals(u, false, |e| e.at <= t && e.at > t - DAY);
+    let legacy = |u, t| filled(early(u, t));
+    let leaks = |(u, t): &&(i64, i64)| legacy(*u, *t).0 != filled(w.right(*u, *t)).0;
+    let leaking = w.labels.iter().filter(leaks).count();
+    let report = report(&w.project(&[("filled", &legacy)], ""));
+    let own = feature(&report, "filled", "spend.n");
+    let leak = report["leakage"].as_array().unwrap().iter().find(|l| l["feature"] == "spend.n").unwrap();
+    assert_eq!(leak["rows"], leaking, "{}", own["causes"]);
+    assert!(leaking > 3 && (leaking as u64) < own["mismatched"].as_u64().unwrap(), "{leaking} of {own}");
+}
+
+#[test]
+fn a_history_that_was_cut_off_is_fitted_where_what_is_missing_is_filled() {
+    let w = World::new(15);
+    let first = START + 6 * DAY + 12 * HOUR;
+    let legacy = |u, t: i64| {
+        let (n, total) = w.totals(u, false, |e| e.seen <= t && e.at > t - DAY && e.at >= first);
+        (Some(n.unwrap_or(0)), Some(total.unwrap_or(0.0)))
+    };
+    let report = report(&w.project(&[("cut", &legacy)], ""));
+    for name in ["spend.n", "spend.total"] {
+        let causes = &feature(&report, "cut", name)["causes"];
+        assert_eq!(causes[0]["cause"], json!(["truncated_history", "missing_as_zero"]), "{name}: {causes}");
+        assert!(causes[0]["explains"].as_f64().unwrap() > 0.99, "{name}: {causes}");
+        assert!(causes[0]["breaks"].as_f64().unwrap() < 0.01, "{name}: {causes}");
+    }
+}
+
+#[test]
 fn a_column_that_died_has_no_cause() {
     let w = World::new(10);
     let mut times: Vec<i64> = w.labels.iter().map(|(_, t)| *t).collect();
