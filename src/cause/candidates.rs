@@ -263,14 +263,16 @@ pub(super) fn shifted_calendars(windows: &Windows) -> Vec<Change> {
 }
 
 /// What may be so in one source of several.
-pub(super) fn single_sources(sources: &Sources) -> Vec<Change> {
+pub(super) fn single_sources(windows: &Windows, sources: &Sources) -> Vec<Change> {
     let mut all = Vec::new();
     if sources.reads.len() > 1 {
         for &source in &sources.reads {
             let own = sources.lateness.iter().filter(|(of, _)| *of == source).map(|(_, lateness)| lateness);
             let arrives = own.clone().next().is_some();
             let shift = |m| Change::Timezone { shift: Shift::Minutes(m) };
-            let changes = leaks(arrives).into_iter().chain(offsets().into_iter().map(shift));
+            let event = |m| Change::Timezone { shift: Shift::EventMinutes(m) };
+            let events = offsets().into_iter().map(event).filter(|_| arrives && !windows.starts.is_empty());
+            let changes = leaks(arrives).into_iter().chain(offsets().into_iter().map(shift)).chain(events);
             // Where no other source has late events, nothing else can be said of all.
             let dropped = if sources.late.len() > 1 { dropped(own) } else { Vec::new() };
             all.extend(changes.chain(dropped).map(|change| change.of(source)));

@@ -76,7 +76,7 @@ pub async fn otherwise(
     let instants: Vec<Change> = candidates::instants(&windows, true).into_iter().chain(candidates::loads()).collect();
     let mut worlds = candidates::worlds(&windows, &facts);
     worlds.extend(candidates::shifted_calendars(&windows));
-    worlds.extend(candidates::single_sources(&facts));
+    worlds.extend(candidates::single_sources(&windows, &facts));
     let names: Vec<String> = logs.iter().map(|log| log.config.name.clone()).collect();
     let known: Vec<&Change> = instants.iter().chain(&worlds).collect();
     let named: Vec<Hypothesis> = named.iter().filter_map(|named| meant(named, &known, &names)).collect();

@@ -165,7 +165,7 @@ impl Search<'_> {
         }
         if Self::lacking(cases) {
             let mut changes = candidates::shifted_calendars(self.lab.windows());
-            changes.extend(candidates::single_sources(&self.sources));
+            changes.extend(candidates::single_sources(self.lab.windows(), &self.sources));
             let grids = self.allowed_all(changes).into_iter().map(|c| (vec![c], vec![Vec::new()])).collect();
             self.try_grids(cases, SCREEN, grids).await?;
             self.zones(cases, true).await?;

@@ -30,6 +30,8 @@ struct Reading {
     ahead: i64,
     as_it_happens: bool,
     shift: i64,
+    /// Of event times alone.
+    event_shift: i64,
 }
 
 /// Orders, payments, label rows.
@@ -63,7 +65,7 @@ impl Shop {
     fn count(&self, log: usize, (user, now): (i64, i64), reading: Reading) -> i64 {
         let mut known = HashSet::new();
         let counts = |e: &&Delivery| {
-            let (at, seen) = (e.at + reading.shift, e.seen + reading.shift);
+            let (at, seen) = (e.at + reading.shift + reading.event_shift, e.seen + reading.shift);
             let visible = if reading.as_it_happens { at <= now } else { seen <= now + reading.ahead };
             e.user == user
                 && visible
@@ -129,13 +131,19 @@ fn found(report: &Value, snapshot: &str, name: &str, cause: &Value, parameters: 
 fn of_two_logs_the_one_that_was_read_otherwise_is_named() {
     let right = Reading::default;
     let first = Some(START + 6 * DAY);
-    let wrong: [(&str, Reading, &str, Value); 6] = [
+    let wrong: [(&str, Reading, &str, Value); 7] = [
         ("twice", Reading { twice: true, ..right() }, "duplicates_counted", json!({})),
         ("limit", Reading { limit: Some(HOUR), ..right() }, "late_events_dropped", json!({"limit": "PT1H"})),
         ("cut", Reading { first, ..right() }, "truncated_history", json!({"first": "2025-03-07T00:00:00Z"})),
         ("ahead", Reading { ahead: DAY, ..right() }, "future_leak", json!({"horizon": "P1D"})),
         ("early", Reading { as_it_happens: true, ..right() }, "late_events_visible", json!({})),
         ("zone", Reading { shift: -5 * HOUR, ..right() }, "timezone", json!({"offset_minutes": -300})),
+        (
+            "event_zone",
+            Reading { event_shift: -5 * HOUR, ..right() },
+            "timezone",
+            json!({"offset_minutes": -300, "times": "event_time"}),
+        ),
     ];
     let stores = wrong.iter().map(|(name, reading, ..)| (*name, [right(), *reading]));
     let stores: Vec<_> = stores.chain([("right", [right(), right()])]).collect();
