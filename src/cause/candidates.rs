@@ -225,12 +225,15 @@ pub(super) fn worlds(windows: &Windows, sources: &Sources) -> Vec<Change> {
         }
     }
     all.extend(dropped(sources.lateness.iter().map(|(_, lateness)| lateness)));
-    all.extend(leaks(!sources.lateness.is_empty()));
-    if !sources.lateness.is_empty() && !windows.starts.is_empty() {
-        let event = |m| Change::Timezone { shift: Shift::EventMinutes(m) };
-        all.extend(offsets().into_iter().map(event));
-    }
+    let arrives = !sources.lateness.is_empty();
+    all.extend(leaks(arrives).into_iter().chain(event_shifts(windows, arrives)));
     all
+}
+
+/// Shifts of event times alone, where rows say when they arrived and a window asks for event times.
+fn event_shifts(windows: &Windows, arrives: bool) -> impl Iterator<Item = Change> {
+    let all = if arrives && !windows.starts.is_empty() { offsets() } else { Vec::new() };
+    all.into_iter().map(|m| Change::Timezone { shift: Shift::EventMinutes(m) })
 }
 
 /// The change in each of several sources alone; of one it is the change itself.
@@ -270,9 +273,8 @@ pub(super) fn single_sources(windows: &Windows, sources: &Sources) -> Vec<Change
             let own = sources.lateness.iter().filter(|(of, _)| *of == source).map(|(_, lateness)| lateness);
             let arrives = own.clone().next().is_some();
             let shift = |m| Change::Timezone { shift: Shift::Minutes(m) };
-            let event = |m| Change::Timezone { shift: Shift::EventMinutes(m) };
-            let events = offsets().into_iter().map(event).filter(|_| arrives && !windows.starts.is_empty());
-            let changes = leaks(arrives).into_iter().chain(offsets().into_iter().map(shift)).chain(events);
+            let shifts = offsets().into_iter().map(shift).chain(event_shifts(windows, arrives));
+            let changes = leaks(arrives).into_iter().chain(shifts);
             // Where no other source has late events, nothing else can be said of all.
             let dropped = if sources.late.len() > 1 { dropped(own) } else { Vec::new() };
             all.extend(changes.chain(dropped).map(|change| change.of(source)));
@@ -312,11 +314,7 @@ pub(super) fn zones(minutes: i32, source: Option<usize>, instants: &[i64]) -> Ve
         }
         for (shift, sign) in [(Shift::ReadIn(zone), -1), (Shift::ShownIn(zone), 1)] {
             if offsets.iter().any(|o| sign * o == by) {
-                let change = Change::Timezone { shift };
-                all.push(match source {
-                    Some(source) => change.of(source),
-                    None => change,
-                });
+                all.push(Change::Timezone { shift }.within(source));
             }
         }
     }

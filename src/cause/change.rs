@@ -190,6 +190,14 @@ impl Change {
         Self::Of { source, change: Box::new(self) }
     }
 
+    /// The same in this source alone, or where none is named in all.
+    pub(super) fn within(self, source: Option<usize>) -> Self {
+        match source {
+            Some(source) => self.of(source),
+            None => self,
+        }
+    }
+
     /// What is changed, and in which source, where in one alone.
     pub(super) fn apart(&self) -> (&Self, Option<usize>) {
         match self {
@@ -357,10 +365,11 @@ impl Change {
             }
             _ => return None,
         };
-        Some(match text("source") {
-            Some(name) => change.of(sources.iter().position(|source| source == name)?),
-            None => change,
-        })
+        let source = match text("source") {
+            Some(name) => Some(sources.iter().position(|source| source == name)?),
+            None => None,
+        };
+        Some(change.within(source))
     }
 
     /// The same change of each window that it changes, where it changes several; at last the change itself.

@@ -97,10 +97,7 @@ impl Search<'_> {
         beside: &Hypothesis,
         source: Option<usize>,
     ) -> Result<()> {
-        let cut = |first: i64| match source {
-            Some(source) => Change::Truncated { first }.of(source),
-            None => Change::Truncated { first },
-        };
+        let cut = |first: i64| Change::Truncated { first }.within(source);
         if !(self.allowed)(&cut(0)) {
             return Ok(());
         }

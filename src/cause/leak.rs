@@ -158,31 +158,34 @@ impl<'a> World<'a> {
         let mut times: Vec<i64> = panel.labels.iter().map(|row| lab.labels.times.value(*row)).collect();
         times.sort_unstable();
         times.dedup();
+        let moved: Vec<i64> = times.iter().map(|time| self.moved(*time)).collect();
         let calls =
             world.iter().filter_map(|change| rewindow(change)).any(|change| lab.windows().changes_calls(&change));
         if !calls && let Ok(bench) = lab.bench(self.questions(&panel.labels, true)) {
-            let rows = self.rows_known(&times, None)?;
+            let rows = self.rows_known((&times, &moved), None)?;
             let told = lab.over(&bench, Twice::of(&world), rows).await;
             if told.is_some() {
                 return Ok(told);
             }
         }
         // A replay by itself has but one time for both: arrivals are told as the changes have the label times.
-        let moved: Vec<i64> = times.iter().map(|time| self.moved(*time)).collect();
         if moved.windows(2).any(|two| two[0] >= two[1]) {
             return Ok(None);
         }
         let lenses = vec![(Lens::default(), vec![part(self.changes, Layer::Instant)])];
         let Ok(bench) = lab.bench(Questions { panel: Arc::new(panel.labels.clone()), lenses }) else { return Ok(None) };
-        let rows = self.rows_known(&times, Some(&moved))?;
+        let rows = self.rows_known((&times, &moved), Some(&moved))?;
         Ok(lab.over_by_itself(&bench, &world, rows).await.ok())
     }
 
-    /// By source, the rows, each with the first of the label `times` at which it counts under the changes and has truly arrived; told as what
-    /// the changes make of that time, where that is given.
-    fn rows_known(&self, times: &[i64], told: Option<&[i64]>) -> DfResult<HashMap<usize, RecordBatch>> {
+    /// By source, the rows, each with the time from which on it counts under the changes, which make `moved` of the label `times`, and has
+    /// truly arrived; told as what the changes make of the first label time after that, where these are given.
+    fn rows_known(
+        &self,
+        (times, moved): (&[i64], &[i64]),
+        told: Option<&[i64]>,
+    ) -> DfResult<HashMap<usize, RecordBatch>> {
         let twice = Twice::of(&layer(self.changes, Layer::World));
-        let moved: Vec<i64> = times.iter().map(|time| self.moved(*time)).collect();
         let mut all = HashMap::new();
         for (&source, Seen { rows, arrival, truly, again }) in &self.sources {
             let both = |(arrival, truly): (Option<i64>, Option<i64>)| {

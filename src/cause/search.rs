@@ -419,11 +419,9 @@ impl Search<'_> {
             let mut ranked: Vec<&Scored> = single.collect();
             ranked.sort_by(|a, b| does(b).total_cmp(&does(a)));
             // One parameter of a cause is enough.
-            let mut known: Vec<&str> = Vec::new();
             let mut own: Vec<Change> = Vec::new();
             for change in ranked.into_iter().map(|s| &s.changes[0]) {
-                if !known.contains(&change.name()) {
-                    known.push(change.name());
+                if own.iter().all(|known| known.name() != change.name()) {
                     own.push(change.clone());
                 }
             }

@@ -305,16 +305,11 @@ fn table(trace: &Trace, events: &[&Event], style: Style) -> Vec<String> {
     };
     let at = if several { 3 } else { 2 };
     let mut table = rows(told);
+    table.squeeze(plain, LEAST_WHY, style.width);
+    table.squeeze(at, ENOUGH_VALUES, style.width);
     // Where there is no room for the reason beside the event it stands below it.
-    let beside = told && {
-        let mut tight = rows(true);
-        tight.squeeze(plain, LEAST_WHY, style.width);
-        tight.squeeze(at, ENOUGH_VALUES, style.width);
-        tight.width() <= style.width
-    };
-    if beside {
-        table.squeeze(plain, LEAST_WHY, style.width);
-    } else {
+    let beside = told && table.width() <= style.width;
+    if told && !beside {
         table = rows(false);
     }
     table.squeeze(at, LEAST_VALUES, style.width);

@@ -78,8 +78,7 @@ impl Question<'_> {
         let mut own: Vec<bool> = vec![true; rows];
         for (key, wanted) in self.view.keys.iter().zip(&self.bindings.keys) {
             let column = cast(column_named(names, columns, &key.column)?, &key.data_type)?;
-            let canonical = |array: &ArrayRef| orderable(&without_signed_zeros(array));
-            let (theirs, wanted) = (canonical(&column)?, canonical(&wanted.to_array()?)?);
+            let (theirs, wanted) = (comparable(&column)?, comparable(&wanted.to_array()?)?);
             let converter = RowConverter::new(vec![SortField::new(theirs.data_type().clone())])?;
             let (theirs_rows, wanted) =
                 (converter.convert_columns(&[Arc::clone(&theirs)])?, converter.convert_columns(&[wanted])?);
@@ -114,6 +113,11 @@ impl Question<'_> {
             _ => Ok(None),
         }
     }
+}
+
+/// As keys are compared: zeros have no sign.
+pub(super) fn comparable(column: &ArrayRef) -> DfResult<ArrayRef> {
+    orderable(&without_signed_zeros(column))
 }
 
 fn column_named<'a>(names: &[String], columns: &'a [ArrayRef], name: &str) -> DfResult<&'a ArrayRef> {

@@ -207,7 +207,7 @@ async fn explained(
         retained.push(known);
     }
     let bound: Vec<bool> = reaches.iter().map(|reach: &Reach| reach.keep.is_some()).collect();
-    let related = related(&links(&plan, logs), &scans, &sources, &bound).map_err(failed)?;
+    let related = related(&links(&plan, &scans), &scans, &sources, &bound).map_err(failed)?;
     let words = Words::of(project, view);
     let at = (request.time, unit);
     let question = Question { view, feature, plan: &plan, bindings: &bindings, at, state: &state, words: &words };

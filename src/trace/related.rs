@@ -13,9 +13,8 @@ use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{BinaryExpr, Expr, Join, JoinType, LogicalPlan, Operator};
 
 use crate::analysis::marked_source;
-use crate::source::{Log, orderable};
-use crate::sql::without_signed_zeros;
 use crate::trace::asked::Scan;
+use crate::trace::cell::comparable;
 use crate::trace::rows::SourceRows;
 
 /// A column of a reading: the reading's number, and the column's position in the source.
@@ -24,15 +23,15 @@ type Origin = (usize, usize);
 /// Columns that a join holds to be equal.
 pub(super) type Link = (Origin, Origin);
 
-/// The equalities of the plan's joins between columns of readings, which are numbered as [`scans`](super::asked::scans) numbers them.
-pub(super) fn links(plan: &LogicalPlan, logs: &[Log]) -> Vec<Link> {
-    let mut walk = Links { logs, next: 0, found: Vec::new() };
+/// The equalities of the plan's joins between columns of its readings, which are `scans`.
+pub(super) fn links(plan: &LogicalPlan, scans: &[Scan]) -> Vec<Link> {
+    let mut walk = Links { scans, next: 0, found: Vec::new() };
     walk.origins(plan);
     walk.found
 }
 
 struct Links<'a> {
-    logs: &'a [Log],
+    scans: &'a [Scan],
     next: usize,
     found: Vec<Link>,
 }
@@ -44,12 +43,11 @@ impl Links<'_> {
         let nothing = || vec![None; plan.schema().fields().len()];
         match (plan, inputs.as_slice()) {
             (LogicalPlan::TableScan(scan), _) => {
-                let Some(log) = marked_source(scan).and_then(|source| self.logs.get(source)) else { return nothing() };
                 let number = self.next;
+                let own = self.scans.get(number).filter(|own| marked_source(scan) == Some(own.source));
+                let Some(own) = own else { return nothing() };
                 self.next += 1;
-                let all = || (0..log.schema.fields().len()).collect();
-                let columns: Vec<usize> = scan.projection.clone().unwrap_or_else(all);
-                columns.into_iter().map(|column| Some((number, column))).collect()
+                own.columns.iter().map(|column| Some((number, *column))).collect()
             }
             (LogicalPlan::Projection(projection), [input]) => {
                 projection.expr.iter().map(|expr| origin(expr, &projection.input, input)).collect()
@@ -144,7 +142,6 @@ fn meeting(theirs: &ArrayRef, counted: Option<&[bool]>, own: &ArrayRef) -> DfRes
         return Ok(None);
     }
     let theirs = cast(theirs, own.data_type())?;
-    let comparable = |column: &ArrayRef| orderable(&without_signed_zeros(column));
     let (theirs, own) = (comparable(&theirs)?, comparable(own)?);
     let converter = RowConverter::new(vec![SortField::new(own.data_type().clone())])?;
     let encoded = |column: &ArrayRef| converter.convert_columns(std::slice::from_ref(column));

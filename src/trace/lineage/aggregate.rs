@@ -18,8 +18,7 @@ use super::relation::{Lineage, Rel, merged, row_column};
 use super::rows::unaliased;
 use super::{Stop, Walk, Walked, Why};
 use crate::plan::SKIP_NULL;
-use crate::source::orderable;
-use crate::sql::without_signed_zeros;
+use crate::trace::cell::comparable;
 
 /// Functions of several values that, as [`SKIP_NULL`] of one, take no notice of a row with a NULL among their arguments.
 const SKIP_ANY_NULL: [&str; 13] = [
@@ -88,9 +87,8 @@ impl Walk<'_> {
             .zip(output)
             .map(|(own, out)| Ok(cast(own, out.data_type())?))
             .collect::<Walked<_>>()?;
-        let keys = |columns: &[ArrayRef]| -> Walked<Vec<ArrayRef>> {
-            columns.iter().map(|c| Ok(orderable(&without_signed_zeros(c))?)).collect()
-        };
+        let keys =
+            |columns: &[ArrayRef]| -> Walked<Vec<ArrayRef>> { columns.iter().map(|c| Ok(comparable(c)?)).collect() };
         let (own, out) = (keys(&own)?, keys(&output[..count])?);
         let converter = RowConverter::new(out.iter().map(|c| SortField::new(c.data_type().clone())).collect())?;
         let (own, out) = (converter.convert_columns(&own)?, converter.convert_columns(&out)?);
