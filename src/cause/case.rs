@@ -10,7 +10,7 @@ use datafusion::error::Result as DfResult;
 
 use crate::analysis::Feature;
 use crate::cause::change::{Change, Layer};
-use crate::cause::judge::{Judgement, Row, count, judge};
+use crate::cause::judge::{Judgement, Row, Values, count, judge};
 use crate::cause::sample::{first, order, spread};
 use crate::cause::values;
 use crate::diff::{Agreement, Compared};
@@ -166,6 +166,8 @@ pub(super) struct Sides {
     legacy: ArrayRef,
     replayed: ArrayRef,
     seats: Arc<Vec<Seat>>,
+    /// The replayed values against the legacy ones, where a hypothesis is held against the values of other rows.
+    unchanged: Option<Arc<Agreement>>,
 }
 
 /// What is known of a position of the sample under every hypothesis.
@@ -176,6 +178,8 @@ struct Seat {
     row: Option<usize>,
     /// Legacy - replayed.
     y: Option<f64>,
+    /// The replayed value is NULL.
+    void: bool,
 }
 
 impl Sides {
@@ -193,8 +197,20 @@ impl Sides {
             mismatched: *mismatched,
             row: panel.place(case.compared.label_row(*position)),
             y: case.compared.delta(*position).map(|delta| -delta),
+            void: case.compared.replayed().is_null(case.compared.label_row(*position)),
         };
-        Ok(Self { legacy, replayed, seats: Arc::new(sample.iter().map(seat).collect()) })
+        Ok(Self { legacy, replayed, seats: Arc::new(sample.iter().map(seat).collect()), unchanged: None })
+    }
+
+    /// The same for a sample that is all there is: what a hypothesis does is held against the values of other rows, too. In a few rows those
+    /// that it could change may be missing.
+    ///
+    /// # Errors
+    /// As [`Agreement::new`].
+    pub(super) fn whole(case: &Case<'_>, panel: &Panel, sample: &[(usize, bool)]) -> DfResult<Self> {
+        let sides = Self::new(case, panel, sample)?;
+        let unchanged = Agreement::new(&sides.replayed, &sides.legacy, case.compared.tolerance())?.map(Arc::new);
+        Ok(Self { unchanged, ..sides })
     }
 }
 
@@ -205,6 +221,8 @@ pub(super) struct Block {
     readings: Vec<(Agreement, Agreement)>,
     seats: Arc<Vec<Seat>>,
     rows: usize,
+    /// As of [`Sides`].
+    unchanged: Option<Arc<Agreement>>,
 }
 
 impl Block {
@@ -223,12 +241,13 @@ impl Block {
                 _ => return Ok(None),
             }
         }
-        Ok((!pairs.is_empty()).then_some(Self { readings: pairs, seats: Arc::clone(&sides.seats), rows }))
+        let (seats, unchanged) = (Arc::clone(&sides.seats), sides.unchanged.clone());
+        Ok((!pairs.is_empty()).then_some(Self { readings: pairs, seats, rows, unchanged }))
     }
 
     /// What the position in a seat is under hypothesis number `at`.
     fn row(&self, at: usize, seat: usize) -> Row {
-        let Seat { mismatched, row: Some(row), y } = self.seats[seat] else {
+        let Seat { mismatched, row: Some(row), y, void } = self.seats[seat] else {
             return Row { seat, ..Row::default() };
         };
         let value = at * self.rows + row;
@@ -239,7 +258,7 @@ impl Block {
             None => (true, None),
         };
         // A row that was within tolerance and is equal now has not changed.
-        Row { seat, mismatched, informs: !unchanged || (mismatched && agrees), agrees, x, y }
+        Row { seat, mismatched, informs: !unchanged || (mismatched && agrees), agrees, x, y, void }
     }
 
     /// Whether the value in one seat, under hypothesis number `at`, is the legacy value in another.
@@ -268,8 +287,9 @@ impl Block {
         (count(&rows), nearer(&rows))
     }
 
-    /// Holds hypothesis number `at` against chance, by what it makes of some positions. `None` where a replay gives one and the same value
-    /// for all of them: a column that died looks like any window that is always empty.
+    /// Holds hypothesis number `at` against chance, by what it makes of some positions. Where a replay gives one and the same value for all of
+    /// them, nothing holds: a column that died looks like any window that is always empty. `None` then, unless the sample is all there
+    /// is: other features may tell.
     pub(super) fn weigh(
         &self,
         case: &Case<'_>,
@@ -277,20 +297,26 @@ impl Block {
         rows: &[Row],
     ) -> Option<(Judgement, f64)> {
         let fits = |i: usize, j: usize| self.fits(at, rows[i].seat, rows[j].seat);
+        let unsaid = || self.unchanged.is_some().then(|| (count(rows), nearer(rows)));
         let replayed = changes.iter().any(|change| change.layer() != Layer::Value);
         if replayed
             && let Some(hit) = rows.iter().position(|row| row.mismatched && row.agrees)
             && (0..rows.len()).all(|row| fits(row, hit))
         {
-            return None;
+            return unsaid();
         }
-        let judged = judge(rows, case.compared.tolerance().abs, &fits);
+        let has = self.unchanged.as_deref();
+        let has = has.map(|unchanged| |i: usize, j: usize| unchanged.agrees(rows[i].seat, rows[j].seat));
+        // What a change of the number gives for a value is the same in every row; but for a factor, which is taken from the rows.
+        let fitted = replayed || changes.iter().any(|change| matches!(change, Change::Scaled { .. }));
+        let has = has.as_ref().filter(|_| fitted).map(|has| has as &dyn Fn(usize, usize) -> bool);
+        let judged = judge(rows, case.compared.tolerance().abs, &Values { fits: &fits, has });
         let dead = match case.life {
             Life::Full => false,
             Life::Ends => judged.breaks() > DEAD_BREAKS,
             Life::None => true,
         };
-        (!replayed || !dead).then(|| (judged, nearer(rows)))
+        if replayed && dead { unsaid() } else { Some((judged, nearer(rows))) }
     }
 }
 
@@ -570,7 +596,7 @@ impl<'a> Case<'a> {
         if !explained && self.spec.data_type.is_numeric() {
             changes.extend(self.factors(panel, parts, column, sample)?);
         }
-        for change in changes.into_iter().filter(|c| allowed(c)) {
+        for change in changes.into_iter().filter(|c| allowed(c) && values::acts(c, column)) {
             let readings = values::changed(&change, self.spec, column, found)?;
             let Some(block) = Block::new(self, &readings, rows, sides)? else { continue };
             for (at, part) in parts.iter().enumerate() {

@@ -107,6 +107,31 @@ pub enum Ahead {
     Happens,
 }
 
+/// Which of the two nearest numbers of so many digits is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Rounding {
+    /// The nearer one.
+    Nearest,
+    Down,
+    Up,
+    /// The digits that follow are cut off.
+    Zero,
+}
+
+impl Rounding {
+    const ALL: [Self; 4] = [Self::Nearest, Self::Down, Self::Up, Self::Zero];
+
+    /// As the report names it; the usual one has no name.
+    fn shown(self) -> Option<&'static str> {
+        match self {
+            Self::Nearest => None,
+            Self::Down => Some("down"),
+            Self::Up => Some("up"),
+            Self::Zero => Some("toward_zero"),
+        }
+    }
+}
+
 /// One named change of meaning.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
@@ -162,6 +187,7 @@ pub enum Change {
     Float32,
     Rounded {
         digits: i32,
+        mode: Rounding,
     },
     Scaled {
         factor: f64,
@@ -259,11 +285,8 @@ impl Change {
             Self::Stale { lag, at, .. } => 1 + usize::from(*lag != 0) + usize::from(*at != 0),
             Self::Loaded { at, .. } => 2 + usize::from(*at != 0),
             Self::Tiled { inclusive, .. } => 1 + usize::from(*inclusive),
-            Self::WindowLength { .. }
-            | Self::LateDropped { .. }
-            | Self::Truncated { .. }
-            | Self::Rounded { .. }
-            | Self::Scaled { .. } => 1,
+            Self::WindowLength { .. } | Self::LateDropped { .. } | Self::Truncated { .. } | Self::Scaled { .. } => 1,
+            Self::Rounded { mode, .. } => 1 + usize::from(*mode != Rounding::Nearest),
             Self::FutureLeak { ahead, .. } => 1 + usize::from(*ahead == Ahead::Happens),
             Self::Timezone { shift } => 1 + usize::from(matches!(shift, Shift::EventMinutes(_))),
             Self::Of { change, .. } => 1 + change.freedom(),
@@ -337,7 +360,12 @@ impl Change {
             }
             Self::LateDropped { limit } => put("limit", json!(duration(*limit))),
             Self::Truncated { first } => put("first", json!(rfc3339(*first))),
-            Self::Rounded { digits } => put("digits", json!(digits)),
+            Self::Rounded { digits, mode } => {
+                put("digits", json!(digits));
+                if let Some(mode) = mode.shown() {
+                    put("mode", json!(mode));
+                }
+            }
             Self::Scaled { factor } => put("factor", json!(factor)),
             _ => {}
         }
@@ -352,7 +380,10 @@ impl Change {
                 Self::Truncated { first: DateTime::parse_from_rfc3339(text("first")?).ok()?.timestamp_nanos_opt()? }
             }
             "scaled" => Self::Scaled { factor: parameters.get("factor")?.as_f64()? },
-            "rounded" => Self::Rounded { digits: i32::try_from(parameters.get("digits")?.as_i64()?).ok()? },
+            "rounded" => Self::Rounded {
+                digits: i32::try_from(parameters.get("digits")?.as_i64()?).ok()?,
+                mode: Rounding::ALL.into_iter().find(|mode| mode.shown() == text("mode"))?,
+            },
             "float32" => Self::Float32,
             "nulls_as_zero" => Self::NullsAsZero,
             "missing_as_zero" => Self::MissingAsZero,

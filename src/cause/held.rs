@@ -139,7 +139,7 @@ pub(super) struct Held {
     pub arrival: Int64Array,
     /// Where the source has no id: false for what equals an earlier row in all but its arrival.
     pub original: Option<BooleanArray>,
-    /// Rows that share an id with others, by id.
+    /// Rows that share an id with others, by id; those of one id in the order in which the first counts where they arrive at once.
     repeated: Arc<Vec<Vec<u32>>>,
     pub facts: Arc<Facts>,
 }
@@ -211,7 +211,7 @@ impl Held {
         let mut lateness: Vec<i64> = late.filter_map(|(e, a)| Some(a?.saturating_sub(e?))).collect();
         lateness.sort_unstable();
         if log.may_redeliver() {
-            held.repeated = Arc::new(held.groups(&held.columns(&log.config.id))?);
+            held.repeated = Arc::new(held.deliveries(log)?);
         } else if log.config.kind == SourceKind::Log && log.config.id.is_empty() {
             let arrival = log.config.available_at.as_deref();
             let schema = held.rows.schema();
@@ -260,13 +260,42 @@ impl Held {
         Ok(several)
     }
 
+    /// Rows with one id, where there are several. A NULL in it is nobody's.
+    fn deliveries(&self, log: &Log) -> DfResult<Vec<Vec<u32>>> {
+        let ids = self.columns(&log.config.id);
+        let mut all = self.groups(&ids)?;
+        let nulls: Vec<_> = ids.iter().filter_map(|id| id.logical_nulls()).collect();
+        all.retain(|rows| rows.iter().all(|row| nulls.iter().all(|nulls| nulls.is_valid(*row as usize))));
+        let mut canonical = Vec::new();
+        for column in self.rows.columns() {
+            let naive = matches!(column.data_type(), DataType::Timestamp(_, None));
+            canonical.push(if naive { plain_instants(column, log.config.timezone)? } else { Arc::clone(column) });
+        }
+        let values = if all.is_empty() { None } else { Some(Encoded::new(&canonical)?) };
+        if let Some(values) = values {
+            all.iter_mut().for_each(|rows| rows.sort_by_key(|row| values.rows.row(*row as usize)));
+        }
+        Ok(all)
+    }
+
+    /// When rows arrive, NULL where one with the same id arrived before: of those that arrive at once the one with the earlier event time
+    /// counts, then by its other values.
+    pub(super) fn first_deliveries(&self, event: &Int64Array, arrival: &Int64Array) -> Int64Array {
+        if self.repeated.is_empty() {
+            return arrival.clone();
+        }
+        let mut arrivals: Vec<Option<i64>> = arrival.iter().collect();
+        for rows in self.repeated.iter() {
+            for row in later(rows, event, arrival) {
+                arrivals[row as usize] = None;
+            }
+        }
+        Int64Array::from(arrivals)
+    }
+
     /// Rows that deliver again what had arrived before.
     pub(super) fn repeats(&self) -> HashSet<u32> {
-        let later = self.repeated.iter().flat_map(|rows| {
-            let first = rows.iter().min_by_key(|row| (self.arrival.value(**row as usize), **row));
-            rows.iter().filter(move |row| Some(*row) != first).copied()
-        });
-        later.collect()
+        self.repeated.iter().flat_map(|rows| later(rows, &self.event, &self.arrival)).collect()
     }
 
     /// Rows of which these repeat each other's ids.
@@ -290,16 +319,31 @@ impl Held {
             Ok(filter(array, &mask)?.as_primitive::<Int64Type>().clone())
         };
         let original = self.original.as_ref().map(|o| filter(o, &mask)).transpose()?;
+        let mut next = 0;
+        let number = |kept| {
+            next += u32::from(kept);
+            next - u32::from(kept)
+        };
+        let numbered: Vec<u32> = mask.values().iter().map(number).collect();
+        let whole = self.repeated.iter().filter(|rows| rows.iter().all(|row| mask.value(*row as usize)));
+        let repeated = whole.map(|rows| rows.iter().map(|row| numbered[*row as usize]).collect());
         Ok(Self {
             rows: filter_record_batch(&self.rows, &mask)?,
             event: numbers(&self.event)?,
             arrival: numbers(&self.arrival)?,
             original: original.map(|o| o.as_boolean().clone()),
-            // What is held is not held less again.
-            repeated: Arc::default(),
+            repeated: Arc::new(repeated.collect()),
             facts: Arc::clone(&self.facts),
         })
     }
+}
+
+/// Of rows with one id those that are not the first to arrive; all of them may never arrive.
+fn later<'a>(rows: &'a [u32], event: &Int64Array, arrival: &Int64Array) -> impl Iterator<Item = u32> + 'a {
+    let time = |times: &Int64Array, row: u32| times.is_valid(row as usize).then(|| times.value(row as usize));
+    let arrived = rows.iter().filter(|row| time(arrival, **row).is_some());
+    let first = arrived.min_by_key(|row| (time(arrival, **row), time(event, **row))).copied();
+    rows.iter().copied().filter(move |row| Some(*row) != first)
 }
 
 /// Event times and arrivals, nanoseconds since 1970.

@@ -12,10 +12,16 @@
 //!
 //! Noise may strike where the cause acts, too (large counts, say). So a cause that breaks agreeing rows, or that changes
 //! mismatching rows without explaining them, is also held against the changes it makes in the *other mismatching*
-//! rows, and the larger share counts.
+//! rows, and the larger share counts. A NULL can't change by a number: where no mismatching row was NULL, agreeing ones that
+//! are say nothing.
+//!
+//! In a feature that is 0 in nearly all rows, most agreeing rows can't show what a cause does that makes others 0. So a replay is held against
+//! *values* as well, where it is judged on the whole sample: for each mismatch, in which share of the rows that do not have its
+//! legacy value already, agreeing or not, the cause gives that value. What empties every window gives 0 in all of them: that many 0 are no evidence.
 //!
 //! **The margin.** A cause is named only where
-//! 1. it explains at least [`LEAST_SHARE`] of the mismatches, and three times what chance explains, and
+//! 1. it explains at least [`LEAST_SHARE`] of the mismatches, and three times what chance explains, or half of what chance leaves
+//!    where it breaks nearly nothing, and
 //! 2. it breaks at most half as large a share of the agreeing rows as it explains of the mismatches, unless it explains nearly all of these
 //!    (a refresh that failed one night), and
 //! 3. the probability that chance explains as many is below [`ALPHA`] divided by the number of causes tried (the binomial
@@ -29,12 +35,21 @@ pub(super) const LEAST_SHARE: f64 = 0.02;
 const NEARLY_ALL: f64 = 0.95;
 /// How much more than chance a cause must explain.
 const TIMES_CHANCE: f64 = 3.0;
+/// Or what share of the mismatches that chance leaves, ...
+const OF_THE_REST: f64 = 0.5;
+/// ... where it breaks no larger share of the agreeing rows.
+const BREAKING: f64 = 0.05;
 /// A cause is clean where it explains this share of the mismatches that it changes, ...
 const CLEAN_HITS: f64 = 0.8;
 /// ... and breaks no more than this share of what it explains.
 const CLEAN_BREAKS: f64 = 0.2;
 /// Rows on either side of the count of chance.
 const MOST_COUNTED: usize = 256;
+/// Mismatches whose values are looked for in other rows, and rows of each kind in which they are.
+const MOST_VALUES: usize = 64;
+const MOST_VALUED: usize = 128;
+/// Agreeing rows of which the most common value is taken.
+const VOTES: usize = 15;
 
 /// A row of the sample under one counterfactual.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -50,6 +65,16 @@ pub(super) struct Row {
     pub x: Option<f64>,
     /// Legacy - replayed.
     pub y: Option<f64>,
+    /// The replayed value is NULL.
+    pub void: bool,
+}
+
+/// How the values of rows compare, by their positions in the list of rows.
+pub(super) struct Values<'a> {
+    /// Whether the counterfactual value of a row is the legacy value of another.
+    pub fits: &'a dyn Fn(usize, usize) -> bool,
+    /// Whether the replayed value of a row is the legacy value of another; none where values are not held against chance.
+    pub has: Option<&'a dyn Fn(usize, usize) -> bool>,
 }
 
 /// What the rows say.
@@ -78,9 +103,15 @@ impl Judgement {
     pub(super) fn holds(&self, tried: usize) -> bool {
         self.explained > 0
             && self.explains() >= LEAST_SHARE
-            && self.explains() >= TIMES_CHANCE * self.chance
+            && self.is_more_than_chance()
             && (2.0 * self.breaks() <= self.explains() || self.explains() >= NEARLY_ALL)
             && self.log_tail <= (ALPHA / tried.max(1) as f64).ln()
+    }
+
+    fn is_more_than_chance(&self) -> bool {
+        let (explains, chance) = (self.explains(), self.chance);
+        explains >= TIMES_CHANCE * chance
+            || (explains - chance >= OF_THE_REST * (1.0 - chance) && self.breaks() <= BREAKING)
     }
 }
 
@@ -101,26 +132,22 @@ pub(super) fn count(rows: &[Row]) -> Judgement {
     }
 }
 
-/// Judges the rows. `slack`: how far two numbers that agree may lie apart. `fits(i, j)`: whether the counterfactual value of row
-/// `i` is the legacy value of row `j`.
-pub(super) fn judge(rows: &[Row], slack: f64, fits: &dyn Fn(usize, usize) -> bool) -> Judgement {
+/// Judges the rows. `slack`: how far two numbers that agree may lie apart.
+pub(super) fn judge(rows: &[Row], slack: f64, values: &Values<'_>) -> Judgement {
     let mut judged = count(rows);
     let Judgement { mismatches, explained, .. } = judged;
     let changed = rows.iter().filter(|r| r.mismatched && r.informs).count();
     if explained == 0 {
         return judged;
     }
-    let spread = |mismatched: bool| -> Vec<usize> {
-        let all: Vec<usize> = (0..rows.len()).filter(|&i| rows[i].mismatched == mismatched).collect();
-        let step = all.len().div_ceil(MOST_COUNTED).max(1);
-        all.into_iter().step_by(step).collect()
-    };
-    let (differing, calm) = (spread(true), spread(false));
+    let voids = rows.iter().any(|r| r.mismatched && r.void);
+    let differing = spread(rows, MOST_COUNTED, |r| r.mismatched);
+    let calm = spread(rows, MOST_COUNTED, |r| !r.mismatched && (voids || !r.void));
     let among = |pool: &[usize]| {
         let acting: Vec<usize> = pool.iter().copied().filter(|&j| rows[j].informs).collect();
         // All of those that differ, or none.
         let others = pool.len() - usize::from(differing.first().is_some_and(|i| pool.contains(i)));
-        mean(&differing, |i| chance_of(rows, i, (&acting, others), slack, fits))
+        mean(&differing, |i| chance_of(rows, i, (&acting, others), slack, values.fits))
     };
     let clean = share(explained, changed) >= CLEAN_HITS && judged.breaks() <= CLEAN_BREAKS * judged.explains();
     judged.chance = match (clean, calm.len() < FEW) {
@@ -129,8 +156,49 @@ pub(super) fn judge(rows: &[Row], slack: f64, fits: &dyn Fn(usize, usize) -> boo
         (_, true) => among(&differing.iter().chain(&calm).copied().collect::<Vec<_>>()),
         (false, false) => among(&calm).max(among(&differing)),
     };
+    if let Some(has) = values.has {
+        judged.chance = judged.chance.max(of_values(rows, values.fits, has));
+    }
     judged.log_tail = log_tail(explained, mismatches, judged.chance);
     judged
+}
+
+/// At most so many of the rows of a kind, evenly.
+fn spread(rows: &[Row], most: usize, wanted: impl Fn(&Row) -> bool) -> Vec<usize> {
+    let all: Vec<usize> = (0..rows.len()).filter(|&i| wanted(&rows[i])).collect();
+    let step = all.len().div_ceil(most).max(1);
+    all.into_iter().step_by(step).collect()
+}
+
+/// The mean, over the mismatches, of the share of other rows without its legacy value in which the counterfactual is that value.
+fn of_values(rows: &[Row], fits: &dyn Fn(usize, usize) -> bool, has: &dyn Fn(usize, usize) -> bool) -> f64 {
+    // The legacy value of an agreeing row is its replayed one.
+    let votes = spread(rows, VOTES, |r| !r.mismatched);
+    let like = |row: usize| votes.iter().filter(|&&other| has(row, other)).count();
+    let common = votes.iter().copied().max_by_key(|&row| like(row));
+    let is_common = |row: usize| common.is_some_and(|common| has(row, common));
+    let of = |wanted: &dyn Fn(usize) -> bool| -> (Vec<usize>, f64) {
+        let all: Vec<usize> = (0..rows.len()).filter(|&row| wanted(row)).collect();
+        let step = all.len().div_ceil(MOST_VALUED).max(1);
+        let picked: Vec<usize> = all.iter().copied().step_by(step).collect();
+        let weight = all.len() as f64 / picked.len().max(1) as f64;
+        (picked, weight)
+    };
+    let pools = [
+        of(&|row| rows[row].mismatched),
+        of(&|row| !rows[row].mismatched && is_common(row)),
+        of(&|row| !rows[row].mismatched && !is_common(row)),
+    ];
+    mean(&spread(rows, MOST_VALUES, |r| r.mismatched), |i| {
+        let (mut given, mut able) = (0.5, 1.0);
+        for (pool, weight) in &pools {
+            for &j in pool.iter().filter(|&&j| j != i && !has(j, i)) {
+                able += weight;
+                given += if fits(j, i) { *weight } else { 0.0 };
+            }
+        }
+        given / able
+    })
 }
 
 /// Fewer agreeing rows than this say nothing about chance.

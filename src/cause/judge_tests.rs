@@ -16,11 +16,11 @@ impl Lot {
 }
 
 fn numbers(mismatched: bool, x: f64, y: f64) -> Row {
-    Row { seat: 0, mismatched, informs: x != 0.0, agrees: x == y, x: Some(x), y: Some(y) }
+    Row { seat: 0, mismatched, informs: x != 0.0, agrees: x == y, x: Some(x), y: Some(y), void: false }
 }
 
 fn judged(rows: &[Row]) -> Judgement {
-    judge(rows, 0.0, &|i, j| rows[i].x == rows[j].y)
+    judge(rows, 0.0, &Values { fits: &|i, j| rows[i].x == rows[j].y, has: None })
 }
 
 #[test]
@@ -88,12 +88,13 @@ fn where_all_rows_differ_alike_nothing_tells_a_cause_from_a_constant() {
 #[test]
 fn values_that_are_no_numbers_are_held_against_the_values_of_other_rows() {
     // Texts: the cause gives the legacy value, which is another in each row.
-    let row = |mismatched| Row { seat: 0, mismatched, informs: mismatched, agrees: true, x: None, y: None };
+    let row =
+        |mismatched| Row { seat: 0, mismatched, informs: mismatched, agrees: true, x: None, y: None, void: false };
     let mut rows = vec![row(true); 10];
     rows.extend(vec![row(false); 50]);
-    assert!(judge(&rows, 0.0, &|i, j| i == j).holds(200));
+    assert!(judge(&rows, 0.0, &Values { fits: &|i, j| i == j, has: None }).holds(200));
     // All legacy values are the same, and so are the cause's: NULL, say. Agreeing rows tell that this is no chance.
-    assert!(judge(&rows, 0.0, &|_, _| true).holds(200));
+    assert!(judge(&rows, 0.0, &Values { fits: &|_, _| true, has: None }).holds(200));
 }
 
 #[test]
@@ -104,7 +105,7 @@ fn the_tail_is_exact_where_all_are_explained() {
 
 #[test]
 fn every_cause_of_the_config_has_a_change_of_that_name() {
-    use crate::cause::change::{Ahead, Shift};
+    use crate::cause::change::{Ahead, Rounding, Shift};
     let changes = [
         Change::WindowStart { inclusive: true },
         Change::WindowStart { inclusive: false },
@@ -124,7 +125,7 @@ fn every_cause_of_the_config_has_a_change_of_that_name() {
         Change::MissingAsNull,
         Change::Truncated { first: 0 },
         Change::Float32,
-        Change::Rounded { digits: 2 },
+        Change::Rounded { digits: 2, mode: Rounding::Nearest },
         Change::Scaled { factor: 2.0 },
     ];
     assert_eq!(changes.iter().map(Change::name).collect::<Vec<_>>(), crate::config::CAUSES);

@@ -34,13 +34,13 @@ use crate::cause::bench::{Bench, Questions, Subject, keys};
 use crate::cause::case::{Hypothesis, Panel};
 use crate::cause::change::{Change, DAY};
 use crate::cause::held::{Held, Reach, distinct, reaches};
-use crate::cause::lens::{Lens, Optics, Twice};
+use crate::cause::lens::{Lens, Optics};
 use crate::cause::locked;
 use crate::cause::near::{ByKey, Look, Sight};
 use crate::cause::slots::{Compiled, SlotTable, Slots, compiled, is_limit, slotted};
 use crate::cause::windows::{Limit, Windows};
 use crate::cause::world::{
-    Answers, Ask, about, needs_event_time, over, rewindow, rows_under, spine, table, world_schema,
+    Answers, Ask, Copies, about, needs_event_time, over, rewindow, rows_under, spine, table, world_schema,
 };
 use crate::config::SourceKind;
 use crate::error::{Error, Result};
@@ -86,15 +86,13 @@ pub(super) struct Lab {
     slots: Vec<Limit>,
     benches: Mutex<Vec<Arc<Bench>>>,
     by_key: Mutex<HashMap<usize, Arc<ByKey>>>,
-    /// By which redeliveries count: the plan is another.
-    plans: HashMap<Twice, Plans>,
+    plans: Plans,
     limits: Mutex<HashMap<Limit, Compiled>>,
 }
 
 /// What is executed at once.
 #[derive(Debug, Clone)]
 struct Job {
-    twice: Twice,
     /// What changes rows.
     rows: Vec<Change>,
     /// Numbers of grids, and how each looks at the rows.
@@ -104,7 +102,7 @@ struct Job {
     alone: bool,
 }
 
-/// Plans of one kind, each for one world at a time.
+/// Plans, each for one world at a time.
 #[derive(Debug, Default)]
 struct Plans {
     idle: Mutex<Vec<Station>>,
@@ -127,21 +125,19 @@ impl Station {
         logs: &[Log],
         sources: &[usize],
         held: &HashMap<usize, Held>,
-        twice: Twice,
         session: &SessionContext,
     ) -> Result<Option<Self>> {
-        let (slots, view, logs) = over_slots(view, logs, sources, held, twice)?;
+        let (slots, view, logs) = over_slots(view, logs, sources, held)?;
         let replay = PreparedReplay::new(&view, &logs, session).await?;
         Ok(replay.map(|replay| Self { slots, reaches: reaches(replay.rewritten()), replay }))
     }
 
     /// The same while rows are still being read.
     pub(super) async fn early(view: &View, logs: &[Log], sources: &[usize], session: &SessionContext) -> Early {
-        let told = |source: &usize| !needs_event_time(&logs[*source]) && !logs[*source].may_redeliver();
-        if !sources.iter().all(told) {
+        if sources.iter().any(|source| needs_event_time(&logs[*source])) {
             return None;
         }
-        Some(Self::new(view, logs, sources, &HashMap::new(), Twice::None, session).await.ok().flatten())
+        Some(Self::new(view, logs, sources, &HashMap::new(), session).await.ok().flatten())
     }
 
     /// The columns of a source that have to equal so many keys of a label; none where rows of any key are read.
@@ -166,7 +162,7 @@ pub(super) fn reach(
     let asked = || -> Result<BTreeMap<usize, Reach>> {
         let asks = rows.into_iter().map(|row| Ask { row, time: labels.times.value(row) });
         let labels = spine(labels, asks)?;
-        let (_, view, logs) = over_slots(view, logs, sources, &HashMap::new(), Twice::None)?;
+        let (_, view, logs) = over_slots(view, logs, sources, &HashMap::new())?;
         let observers = LabelObservers::new(&labels, &view.keys, now_unit(session)).map_err(failed)?;
         let choice = choose(&view, &logs, &observers.spines, None, session, Engine::Auto, Redelivery::ByTime)?;
         Ok(choice.plan.map(|plan| reaches(&plan)).unwrap_or_default())
@@ -195,29 +191,17 @@ fn bounded(view: &View, logs: &[Log], windows: &Windows, session: &SessionContex
 /// Slots, the view and its sources over them.
 type OverSlots = (Arc<Slots>, View, Vec<Log>);
 
-/// The view, and its sources, over slots.
-fn over_slots(
-    view: &View,
-    logs: &[Log],
-    sources: &[usize],
-    held: &HashMap<usize, Held>,
-    twice: Twice,
-) -> Result<OverSlots> {
+/// The view, and its sources, over slots. Which of several deliveries counts is settled in the rows, before a plan sees them.
+fn over_slots(view: &View, logs: &[Log], sources: &[usize], held: &HashMap<usize, Held>) -> Result<OverSlots> {
     let slots = Arc::new(Slots::default());
     let view = view.clone().with_plan(slotted(view.plan().clone(), &slots).map_err(failed)?.0);
     let mut logs = logs.to_vec();
     for &source in sources {
-        let changes: &[&Change] = if twice.counts(source) { &[&Change::DuplicatesCounted] } else { &[] };
         let schema = world_schema(&logs[source]);
         let table = SlotTable { source, schema, slots: Arc::clone(&slots) };
         let own = held.get(&source);
         let rows = own.map_or_else(|| logs[source].table.rows(), |held| held.rows.num_rows() as u64);
-        // No world makes a redelivery of what is none.
-        let once = !logs[source].may_redeliver() || own.is_some_and(|held| !held.facts.redelivered);
-        logs[source] = over(&logs[source], Arc::new(table), rows, changes);
-        if once && logs[source].config.kind == SourceKind::Log {
-            logs[source].config.id.clear();
-        }
+        logs[source] = over(&logs[source], Arc::new(table), rows, &[&Change::DuplicatesCounted]);
     }
     Ok((slots, view, logs))
 }
@@ -233,9 +217,6 @@ impl Lab {
         threads: usize,
     ) -> Self {
         let unplannable = held.keys().any(|source| needs_event_time(&logs[*source]));
-        let plans = || Plans { failed: AtomicBool::new(unplannable), ..Plans::default() };
-        let kinds = [Twice::None, Twice::All].into_iter().chain(held.keys().map(|source| Twice::Of(*source)));
-        let plans: HashMap<Twice, Plans> = kinds.map(|twice| (twice, plans())).collect();
         let slotted = slotted(view.plan().clone(), &Arc::new(Slots::default())).ok();
         // Where windows are all that the label time is for, their starts say how far back rows count.
         let windowed = slotted.as_ref().is_some_and(|(plan, _)| !names_label_time(plan));
@@ -245,7 +226,7 @@ impl Lab {
         let calendar = Windows::of(view.plan()).calendar || (windows.calendar && shown());
         Self {
             view: view.clone(),
-            plans,
+            plans: Plans { failed: AtomicBool::new(unplannable), ..Plans::default() },
             bounded: if windowed { bounded(view, logs, &windows, session) } else { HashSet::new() },
             optics: Optics::new(held.keys().map(|source| &logs[*source]), calendar),
             slots: slotted.map(|(_, limits)| limits).unwrap_or_default(),
@@ -263,13 +244,13 @@ impl Lab {
 
     /// Plans the view, unless that was done early, so that the first question need not wait for it.
     pub(super) async fn prepare(&self, early: Early) {
-        let plans = self.plans(Twice::None);
+        let plans = &self.plans;
         if plans.failed.load(Ordering::Relaxed) {
             return;
         }
         let station = match early {
             Some(early) => early,
-            None => self.station(Twice::None).await.ok().flatten(),
+            None => self.station().await.ok().flatten(),
         };
         match station {
             Some(station) => locked(&plans.idle).push(station),
@@ -322,25 +303,14 @@ impl Lab {
             let split = self.optics.split(world);
             let questions = rows * instants.len();
             let together = |job: &&mut Job| {
-                merging
-                    && !alone
-                    && !job.alone
-                    && job.twice == split.twice
-                    && job.rows == split.rows
-                    && job.questions + questions <= TOGETHER
+                merging && !alone && !job.alone && job.rows == split.rows && job.questions + questions <= TOGETHER
             };
             match jobs.iter_mut().find(together) {
                 Some(job) => {
                     job.grids.push((number, split.lens));
                     job.questions += questions;
                 }
-                None => jobs.push(Job {
-                    twice: split.twice,
-                    rows: split.rows,
-                    grids: vec![(number, split.lens)],
-                    questions,
-                    alone,
-                }),
+                None => jobs.push(Job { rows: split.rows, grids: vec![(number, split.lens)], questions, alone }),
             }
         }
         jobs
@@ -373,10 +343,6 @@ impl Lab {
         Ok(bench)
     }
 
-    fn plans(&self, twice: Twice) -> &Plans {
-        &self.plans[&twice]
-    }
-
     /// The answers of a job's grids, in their order.
     async fn answer(&self, job: Job, labels: &Arc<Vec<usize>>, grids: &[Grid]) -> Vec<Option<Answers>> {
         if let Some(told) = self.together(&job, labels, grids).await {
@@ -397,7 +363,7 @@ impl Lab {
 
     /// One execution; `None` where there is no plan for it, or it fails.
     async fn together(&self, job: &Job, labels: &Arc<Vec<usize>>, grids: &[Grid]) -> Option<Vec<Option<Answers>>> {
-        let plans = self.plans(job.twice);
+        let plans = &self.plans;
         if job.alone || plans.failed.load(Ordering::Relaxed) {
             return None;
         }
@@ -421,31 +387,31 @@ impl Lab {
 
     /// `None` where the view can't be planned so.
     async fn by_plan(&self, bench: &Bench, job: &Job) -> Result<Option<ViewValues>> {
-        let plans = self.plans(job.twice);
-        let Some(station) = self.free_station(job.twice).await else { return Ok(None) };
+        let Some(station) = self.free_station().await else { return Ok(None) };
         let near = bench.questions.panel.len() <= MANY_LABELS && self.is_near(&job.rows);
         let near = if near { self.near(bench, &station).map_err(failed)? } else { None };
         let values = self.run(&station, bench, near.as_deref().unwrap_or(&self.held), job).await;
-        locked(&plans.idle).push(station);
+        locked(&self.plans.idle).push(station);
         values.map(Some)
     }
 
     /// A plan that nobody executes.
-    async fn free_station(&self, twice: Twice) -> Option<Station> {
-        let idle = locked(&self.plans(twice).idle).pop();
+    async fn free_station(&self) -> Option<Station> {
+        let idle = locked(&self.plans.idle).pop();
         match idle {
             Some(station) => Some(station),
-            None => self.station(twice).await.ok().flatten(),
+            None => self.station().await.ok().flatten(),
         }
     }
 
-    /// The answers over rows of the caller's own, by number of the source. `None` where the view has no plan for other rows.
-    pub(super) async fn over(&self, bench: &Bench, twice: Twice, rows: HashMap<usize, RecordBatch>) -> Option<Answers> {
-        let plans = self.plans(twice);
+    /// The answers over rows of the caller's own, by number of the source, no delivery twice that is not to count twice. `None` where the view
+    /// has no plan for other rows.
+    pub(super) async fn over(&self, bench: &Bench, rows: HashMap<usize, RecordBatch>) -> Option<Answers> {
+        let plans = &self.plans;
         if plans.failed.load(Ordering::Relaxed) {
             return None;
         }
-        let station = self.free_station(twice).await?;
+        let station = self.free_station().await?;
         station.slots.set(rows, Arc::clone(&bench.limits));
         let values = station.replay.run(&bench.labels, &bench.observers).await;
         locked(&plans.idle).push(station);
@@ -454,9 +420,9 @@ impl Lab {
 
     /// By source, the columns that have to equal a label's keys; empty where rows of any key are read.
     pub(super) async fn key_columns(&self, keys: usize) -> HashMap<usize, Vec<String>> {
-        let Some(station) = self.free_station(Twice::None).await else { return HashMap::new() };
+        let Some(station) = self.free_station().await else { return HashMap::new() };
         let told = self.held.keys().map(|source| (*source, station.columns(*source, keys))).collect();
-        locked(&self.plans(Twice::None).idle).push(station);
+        locked(&self.plans.idle).push(station);
         told
     }
 
@@ -525,7 +491,7 @@ impl Lab {
         for (&source, held) in held {
             let log = &self.logs[source];
             let changes = about(&changes, source);
-            rows.insert(source, rows_under(log, held, &world_schema(log), &changes).map_err(failed)?);
+            rows.insert(source, rows_under(log, held, &world_schema(log), &changes, Copies::Settled).map_err(failed)?);
         }
         station.slots.set(rows, Arc::clone(&bench.limits));
         station.replay.run(&bench.labels, &bench.observers).await
@@ -540,9 +506,9 @@ impl Lab {
         Ok(made)
     }
 
-    async fn station(&self, twice: Twice) -> Result<Option<Station>> {
+    async fn station(&self) -> Result<Option<Station>> {
         let sources: Vec<usize> = self.held.keys().copied().collect();
-        Station::new(&self.view, &self.logs, &sources, &self.held, twice, &self.session).await
+        Station::new(&self.view, &self.logs, &sources, &self.held, &self.session).await
     }
 
     /// One world, planned for itself. Such a replay has one time for both: what a load would hold has no say here, and a load explains no
@@ -554,8 +520,8 @@ impl Lab {
         let mut rows = HashMap::new();
         for (&source, held) in &self.held {
             let log = &self.logs[source];
-            let own = rows_under(log, held, &world_schema(log), &about(&changes, source)).map_err(failed)?;
-            rows.insert(source, own);
+            let own = rows_under(log, held, &world_schema(log), &about(&changes, source), Copies::Left);
+            rows.insert(source, own.map_err(failed)?);
         }
         self.over_by_itself(&bench, &changes, rows).await
     }
@@ -621,3 +587,7 @@ fn only_limited(plan: &LogicalPlan, times: &[&str]) -> bool {
 fn failed(e: datafusion::error::DataFusionError) -> Error {
     Error::engine("replay a view under another meaning", e)
 }
+
+#[cfg(test)]
+#[path = "lab_tests.rs"]
+mod tests;

@@ -26,9 +26,9 @@ use crate::cause::case::{Block, Case, Hypothesis, Panel, Sides, layer, part};
 use crate::cause::change::{Change, Layer, SECOND};
 use crate::cause::held::Encoded;
 use crate::cause::lab::Lab;
-use crate::cause::lens::{Lens, Twice};
+use crate::cause::lens::Lens;
 use crate::cause::values;
-use crate::cause::world::{Answers, about, rewindow, rows_under, world_schema};
+use crate::cause::world::{Answers, Copies, about, rewindow, rows_under, world_schema};
 
 /// What one cause shows of what was not known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,8 +125,9 @@ impl<'a> World<'a> {
         for (&source, held) in &lab.held {
             let log = &lab.logs[source];
             let schema = world_schema(log);
-            let rows = rows_under(log, held, &schema, &about(&layer(changes, Layer::World), source))?;
-            let truly = arrival(&rows_under(log, held, &schema, &[])?)?;
+            let about = about(&layer(changes, Layer::World), source);
+            let rows = rows_under(log, held, &schema, &about, Copies::Left)?;
+            let truly = arrival(&rows_under(log, held, &schema, &[], Copies::Left)?)?;
             sources.insert(source, Seen { arrival: arrival(&rows)?, truly, again: held.repeats(), rows });
         }
         Ok(Self { lab, changes, sources })
@@ -163,7 +164,7 @@ impl<'a> World<'a> {
             world.iter().filter_map(|change| rewindow(change)).any(|change| lab.windows().changes_calls(&change));
         if !calls && let Ok(bench) = lab.bench(self.questions(&panel.labels, true)) {
             let rows = self.rows_known((&times, &moved), None)?;
-            let told = lab.over(&bench, Twice::of(&world), rows).await;
+            let told = lab.over(&bench, rows).await;
             if told.is_some() {
                 return Ok(told);
             }
@@ -185,7 +186,7 @@ impl<'a> World<'a> {
         (times, moved): (&[i64], &[i64]),
         told: Option<&[i64]>,
     ) -> DfResult<HashMap<usize, RecordBatch>> {
-        let twice = Twice::of(&layer(self.changes, Layer::World));
+        let world = layer(self.changes, Layer::World);
         let mut all = HashMap::new();
         for (&source, Seen { rows, arrival, truly, again }) in &self.sources {
             let both = |(arrival, truly): (Option<i64>, Option<i64>)| {
@@ -196,7 +197,8 @@ impl<'a> World<'a> {
                 told.get(times.partition_point(|time| *time < both)).copied()
             };
             // Of what was delivered again, the first delivery is there whenever another is.
-            let first = |(row, times)| both(times).filter(|_| twice.counts(source) || !again.contains(&row));
+            let twice = about(&world, source).contains(&&Change::DuplicatesCounted);
+            let first = |(row, times)| both(times).filter(|_| twice || !again.contains(&row));
             let both: Int64Array = (0..).zip(arrival.iter().zip(truly.iter())).map(first).collect();
             let mut columns: Vec<ArrayRef> = rows.columns().to_vec();
             if let Some(last) = columns.last_mut() {

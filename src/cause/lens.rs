@@ -25,39 +25,9 @@ pub(super) struct Lens {
     pub unmoved: bool,
 }
 
-/// Of which sources redeliveries count: a plan of its own for each.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub(super) enum Twice {
-    #[default]
-    None,
-    Of(usize),
-    All,
-}
-
-impl Twice {
-    pub(super) fn of(world: &[&Change]) -> Self {
-        let counted =
-            world.iter().map(|change| change.apart()).find(|(change, _)| **change == Change::DuplicatesCounted);
-        match counted {
-            None => Self::None,
-            Some((_, None)) => Self::All,
-            Some((_, Some(source))) => Self::Of(source),
-        }
-    }
-
-    pub(super) fn counts(self, source: usize) -> bool {
-        match self {
-            Self::None => false,
-            Self::Of(own) => own == source,
-            Self::All => true,
-        }
-    }
-}
-
 /// A world.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Split {
-    pub twice: Twice,
     /// What changes rows.
     pub rows: Vec<Change>,
     pub lens: Lens,
@@ -89,8 +59,10 @@ impl Optics {
 
     /// Takes a world apart: as much of it as can be is asked, the rest is in the rows.
     pub(super) fn split(self, world: &[Change]) -> Split {
-        let mut split = Split { twice: Twice::of(&world.iter().collect::<Vec<_>>()), ..Split::default() };
-        let absolute = |change: &Change| match change {
+        let mut split = Split::default();
+        let absolute = |change: &Change| match change.apart().0 {
+            // An event time says when its row arrived.
+            Change::LateVisible | Change::FutureLeak { ahead: Ahead::Happens, .. } => true,
             Change::Tiled { .. } => true,
             Change::WindowLength { lengths, .. } => lengths.iter().any(|l| matches!(l, Some(Length::Calendar(_)))),
             _ => false,
@@ -113,7 +85,6 @@ impl Optics {
                 (Change::Timezone { shift: Shift::EventMinutes(minutes) }, _) if relative => {
                     lens.now = lens.now.saturating_sub(i64::from(*minutes) * MINUTE);
                 }
-                (other, _) if *other.apart().0 == Change::DuplicatesCounted => {}
                 (other, _) => split.rows.push(other.clone()),
             }
         }
@@ -139,12 +110,14 @@ mod tests {
             Change::Tiled { tile: DAY, inclusive: false },
         ]);
         assert_eq!(split.lens.instant, HOUR - 1);
-        // Tiles are no matter of how long before the label time a row is.
+        // Tiles are no matter of how long before the label time a row is, nor is when it arrives, where events are seen as they happen.
         assert_eq!((split.lens.now, split.rows.len()), (0, 1));
         assert_eq!(split.lens.windows.len(), 3);
+        let split = FREE.split(&[Change::Timezone { shift: Shift::EventMinutes(60) }, Change::LateVisible]);
+        assert_eq!((split.lens.now, split.rows.len()), (0, 2));
         let shift = Change::Timezone { shift: Shift::EventMinutes(-90) };
         let split = FREE.split(&[shift, Change::DuplicatesCounted]);
-        assert_eq!((split.lens.now, split.twice, split.rows), (90 * MINUTE, Twice::All, Vec::new()));
+        assert_eq!((split.lens.now, split.rows), (90 * MINUTE, vec![Change::DuplicatesCounted]));
     }
 
     #[test]

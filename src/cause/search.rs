@@ -474,7 +474,9 @@ impl Search<'_> {
         for number in without {
             let case = &mut cases[number];
             let shared = established.iter().find(|(changes, rows)| {
-                let all = |s: &Scored| s.changes == *changes && s.judged.explained == case.open.len();
+                let all = |s: &Scored| {
+                    s.changes == *changes && s.judged.explained == case.open.len() && s.judged.breaks() <= BREAKING
+                };
                 case.scored.iter().any(all) && case.shares_rows(rows)
             });
             let position = shared.and_then(|(changes, _)| wanted.iter().position(|h| h == changes));
@@ -520,7 +522,7 @@ impl Search<'_> {
             // What an earlier cause explains is not held against chance again.
             let counts = |(p, mismatched): &(usize, bool)| !mismatched || !case.cause_of.contains_key(p);
             let counts: Vec<bool> = all.iter().map(counts).collect();
-            let sides = Sides::new(case, &panel, &all).map_err(failed)?;
+            let sides = Sides::whole(case, &panel, &all).map_err(failed)?;
             let given = parts.iter().zip(&answers).filter_map(|((_, _, members), a)| Some((members, a.as_ref()?)));
             for (members, answers) in given {
                 let (column, found) = answers.of(case.slot);
@@ -705,8 +707,8 @@ fn in_turn<T: PartialEq>(lists: Vec<Vec<T>>, most: usize, all: &mut Vec<T>) {
 }
 
 /// Two changes that undo each other, or are one and the same.
-fn opposed(a: &Change, b: &Change) -> bool {
-    let leak = |c: &Change| matches!(c.apart().0, Change::FutureLeak { ahead: Ahead::Arrives, .. });
+pub(super) fn opposed(a: &Change, b: &Change) -> bool {
+    let leak = |c: &Change| matches!(c.apart().0, Change::FutureLeak { ahead: Ahead::Arrives | Ahead::Happens, .. });
     let late = |c: &Change| matches!(c.apart().0, Change::LateVisible);
     matches!((a, b), (Change::WindowStart { .. }, Change::WindowStart { .. }))
         || matches!((a, b), (Change::LabelTime { .. }, Change::LabelTime { .. }))

@@ -13,7 +13,7 @@ use datafusion::common::ScalarValue;
 use datafusion::error::Result as DfResult;
 
 use crate::analysis::Feature;
-use crate::cause::change::{Change, Layer};
+use crate::cause::change::{Change, Layer, Rounding};
 
 /// Units and powers of ten by which a number may be off.
 const FACTORS: [f64; 18] = [
@@ -59,11 +59,16 @@ pub(super) fn changed(
         Change::Float32 if column.data_type().is_floating() || column.data_type().is_decimal() => {
             vec![cast(&cast(column, &DataType::Float32)?, &DataType::Float64)?]
         }
-        Change::Rounded { digits } if column.data_type().is_floating() || column.data_type().is_decimal() => {
+        Change::Rounded { digits, mode } if column.data_type().is_floating() || column.data_type().is_decimal() => {
             let values = floats(column)?;
-            let away: Float64Array = values.unary(|v| rounded(v, *digits));
-            let even: Float64Array = values.unary(|v| to_even(v, *digits));
-            vec![Arc::new(away), Arc::new(even)]
+            let all = |by: &dyn Fn(f64) -> f64| -> ArrayRef { Arc::new(values.unary::<_, Float64Type>(by)) };
+            let by = match mode {
+                Rounding::Nearest => return Ok(vec![all(&|v| rounded(v, *digits)), all(&|v| to_even(v, *digits))]),
+                Rounding::Down => f64::floor,
+                Rounding::Up => f64::ceil,
+                Rounding::Zero => f64::trunc,
+            };
+            vec![all(&|v| cut(v, *digits, by)), all(&|v| cut_decimal(v, *digits, by))]
         }
         Change::Scaled { factor } if numeric => {
             let values = floats(column)?;
@@ -119,6 +124,25 @@ pub(super) fn rounded(value: f64, digits: i32) -> f64 {
     if scaled.is_finite() { scaled } else { value }
 }
 
+/// The next decimal in one direction.
+fn cut(value: f64, digits: i32, by: impl Fn(f64) -> f64) -> f64 {
+    let power = 10_f64.powi(digits);
+    let next = by(value * power) / power;
+    if next.is_finite() { next } else { value }
+}
+
+/// The same for systems that count in decimals: 0.29, of which 100 times is a little less than 29 in doubles, has two digits.
+fn cut_decimal(value: f64, digits: i32, by: impl Fn(f64) -> f64) -> f64 {
+    let nearest = rounded(value, digits);
+    if (nearest - value).abs() <= value.abs() * 1e-15 { nearest } else { cut(value, digits, by) }
+}
+
+/// Whether the change makes another number of any of these; `column` as of [`changed`].
+pub(super) fn acts(change: &Change, column: &ArrayRef) -> bool {
+    let Change::Rounded { digits, .. } = change else { return true };
+    floats(column).is_ok_and(|values| values.iter().flatten().any(|v| rounded(v, *digits) != v))
+}
+
 /// The nearest decimal; halves to even.
 fn to_even(value: f64, digits: i32) -> f64 {
     // Away from a half there is but one nearest decimal.
@@ -172,7 +196,12 @@ pub(super) fn candidates(feature: &Feature, legacy: &ArrayRef, rows: &[usize], m
         };
         let fewest = (0..=8).find(|d| all.iter().filter(|v| v.is_finite()).all(|v| fits(*d, v)));
         if let Some(fewest) = fewest.filter(|d| *d > 0 || differing.iter().any(|v| !fractional(v))) {
-            found.push(Change::Rounded { digits: fewest });
+            let mode = |mode| Change::Rounded { digits: fewest, mode };
+            found.extend([Rounding::Nearest, Rounding::Down, Rounding::Up].map(mode));
+            // Of numbers that are not negative that is down.
+            if all.iter().any(|v| *v <= 0.0) {
+                found.push(mode(Rounding::Zero));
+            }
         }
     }
     found
@@ -220,6 +249,17 @@ mod tests {
     fn ratios_without_a_rule_are_no_factor() {
         let pairs: Vec<(f64, f64)> = (1..50).map(|i| (f64::from(i), f64::from(i * i % 17 + 1))).collect();
         assert_eq!(factor(&pairs), None);
+    }
+
+    #[test]
+    fn numbers_are_cut_in_one_direction() {
+        assert_eq!([1.29, -1.21].map(|v| cut(v, 1, f64::floor)), [1.2, -1.3]);
+        assert_eq!([1.21, -1.29].map(|v| cut(v, 1, f64::ceil)), [1.3, -1.2]);
+        assert_eq!([1.29, -1.29].map(|v| cut(v, 1, f64::trunc)), [1.2, -1.2]);
+        assert_eq!((cut(0.29, 2, f64::floor), cut_decimal(0.29, 2, f64::floor)), (0.28, 0.29));
+        let column = |values: [f64; 2]| -> ArrayRef { Arc::new(Float64Array::from(values.to_vec())) };
+        let down = Change::Rounded { digits: 1, mode: Rounding::Down };
+        assert!(acts(&down, &column([0.5, 0.25])) && !acts(&down, &column([0.5, 3.0])));
     }
 
     #[test]

@@ -98,11 +98,26 @@ fn leaks_ahead(change: &Change) -> bool {
     )
 }
 
+/// Rows that share an id, where they are not all to count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Copies {
+    /// They are all there: a plan takes the first.
+    Left,
+    /// The first is there, as a plan would take it.
+    Settled,
+}
+
 /// The rows of a source under what is said [about it](Change::about).
 ///
 /// # Errors
 /// Where a column can't be rebuilt.
-pub(super) fn rows_under(log: &Log, held: &Held, schema: &SchemaRef, changes: &[&Change]) -> DfResult<RecordBatch> {
+pub(super) fn rows_under(
+    log: &Log,
+    held: &Held,
+    schema: &SchemaRef,
+    changes: &[&Change],
+    copies: Copies,
+) -> DfResult<RecordBatch> {
     let mut seen = Seen {
         rows: held.rows.clone(),
         event: held.event.clone(),
@@ -115,6 +130,10 @@ pub(super) fn rows_under(log: &Log, held: &Held, schema: &SchemaRef, changes: &[
         changes.iter().partition(|c| matches!(c, Change::Timezone { .. }));
     for change in clocks.into_iter().chain(others) {
         seen.under(log, held, change)?;
+    }
+    if copies == Copies::Settled && log.config.kind == SourceKind::Log && !changes.contains(&&Change::DuplicatesCounted)
+    {
+        seen.arrival = held.first_deliveries(&seen.event, &seen.arrival);
     }
     let later = i64::from(seen.exclusive);
     let first = |(event, arrival): (Option<i64>, Option<i64>)| {

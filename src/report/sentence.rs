@@ -224,12 +224,17 @@ impl Parameters<'_> {
                 let events = self.of_source("events");
                 format!("{events} before {} are gone", short_time(&self.text("first")?))
             }
-            "rounded" => match self.number("digits")? {
-                0.0 => "the number is rounded to whole ones".to_string(),
-                1.0 => "the number is rounded to 1 digit after the point".to_string(),
-                digits if digits > 0.0 => format!("the number is rounded to {} digits after the point", number(digits)),
-                digits => format!("the number is rounded to multiples of {}", number(10f64.powf(-digits))),
-            },
+            "rounded" => {
+                let digits = match self.number("digits")? {
+                    0.0 => "whole ones".to_string(),
+                    1.0 => "1 digit after the point".to_string(),
+                    digits if digits > 0.0 => format!("{} digits after the point", number(digits)),
+                    digits => format!("multiples of {}", number(10f64.powf(-digits))),
+                };
+                let modes = [("down", " down"), ("up", " up"), ("toward_zero", " toward zero")];
+                let mode = modes.iter().find(|(mode, _)| self.is("mode", mode)).map_or("", |(_, told)| told);
+                format!("the number is rounded{mode} to {digits}")
+            }
             "scaled" => format!("the number is multiplied by {}", self.factor()?),
             _ => return None,
         })

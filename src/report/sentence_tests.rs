@@ -101,6 +101,8 @@ fn each_cause_ends_a_sentence() {
         ("rounded", json!({"digits": 2}), "the number is rounded to 2 digits after the point"),
         ("rounded", json!({"digits": 1}), "the number is rounded to 1 digit after the point"),
         ("rounded", json!({"digits": 0}), "the number is rounded to whole ones"),
+        ("rounded", json!({"digits": 2, "mode": "down"}), "the number is rounded down to 2 digits after the point"),
+        ("rounded", json!({"digits": 0, "mode": "toward_zero"}), "the number is rounded toward zero to whole ones"),
         ("rounded", json!({"digits": -2}), "the number is rounded to multiples of 100"),
         ("scaled", json!({"factor": 0.016666666666666666}), "the number is multiplied by 0.016666666666666666"),
     ] {
