@@ -427,6 +427,10 @@ fn alternatives(start: &Start) -> Vec<Length> {
     for nanos in near.chain(common.into_iter().take(12)).filter(|n| *n > 0) {
         all.push(Length::nanos(nanos));
     }
+    // The calendar's units that are no longer than a few of the window.
+    let units = [("day", DAY / 2, 3 * DAY), ("week", 3 * DAY, 21 * DAY), ("month", 10 * DAY, 62 * DAY)];
+    let fitting = units.iter().filter(|(_, least, most)| (*least..=*most).contains(&whole));
+    all.extend(fitting.map(|(unit, ..)| Length::Calendar(unit)));
     all.push(Length::Unbounded);
     let own = Length::Fixed { months: months_of, days: 0, nanos };
     let same = |a: Length, b: Length| match (a, b) {

@@ -52,6 +52,11 @@ impl Scored {
         1.0 - self.judged.explains() + BREAKS_COST * self.judged.breaks() + more
     }
 
+    /// Whether it is more than chance, where so many were tried.
+    pub(super) fn holds(&self, tried: usize) -> bool {
+        self.judged.holds(tried, self.changes.len())
+    }
+
     fn freedom(&self) -> usize {
         self.changes.iter().map(Change::freedom).sum()
     }
@@ -83,8 +88,10 @@ const BREAKS_COST: f64 = 0.25;
 const CLOSE: f64 = 0.08;
 /// Of those that are as good as the best on a screened sample, so many are tried on all of it.
 const MOST_TIED: usize = 24;
-/// Hypotheses that explain nearly the same are one as good as the other.
+/// Hypotheses that explain nearly the same are one as good as the other, ...
 const NEAR: f64 = 0.005;
+/// ... where neither breaks so much larger a share of the agreeing rows.
+pub(super) const ROUGH: f64 = 0.01;
 
 /// The best of what holds: the least error; among those near it the fewest causes, then the fewest parameters.
 pub(super) fn best(scored: &[Scored], tried: usize) -> Option<&Scored> {
@@ -94,9 +101,13 @@ pub(super) fn best(scored: &[Scored], tried: usize) -> Option<&Scored> {
 /// The [`best`], and then those that are as simple and one as good as it, the least error first.
 pub(super) fn equals(scored: &[Scored], tried: usize) -> Vec<&Scored> {
     let simple = |s: &Scored| (s.changes.len(), s.freedom());
-    let mut near: Vec<&Scored> = scored.iter().filter(|s| s.judged.holds(tried)).collect();
-    let least = near.iter().map(|s| s.error()).fold(f64::INFINITY, f64::min);
-    near.retain(|s| s.error() <= least + NEAR + 0.5 / s.judged.mismatches.max(1) as f64);
+    let mut near: Vec<&Scored> = scored.iter().filter(|s| s.holds(tried)).collect();
+    let Some(least) = near.iter().copied().min_by(|a, b| a.error().total_cmp(&b.error())) else { return near };
+    let half = |rows: usize| 0.5 / rows.max(1) as f64;
+    near.retain(|s| {
+        s.error() <= least.error() + NEAR + half(s.judged.mismatches)
+            && s.judged.breaks() <= least.judged.breaks() + ROUGH + half(s.judged.agreeing)
+    });
     let simplest = near.iter().map(|s| simple(s)).min();
     near.retain(|s| Some(simple(s)) == simplest);
     near.sort_by(|a, b| a.error().total_cmp(&b.error()));
@@ -105,7 +116,7 @@ pub(super) fn equals(scored: &[Scored], tried: usize) -> Vec<&Scored> {
 
 /// Those worth a closer look, the best first.
 pub(super) fn leading(scored: &[Scored], tried: usize, most: usize) -> Vec<Hypothesis> {
-    let mut holding: Vec<&Scored> = scored.iter().filter(|s| s.judged.holds(tried)).collect();
+    let mut holding: Vec<&Scored> = scored.iter().filter(|s| s.holds(tried)).collect();
     holding.sort_by(|a, b| {
         a.error().total_cmp(&b.error()).then((a.changes.len(), a.freedom()).cmp(&(b.changes.len(), b.freedom())))
     });
@@ -310,7 +321,7 @@ impl Block {
         // What a change of the number gives for a value is the same in every row; but for a factor, which is taken from the rows.
         let fitted = replayed || changes.iter().any(|change| matches!(change, Change::Scaled { .. }));
         let has = has.as_ref().filter(|_| fitted).map(|has| has as &dyn Fn(usize, usize) -> bool);
-        let judged = judge(rows, case.compared.tolerance().abs, &Values { fits: &fits, has });
+        let judged = judge(rows, case.compared.tolerance().abs, &Values { fits: &fits, has, replayed });
         let dead = match case.life {
             Life::Full => false,
             Life::Ends => judged.breaks() > DEAD_BREAKS,
@@ -463,6 +474,11 @@ impl<'a> Case<'a> {
         }
         self.open.retain(|p| !self.cause_of.contains_key(p));
         self.open_order.take();
+    }
+
+    /// Whether there are more rows than these: open mismatches, and agreeing ones.
+    pub(super) fn has_more_than(&self, (differing, calm): (usize, usize)) -> bool {
+        self.open.len() > differing || self.calm.len() > calm
     }
 
     /// Whether few rows agree before most of what is open: of a history that was cut off the beginning is missing.

@@ -16,8 +16,13 @@ use crate::error::Result;
 
 /// Where a view reads more sources than this, none is looked at for a history that was cut off in it alone.
 const MOST_FITTED: usize = 4;
-/// What breaks more of the agreeing rows may be cut off elsewhere.
-const ROUGH: f64 = 0.01;
+
+/// Rows of the case that leads on which a first event is settled that explains most of the screened ones: mismatching, agreeing.
+const FINE: (usize, usize) = (1024, 1024);
+/// What a first event has to explain of the screened rows to be looked at more closely.
+const MOST: f64 = 0.5;
+/// How often what is between two instants is halved.
+const MOST_HALVES: usize = 40;
 
 /// A case by whose values the first event of a history is looked for.
 struct Lead {
@@ -31,6 +36,12 @@ struct Lead {
     before: Vec<Row>,
 }
 
+/// What is cut off beside another change: worlds first, then what it changes of the label time.
+fn with_first(beside: &Hypothesis, cut: Change) -> Hypothesis {
+    let world = part(beside, Layer::World).into_iter().chain([cut]);
+    world.chain(part(beside, Layer::Instant)).collect()
+}
+
 fn is_cut(change: &Change) -> bool {
     matches!(change.apart().0, Change::Truncated { .. })
 }
@@ -38,8 +49,7 @@ fn is_cut(change: &Change) -> bool {
 /// Whether the case lacks an explanation, or a history that was cut off is one but not all of it, or not cut off where it was.
 fn unfinished(case: &Case<'_>) -> bool {
     let Some(best) = best(&case.scored, case.tried).filter(|_| !case.done) else { return !case.done };
-    let rough = best.judged.explains() < ENOUGH || best.judged.breaks() > ROUGH;
-    Search::lacks(case) || (rough && best.changes.iter().any(is_cut))
+    Search::lacks(case) || (Search::is_rough(case) && best.changes.iter().any(is_cut))
 }
 
 impl Search<'_> {
@@ -101,9 +111,16 @@ impl Search<'_> {
         if !(self.allowed)(&cut(0)) {
             return Ok(());
         }
+        let last = self.labels.times.values().last().copied();
+        let Some((first, last)) = self.lab.first_event(source).zip(last) else { return Ok(()) };
         for number in Self::leads(cases, beside) {
-            if let Some(lead) = self.lead(cases, number, beside).await? {
-                self.fit_by(cases, &lead, (beside, &cut), self.lab.first_event(source)).await?;
+            let Some(lead) = self.lead(cases, number, beside, SCREEN).await? else { continue };
+            let within = self.fit_by(cases, &lead, (beside, &cut), (first, last)).await?;
+            if let Some(within) = within
+                && cases[number].has_more_than(SCREEN)
+                && let Some(lead) = self.lead(cases, number, beside, FINE).await?
+            {
+                self.refine(cases, &lead, (beside, &cut), within).await?;
             }
         }
         Ok(())
@@ -128,47 +145,76 @@ impl Search<'_> {
         leads
     }
 
+    /// By halves, on the screened rows. Where a first event was found that explains most there, between which instants it is.
     async fn fit_by(
         &self,
         cases: &mut [Case<'_>],
         lead: &Lead,
         (beside, cut): (&Hypothesis, &(dyn Fn(i64) -> Change + Sync)),
-        first: Option<i64>,
-    ) -> Result<()> {
-        let last = self.labels.times.values().last().copied();
-        let (Some(mut early), Some(mut late)) = (first, last) else { return Ok(()) };
-        let instant = part(beside, Layer::Instant);
-        for _ in 0..40 {
+        (mut early, mut late): (i64, i64),
+    ) -> Result<Option<(i64, i64)>> {
+        let mut most = 0.0;
+        for _ in 0..MOST_HALVES {
             let Some(middle) = between(early, late) else { break };
-            let world: Hypothesis = part(beside, Layer::World).into_iter().chain([cut(middle)]).collect();
-            let wanted: Hypothesis = world.iter().chain(&instant).cloned().collect();
-            self.try_grids(cases, SCREEN, vec![(world, vec![instant.clone()])]).await?;
+            let wanted = with_first(beside, cut(middle));
+            let instant = part(beside, Layer::Instant);
+            self.try_grids(cases, SCREEN, vec![(part(&wanted, Layer::World), vec![instant])]).await?;
             // By itself, or with a change of the number.
             let scored = cases[lead.case].scored.iter().filter(|s| s.changes.starts_with(&wanted));
             let scored = scored.max_by_key(|s| s.judged.explained);
-            match scored {
-                // Nothing moved: it is too early to tell, or too late to matter.
-                None => match self.side(cases, lead, &wanted).await? {
-                    // All that differs is as it was: there may be less to take away.
-                    Ordering::Greater | Ordering::Equal => late = middle,
-                    Ordering::Less => early = middle,
-                },
-                Some(scored) if scored.judged.explains() >= 0.99 && scored.judged.broken > 0 => late = middle,
+            most = scored.map_or(0.0, |s| s.judged.explains()).max(most);
+            let side = match scored {
+                Some(scored) if scored.judged.explains() >= 0.99 && scored.judged.broken > 0 => Ordering::Greater,
                 Some(scored) if scored.judged.explains() >= 0.99 => break,
-                Some(_) => match self.side(cases, lead, &wanted).await? {
-                    Ordering::Greater => late = middle,
-                    Ordering::Less => early = middle,
-                    Ordering::Equal => break,
-                },
+                _ => self.side(cases, lead, &wanted).await?,
+            };
+            match (side, scored) {
+                (Ordering::Less, _) => early = middle,
+                // Nothing moved, and all that differs is as it was: there may be less to take away.
+                (Ordering::Greater, _) | (Ordering::Equal, None) => late = middle,
+                (Ordering::Equal, Some(_)) => break,
             }
         }
-        Ok(())
+        Ok((most > MOST).then_some((early, late)))
+    }
+
+    /// The same on more rows, from where the screened ones stopped to tell; what it comes to is then tried on these.
+    async fn refine(
+        &self,
+        cases: &mut [Case<'_>],
+        lead: &Lead,
+        (beside, cut): (&Hypothesis, &(dyn Fn(i64) -> Change + Sync)),
+        (mut early, mut late): (i64, i64),
+    ) -> Result<()> {
+        let mut found = None;
+        for _ in 0..MOST_HALVES {
+            let Some(middle) = between(early, late) else { break };
+            found = Some(middle);
+            match self.side(cases, lead, &with_first(beside, cut(middle))).await? {
+                Ordering::Greater => late = middle,
+                Ordering::Less => early = middle,
+                Ordering::Equal => break,
+            }
+        }
+        let Some(first) = found else { return Ok(()) };
+        let wanted = with_first(beside, cut(first));
+        let known = |case: &Case<'_>| case.scored.iter().any(|s| s.changes == wanted);
+        if cases.iter().any(known) {
+            return Ok(());
+        }
+        self.try_grids(cases, SCREEN, vec![(part(&wanted, Layer::World), vec![part(beside, Layer::Instant)])]).await
     }
 
     /// The case that leads the search for the first event, with its values under `base`; none where the view has no answer.
-    async fn lead(&self, cases: &[Case<'_>], number: usize, base: &Hypothesis) -> Result<Option<Lead>> {
+    async fn lead(
+        &self,
+        cases: &[Case<'_>],
+        number: usize,
+        base: &Hypothesis,
+        rows: (usize, usize),
+    ) -> Result<Option<Lead>> {
         let case = &cases[number];
-        let sample = case.screen(SCREEN.0, SCREEN.1);
+        let sample = case.screen(rows.0, rows.1);
         let labels: Vec<usize> = sample.iter().map(|(p, _)| case.compared.label_row(*p)).collect();
         let panel = Panel::new(labels.iter().copied());
         let grid = (part(base, Layer::World), vec![part(base, Layer::Instant)]);

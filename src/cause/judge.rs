@@ -12,8 +12,9 @@
 //!
 //! Noise may strike where the cause acts, too (large counts, say). So a cause that breaks agreeing rows, or that changes
 //! mismatching rows without explaining them, is also held against the changes it makes in the *other mismatching*
-//! rows, and the larger share counts. A NULL can't change by a number: where no mismatching row was NULL, agreeing ones that
-//! are say nothing.
+//! rows, and the larger share counts. In another replay a NULL can't change by a number: where no mismatching row was NULL, agreeing ones
+//! that are say nothing. What changes numbers after the fact does so in every row: where it fails on most of those that it changes, it
+//! is none.
 //!
 //! In a feature that is 0 in nearly all rows, most agreeing rows can't show what a cause does that makes others 0. So a replay is held against
 //! *values* as well, where it is judged on the whole sample: for each mismatch, in which share of the rows that do not have its
@@ -22,8 +23,8 @@
 //! **The margin.** A cause is named only where
 //! 1. it explains at least [`LEAST_SHARE`] of the mismatches, and three times what chance explains, or half of what chance leaves
 //!    where it breaks nearly nothing, and
-//! 2. it breaks at most half as large a share of the agreeing rows as it explains of the mismatches, unless it explains nearly all of these
-//!    (a refresh that failed one night), and
+//! 2. it breaks at most half as large a share of the agreeing rows as it explains of the mismatches (a pair of changes: a quarter), unless
+//!    it explains nearly all of these (a refresh that failed one night), and
 //! 3. the probability that chance explains as many is below [`ALPHA`] divided by the number of causes tried (the binomial
 //!    tail, by Chernoff's bound; exact where all are explained).
 
@@ -31,7 +32,7 @@
 pub(super) const ALPHA: f64 = 0.01;
 /// The least share of mismatches that is worth naming.
 pub(super) const LEAST_SHARE: f64 = 0.02;
-/// What breaks more than half as large a share of the agreeing rows as it explains of the mismatches has to explain this share of them.
+/// What breaks a larger share of the agreeing rows than it may, for what it explains, has to explain this share of the mismatches.
 const NEARLY_ALL: f64 = 0.95;
 /// How much more than chance a cause must explain.
 const TIMES_CHANCE: f64 = 3.0;
@@ -75,6 +76,8 @@ pub(super) struct Values<'a> {
     pub fits: &'a dyn Fn(usize, usize) -> bool,
     /// Whether the replayed value of a row is the legacy value of another; none where values are not held against chance.
     pub has: Option<&'a dyn Fn(usize, usize) -> bool>,
+    /// Whether it takes a replay: else numbers are changed after the fact.
+    pub replayed: bool,
 }
 
 /// What the rows say.
@@ -99,12 +102,12 @@ impl Judgement {
         share(self.broken, self.agreeing)
     }
 
-    /// Whether the cause is more than chance, where so many were tried.
-    pub(super) fn holds(&self, tried: usize) -> bool {
+    /// Whether a cause of so many `changes` is more than chance, where so many were tried.
+    pub(super) fn holds(&self, tried: usize, changes: usize) -> bool {
         self.explained > 0
             && self.explains() >= LEAST_SHARE
             && self.is_more_than_chance()
-            && (2.0 * self.breaks() <= self.explains() || self.explains() >= NEARLY_ALL)
+            && (2.0 * changes as f64 * self.breaks() <= self.explains() || self.explains() >= NEARLY_ALL)
             && self.log_tail <= (ALPHA / tried.max(1) as f64).ln()
     }
 
@@ -137,10 +140,10 @@ pub(super) fn judge(rows: &[Row], slack: f64, values: &Values<'_>) -> Judgement 
     let mut judged = count(rows);
     let Judgement { mismatches, explained, .. } = judged;
     let changed = rows.iter().filter(|r| r.mismatched && r.informs).count();
-    if explained == 0 {
+    if explained == 0 || (!values.replayed && 2 * explained < changed) {
         return judged;
     }
-    let voids = rows.iter().any(|r| r.mismatched && r.void);
+    let voids = !values.replayed || rows.iter().any(|r| r.mismatched && r.void);
     let differing = spread(rows, MOST_COUNTED, |r| r.mismatched);
     let calm = spread(rows, MOST_COUNTED, |r| !r.mismatched && (voids || !r.void));
     let among = |pool: &[usize]| {

@@ -20,7 +20,7 @@ fn numbers(mismatched: bool, x: f64, y: f64) -> Row {
 }
 
 fn judged(rows: &[Row]) -> Judgement {
-    judge(rows, 0.0, &Values { fits: &|i, j| rows[i].x == rows[j].y, has: None })
+    judge(rows, 0.0, &Values { fits: &|i, j| rows[i].x == rows[j].y, has: None, replayed: true })
 }
 
 #[test]
@@ -29,14 +29,14 @@ fn a_change_that_explains_all_and_breaks_nothing_holds() {
     rows.extend(vec![numbers(false, 0.0, 0.0); 100]);
     let found = judged(&rows);
     assert_eq!((found.explained, found.broken), (3, 0));
-    assert!(found.holds(200), "{found:?}");
+    assert!(found.holds(200, 1), "{found:?}");
 }
 
 #[test]
 fn one_row_alone_proves_nothing_among_many_hypotheses() {
     let mut rows = vec![numbers(true, 1.0, 1.0)];
     rows.extend(vec![numbers(false, 0.0, 0.0); 64]);
-    assert!(!judged(&rows).holds(200));
+    assert!(!judged(&rows).holds(200, 1));
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn noise_is_not_explained_by_what_moves_every_second_row() {
             })
             .collect();
         let found = judged(&rows);
-        assert!(!found.holds(1), "{found:?}");
+        assert!(!found.holds(1, 1), "{found:?}");
     }
 }
 
@@ -63,7 +63,7 @@ fn noise_where_the_cause_acts_most_is_chance_all_the_same() {
         .map(|_| numbers(true, [1.0, 2.0, 3.0][lot.below(3) as usize], [1.0, 2.0, 3.0][lot.below(3) as usize]))
         .collect();
     rows.extend(vec![numbers(false, 0.0, 0.0); 64]);
-    assert!(!judged(&rows).holds(1));
+    assert!(!judged(&rows).holds(1, 1));
 }
 
 #[test]
@@ -74,15 +74,15 @@ fn a_refresh_that_failed_for_some_rows_holds_though_it_breaks_the_others() {
         (0..500).map(|_| numbers(false, [-2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 7.0, 9.0][lot.below(8) as usize], 0.0)),
     );
     let found = judged(&rows);
-    assert!(found.breaks() > 0.8 && found.holds(200), "{found:?}");
+    assert!(found.breaks() > 0.8 && found.holds(200, 1), "{found:?}");
 }
 
 #[test]
 fn where_all_rows_differ_alike_nothing_tells_a_cause_from_a_constant() {
     let alike = vec![numbers(true, 1.0, 1.0); 100];
-    assert!(!judged(&alike).holds(1));
+    assert!(!judged(&alike).holds(1, 1));
     let mixed: Vec<Row> = (0..100).map(|i| numbers(true, f64::from(i % 5 + 1), f64::from(i % 5 + 1))).collect();
-    assert!(judged(&mixed).holds(500));
+    assert!(judged(&mixed).holds(500, 1));
 }
 
 #[test]
@@ -92,9 +92,9 @@ fn values_that_are_no_numbers_are_held_against_the_values_of_other_rows() {
         |mismatched| Row { seat: 0, mismatched, informs: mismatched, agrees: true, x: None, y: None, void: false };
     let mut rows = vec![row(true); 10];
     rows.extend(vec![row(false); 50]);
-    assert!(judge(&rows, 0.0, &Values { fits: &|i, j| i == j, has: None }).holds(200));
+    assert!(judge(&rows, 0.0, &Values { fits: &|i, j| i == j, has: None, replayed: true }).holds(200, 1));
     // All legacy values are the same, and so are the cause's: NULL, say. Agreeing rows tell that this is no chance.
-    assert!(judge(&rows, 0.0, &Values { fits: &|_, _| true, has: None }).holds(200));
+    assert!(judge(&rows, 0.0, &Values { fits: &|_, _| true, has: None, replayed: true }).holds(200, 1));
 }
 
 #[test]

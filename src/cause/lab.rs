@@ -434,19 +434,27 @@ impl Lab {
 
     /// What of what is held can be seen by these questions. `None`: all may be.
     fn near(&self, bench: &Bench, station: &Station) -> DfResult<Option<Arc<HashMap<usize, Held>>>> {
-        if self.bounded.is_empty() {
-            return Ok(None);
-        }
         let mut near = locked(&bench.near);
         if let Some(near) = near.as_ref() {
             return Ok(Some(Arc::clone(near)));
         }
         let asked = keys(&self.view, &self.labels, &bench.rows)?;
+        let narrows =
+            |source: &usize| self.bounded.contains(source) || !self.read_by(*source, station, &asked).is_empty();
+        if !self.held.keys().any(narrows) {
+            return Ok(None);
+        }
         let mut found = HashMap::new();
         for (&source, held) in &self.held {
             found.insert(source, self.seen(source, held, (&bench.looks, &asked), station)?);
         }
         Ok(Some(Arc::clone(near.insert(Arc::new(found)))))
+    }
+
+    /// The columns of a log that have to equal a label's keys. A version of a changelog may be ended by one of another key.
+    fn read_by(&self, source: usize, station: &Station, keys: &[ArrayRef]) -> Vec<String> {
+        let log = self.logs[source].config.kind == SourceKind::Log;
+        if log { station.columns(source, keys.len()) } else { Vec::new() }
     }
 
     /// What of a source can be seen by questions with these keys; all of it, where it costs more to take the rest away.
@@ -457,11 +465,15 @@ impl Lab {
         (looks, keys): (&[Look], &[ArrayRef]),
         station: &Station,
     ) -> DfResult<Held> {
-        if !self.bounded.contains(&source) {
+        let columns = self.read_by(source, station, keys);
+        let bounded = self.bounded.contains(&source);
+        if !bounded && columns.is_empty() {
             return Ok(held.clone());
         }
-        let columns = station.columns(source, keys.len());
-        let sight = Sight::new(looks, &columns, keys, NEAR)?;
+        // Something reads further back than the windows do.
+        let unbounded = |look: &Look| Look { start: if bounded { look.start } else { i64::MIN }, ..*look };
+        let looks: Vec<Look> = looks.iter().map(unbounded).collect();
+        let sight = Sight::new(&looks, &columns, keys, NEAR)?;
         if sight.sees_most(held)? {
             return Ok(held.clone());
         }

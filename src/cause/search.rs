@@ -13,7 +13,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::cause::candidates::{self, Sources};
-use crate::cause::case::{Block, Case, Hypothesis, Panel, SETTLED, Scored, Sides, best, equals, leading, part, rivals};
+use crate::cause::case::{
+    Block, Case, Hypothesis, Panel, ROUGH, SETTLED, Scored, Sides, best, equals, leading, part, rivals,
+};
 use crate::cause::change::{Ahead, Change, DAY, HOUR, Layer, Shift};
 use crate::cause::lab::{Grid, Lab};
 use crate::cause::values;
@@ -163,7 +165,7 @@ impl Search<'_> {
         if self.settled(cases) {
             return Ok(());
         }
-        if Self::lacking(cases) {
+        if cases.iter().any(|case| !case.done && Self::is_rough(case)) {
             let mut changes = candidates::shifted_calendars(self.lab.windows());
             changes.extend(candidates::single_sources(self.lab.windows(), &self.sources));
             let grids = self.allowed_all(changes).into_iter().map(|c| (vec![c], vec![Vec::new()])).collect();
@@ -297,6 +299,12 @@ impl Search<'_> {
     /// Whether for some case, as far as is known, nothing explains most, or what does breaks agreeing rows.
     fn lacking(cases: &[Case<'_>]) -> bool {
         cases.iter().any(|case| !case.done && Self::lacks(case))
+    }
+
+    /// Whether what explains a case leaves a little open, or breaks a little.
+    pub(super) fn is_rough(case: &Case<'_>) -> bool {
+        let best = best(&case.scored, case.tried);
+        best.is_none_or(|best| best.judged.explains() < ENOUGH || best.judged.breaks() > ROUGH)
     }
 
     pub(super) fn lacks(case: &Case<'_>) -> bool {
@@ -678,7 +686,7 @@ fn agreed(cases: &[Case<'_>], tried: &[usize]) -> Vec<Option<Hypothesis>> {
             others >= LEAST_AGREE && others * 3 >= decided
         };
         let better = |scored: &&Scored| {
-            scored.judged.holds(tried[number])
+            scored.holds(tried[number])
                 && scored.judged.explained > own.judged.explained
                 && scored.judged.breaks() <= own.judged.breaks()
         };

@@ -37,6 +37,9 @@ const FACTORS: [f64; 18] = [
     1024.0,
 ];
 
+/// By how much, at most, the order of adding changes a sum.
+const LAST_BITS: f64 = 1e-12;
+
 /// The readings of `column` under a value change; `found` tells where the view has a row. Empty where it does not apply.
 ///
 /// # Errors
@@ -62,13 +65,16 @@ pub(super) fn changed(
         Change::Rounded { digits, mode } if column.data_type().is_floating() || column.data_type().is_decimal() => {
             let values = floats(column)?;
             let all = |by: &dyn Fn(f64) -> f64| -> ArrayRef { Arc::new(values.unary::<_, Float64Type>(by)) };
-            let by = match mode {
-                Rounding::Nearest => return Ok(vec![all(&|v| rounded(v, *digits)), all(&|v| to_even(v, *digits))]),
-                Rounding::Down => f64::floor,
-                Rounding::Up => f64::ceil,
-                Rounding::Zero => f64::trunc,
+            let mut readings = match mode {
+                Rounding::Nearest => vec![all(&|v| rounded(v, *digits)), all(&|v| to_even(v, *digits))],
+                _ => vec![all(&|v| cut(v, *digits, *mode))],
             };
-            vec![all(&|v| cut(v, *digits, by)), all(&|v| cut_decimal(v, *digits, by))]
+            // Where a sum is within its last bits of where it would be rounded otherwise, another order of adding may have crossed that. What
+            // has no more digits is as it was.
+            let exact = |v: f64| rounded(v, *digits) == v;
+            let off = |v: f64, bits: f64| if exact(v) { v } else { cut(v * (1.0 + bits), *digits, *mode) };
+            readings.extend([-LAST_BITS, LAST_BITS].map(|bits| all(&|v| off(v, bits))));
+            readings
         }
         Change::Scaled { factor } if numeric => {
             let values = floats(column)?;
@@ -124,17 +130,17 @@ pub(super) fn rounded(value: f64, digits: i32) -> f64 {
     if scaled.is_finite() { scaled } else { value }
 }
 
-/// The next decimal in one direction.
-fn cut(value: f64, digits: i32, by: impl Fn(f64) -> f64) -> f64 {
+/// The decimal that is next in the direction of the mode.
+fn cut(value: f64, digits: i32, mode: Rounding) -> f64 {
+    let by = match mode {
+        Rounding::Nearest => return rounded(value, digits),
+        Rounding::Down => f64::floor,
+        Rounding::Up => f64::ceil,
+        Rounding::Zero => f64::trunc,
+    };
     let power = 10_f64.powi(digits);
     let next = by(value * power) / power;
     if next.is_finite() { next } else { value }
-}
-
-/// The same for systems that count in decimals: 0.29, of which 100 times is a little less than 29 in doubles, has two digits.
-fn cut_decimal(value: f64, digits: i32, by: impl Fn(f64) -> f64) -> f64 {
-    let nearest = rounded(value, digits);
-    if (nearest - value).abs() <= value.abs() * 1e-15 { nearest } else { cut(value, digits, by) }
 }
 
 /// Whether the change makes another number of any of these; `column` as of [`changed`].
@@ -207,26 +213,26 @@ pub(super) fn candidates(feature: &Feature, legacy: &ArrayRef, rows: &[usize], m
     found
 }
 
-/// The factor by which most legacy values are off: a known one where it fits, else the ratio itself.
+/// The factor by which most legacy values are off: a known one where it fits, else the ratio itself, where it is that of different values.
 pub(super) fn factor(values: &[(f64, f64)]) -> Option<f64> {
-    let mut ratios: Vec<f64> = values
+    let usable = values
         .iter()
-        .filter(|(value, legacy)| value.is_finite() && legacy.is_finite() && *value != 0.0 && *legacy != 0.0)
-        .map(|(value, legacy)| legacy / value)
-        .collect();
+        .filter(|(value, legacy)| value.is_finite() && legacy.is_finite() && *value != 0.0 && *legacy != 0.0);
+    let mut ratios: Vec<(f64, f64)> = usable.map(|(value, legacy)| (legacy / value, *legacy)).collect();
     if ratios.len() < 3 {
         return None;
     }
-    ratios.sort_by(f64::total_cmp);
-    let median = ratios[ratios.len() / 2];
+    ratios.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (median, first) = ratios[ratios.len() / 2];
     // An integer's unit is rounded: a ratio of small numbers is a rough one, a known factor may still be meant.
     let near = |a: f64, b: f64, slack: f64| (a - b).abs() <= slack * b.abs();
-    let constant = ratios.iter().filter(|r| near(**r, median, 1e-6)).count();
-    if near(median, 1.0, 1e-6) || constant * 10 < ratios.len() * 7 {
+    let constant = || ratios.iter().filter(|(ratio, _)| near(*ratio, median, 1e-6));
+    if near(median, 1.0, 1e-6) || constant().count() * 10 < ratios.len() * 7 {
         return None;
     }
     let known = FACTORS.iter().flat_map(|f| [*f, 1.0 / f]).flat_map(|f| [f, -f]).chain([-1.0]);
-    Some(known.into_iter().find(|k| near(median, *k, 1e-6)).unwrap_or(median))
+    let several = constant().any(|(_, legacy)| !near(*legacy, first, 1e-6));
+    known.into_iter().find(|k| near(median, *k, 1e-6)).or(several.then_some(median))
 }
 
 #[cfg(test)]
@@ -243,6 +249,8 @@ mod tests {
         assert_eq!(factor(&off(-1.0)), Some(-1.0));
         let fitted = factor(&off(1.2345)).unwrap();
         assert!((fitted - 1.2345).abs() < 1e-9);
+        // One value may be another by any factor.
+        assert_eq!((factor(&[(4.0, 1.0); 9]), factor(&[(60.0, 1.0); 9])), (None, Some(1.0 / 60.0)));
     }
 
     #[test]
@@ -253,10 +261,9 @@ mod tests {
 
     #[test]
     fn numbers_are_cut_in_one_direction() {
-        assert_eq!([1.29, -1.21].map(|v| cut(v, 1, f64::floor)), [1.2, -1.3]);
-        assert_eq!([1.21, -1.29].map(|v| cut(v, 1, f64::ceil)), [1.3, -1.2]);
-        assert_eq!([1.29, -1.29].map(|v| cut(v, 1, f64::trunc)), [1.2, -1.2]);
-        assert_eq!((cut(0.29, 2, f64::floor), cut_decimal(0.29, 2, f64::floor)), (0.28, 0.29));
+        assert_eq!([1.29, -1.21].map(|v| cut(v, 1, Rounding::Down)), [1.2, -1.3]);
+        assert_eq!([1.21, -1.29].map(|v| cut(v, 1, Rounding::Up)), [1.3, -1.2]);
+        assert_eq!([1.29, -1.29].map(|v| cut(v, 1, Rounding::Zero)), [1.2, -1.2]);
         let column = |values: [f64; 2]| -> ArrayRef { Arc::new(Float64Array::from(values.to_vec())) };
         let down = Change::Rounded { digits: 1, mode: Rounding::Down };
         assert!(acts(&down, &column([0.5, 0.25])) && !acts(&down, &column([0.5, 3.0])));
