@@ -675,3 +675,25 @@ pub(super) fn layer(changes: &[Change], layer: Layer) -> Vec<&Change> {
 pub(super) fn part(changes: &[Change], wanted: Layer) -> Hypothesis {
     layer(changes, wanted).into_iter().cloned().collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cause::change::{Ahead, DAY};
+
+    #[test]
+    fn what_breaks_more_is_not_as_good_though_it_is_simpler() {
+        let scored = |change: Change, broken: usize| Scored {
+            changes: vec![change],
+            judged: Judgement { mismatches: 30, explained: 30, agreeing: 470, broken, chance: 0.01, log_tail: -100.0 },
+            nearer: 1.0,
+        };
+        let ahead = Change::FutureLeak { horizon: Some(DAY), ahead: Ahead::Moves };
+        let refreshed = Change::Stale { period: DAY, lag: -DAY, at: 0 };
+        let best = |broken| {
+            let all = [scored(ahead.clone(), broken), scored(refreshed.clone(), 0)];
+            best(&all, 1000).map(|s| s.changes[0].clone())
+        };
+        assert_eq!((best(32), best(2)), (Some(refreshed.clone()), Some(ahead.clone())));
+    }
+}

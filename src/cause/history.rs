@@ -1,13 +1,14 @@
 //! Histories that were cut off: the first event that was left is fitted, in all sources or in one, by itself and beside another cause.
 
 use std::cmp::{Ordering, Reverse};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, BooleanArray};
 
 use crate::cause::case::{Block, Case, Hypothesis, Panel, Sides, best, part};
 use crate::cause::change::{Change, DAY, HOUR, Layer, MINUTE};
-use crate::cause::judge::Row;
+use crate::cause::judge::{Judgement, Row};
 use crate::cause::lab::Grid;
 use crate::cause::search::{ENOUGH, PAIR_SCREEN, SCREEN, Search, failed};
 use crate::cause::values;
@@ -21,8 +22,14 @@ const MOST_FITTED: usize = 4;
 const FINE: (usize, usize) = (1024, 1024);
 /// What a first event has to explain of the screened rows to be looked at more closely.
 const MOST: f64 = 0.5;
-/// How often what is between two instants is halved.
+/// What explains this share of the screened rows is near enough, unless it breaks some.
+const SETTLING: f64 = 0.99;
+/// What explains a larger share, though halving did not lead there, may be near.
+const PROMISING: f64 = 0.2;
+/// How often what is between two instants is halved, or divided into so many parts.
 const MOST_HALVES: usize = 40;
+const MOST_ZOOMS: usize = 6;
+const ZOOMED: i64 = 8;
 
 /// A case by whose values the first event of a history is looked for.
 struct Lead {
@@ -34,6 +41,22 @@ struct Lead {
     /// Its values without anything cut off, by place of the panel; and what the rows are then.
     whole: ArrayRef,
     before: Vec<Row>,
+}
+
+/// What explains most, and breaks least, of those that were tried.
+fn peak(tried: &BTreeMap<i64, Option<Judgement>>) -> Option<(i64, Judgement)> {
+    let known = tried.iter().filter_map(|(at, judged)| Some((*at, (*judged)?)));
+    known.max_by_key(|(at, judged)| (judged.explained, Reverse(judged.broken), Reverse(*at)))
+}
+
+/// Round instants between the two, evenly.
+fn spread(early: i64, late: i64) -> Vec<i64> {
+    let step = late.saturating_sub(early) / ZOOMED;
+    let unit = [DAY, HOUR, MINUTE].into_iter().find(|unit| *unit <= step).unwrap_or(MINUTE);
+    let mut all: Vec<i64> =
+        (1..ZOOMED).map(|part| (early + part * step).div_euclid(unit) * unit).filter(|at| *at > early).collect();
+    all.dedup();
+    all
 }
 
 /// What is cut off beside another change: worlds first, then what it changes of the label time.
@@ -153,29 +176,67 @@ impl Search<'_> {
         (beside, cut): (&Hypothesis, &(dyn Fn(i64) -> Change + Sync)),
         (mut early, mut late): (i64, i64),
     ) -> Result<Option<(i64, i64)>> {
-        let mut most = 0.0;
+        // The instants that were tried, each with what it explains and breaks; none where it moves nothing.
+        let mut tried: BTreeMap<i64, Option<Judgement>> = BTreeMap::from([(early, None), (late, None)]);
         for _ in 0..MOST_HALVES {
             let Some(middle) = between(early, late) else { break };
-            let wanted = with_first(beside, cut(middle));
-            let instant = part(beside, Layer::Instant);
-            self.try_grids(cases, SCREEN, vec![(part(&wanted, Layer::World), vec![instant])]).await?;
-            // By itself, or with a change of the number.
-            let scored = cases[lead.case].scored.iter().filter(|s| s.changes.starts_with(&wanted));
-            let scored = scored.max_by_key(|s| s.judged.explained);
-            most = scored.map_or(0.0, |s| s.judged.explains()).max(most);
-            let side = match scored {
-                Some(scored) if scored.judged.explains() >= 0.99 && scored.judged.broken > 0 => Ordering::Greater,
-                Some(scored) if scored.judged.explains() >= 0.99 => break,
-                _ => self.side(cases, lead, &wanted).await?,
+            self.try_firsts(cases, lead, (beside, cut), &[middle], &mut tried).await?;
+            let judged = tried[&middle];
+            let side = match judged {
+                Some(judged) if judged.explains() >= SETTLING && judged.broken > 0 => Ordering::Greater,
+                Some(judged) if judged.explains() >= SETTLING => return Ok(Some((early, late))),
+                _ => self.side(cases, lead, &with_first(beside, cut(middle))).await?,
             };
-            match (side, scored) {
+            match (side, judged) {
                 (Ordering::Less, _) => early = middle,
                 // Nothing moved, and all that differs is as it was: there may be less to take away.
                 (Ordering::Greater, _) | (Ordering::Equal, None) => late = middle,
                 (Ordering::Equal, Some(_)) => break,
             }
         }
-        Ok((most > MOST).then_some((early, late)))
+        // A value that has lost something may be the legacy one again when it has lost more (a median): then a row tells the wrong side. What
+        // explains most is near, and lies between the two that were tried beside it.
+        for _ in 0..MOST_ZOOMS {
+            let Some((peak, judged)) = peak(&tried).filter(|(_, judged)| judged.explains() > PROMISING) else { break };
+            if judged.explains() >= SETTLING && judged.broken == 0 {
+                break;
+            }
+            let early = tried.range(..peak).next_back().map_or(early, |(at, _)| *at);
+            let late = tried.range(peak + 1..).next().map_or(late, |(at, _)| *at);
+            let firsts: Vec<i64> = spread(early, late).into_iter().filter(|at| !tried.contains_key(at)).collect();
+            if firsts.is_empty() {
+                break;
+            }
+            self.try_firsts(cases, lead, (beside, cut), &firsts, &mut tried).await?;
+        }
+        let peak = peak(&tried).filter(|(_, judged)| judged.explains() > MOST);
+        let beside = |at: i64| {
+            let early = tried.range(..at).next_back().map_or(early, |(at, _)| *at);
+            (early, tried.range(at + 1..).next().map_or(late, |(at, _)| *at))
+        };
+        Ok(peak.map(|(at, _)| beside(at)))
+    }
+
+    /// Tries first events on the screened rows of all cases, and notes what each does for the one that leads.
+    async fn try_firsts(
+        &self,
+        cases: &mut [Case<'_>],
+        lead: &Lead,
+        (beside, cut): (&Hypothesis, &(dyn Fn(i64) -> Change + Sync)),
+        firsts: &[i64],
+        tried: &mut BTreeMap<i64, Option<Judgement>>,
+    ) -> Result<()> {
+        let wanted = |first: i64| with_first(beside, cut(first));
+        let instant = part(beside, Layer::Instant);
+        let grid = |first: &i64| (part(&wanted(*first), Layer::World), vec![instant.clone()]);
+        self.try_grids(cases, SCREEN, firsts.iter().map(grid).collect()).await?;
+        for &first in firsts {
+            // By itself, or with a change of the number.
+            let wanted = wanted(first);
+            let scored = cases[lead.case].scored.iter().filter(|s| s.changes.starts_with(&wanted));
+            tried.insert(first, scored.max_by_key(|s| s.judged.explained).map(|s| s.judged));
+        }
+        Ok(())
     }
 
     /// The same on more rows, from where the screened ones stopped to tell; what it comes to is then tried on these.
@@ -291,5 +352,7 @@ mod tests {
         assert_eq!(between(0, 10 * DAY), Some(5 * DAY));
         assert_eq!(between(DAY + 1, DAY + 4 * HOUR), Some(DAY + 2 * HOUR));
         assert_eq!(between(0, MINUTE), None);
+        assert_eq!(spread(5, 8 * HOUR + 5), [1, 2, 3, 4, 5, 6, 7].map(|hour| hour * HOUR));
+        assert_eq!((spread(0, 3 * MINUTE), spread(0, MINUTE)), (vec![MINUTE, 2 * MINUTE], Vec::new()));
     }
 }

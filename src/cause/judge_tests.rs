@@ -97,6 +97,60 @@ fn values_that_are_no_numbers_are_held_against_the_values_of_other_rows() {
     assert!(judge(&rows, 0.0, &Values { fits: &|_, _| true, has: None, replayed: true }).holds(200, 1));
 }
 
+/// Rows of a feature by their replayed, legacy and counterfactual values, held against values.
+fn judged_by_values(values: &[(f64, f64, f64)]) -> Judgement {
+    let row = |(replayed, legacy, other): &(f64, f64, f64)| {
+        let mut row = numbers(replayed != legacy, other - replayed, legacy - replayed);
+        row.informs |= row.mismatched && row.agrees;
+        row
+    };
+    let rows: Vec<Row> = values.iter().map(row).collect();
+    let fits = |i: usize, j: usize| values[i].2 == values[j].1;
+    let has = |i: usize, j: usize| values[i].0 == values[j].1;
+    judge(&rows, 0.0, &Values { fits: &fits, has: Some(&has), replayed: true })
+}
+
+#[test]
+fn what_empties_a_feature_that_is_hardly_ever_anything_explains_no_permutation() {
+    let mut lot = Lot(5);
+    let mut rare = |_: usize| if lot.below(16) == 0 { 1.0 + lot.below(3) as f64 } else { 0.0 };
+    let replayed: Vec<f64> = (0..1200).map(&mut rare).collect();
+    let elsewhere: Vec<f64> = (0..1200).map(&mut rare).collect();
+    // Of each value as many as there were, at other rows.
+    let moved: Vec<f64> = (0..1200).map(|row| replayed[(row * 7 + 5) % 1200]).collect();
+    let rows = |legacy: &[f64], other: &dyn Fn(usize) -> f64| -> Vec<(f64, f64, f64)> {
+        (0..1200).map(|row| (replayed[row], legacy[row], other(row))).collect()
+    };
+    let empty = judged_by_values(&rows(&moved, &|_| 0.0));
+    assert!(empty.explains() > 0.4 && empty.breaks() < 0.01 && empty.chance > 0.4, "{empty:?}");
+    assert!(!empty.holds(1, 1), "{empty:?}");
+    let other = judged_by_values(&rows(&moved, &|row| elsewhere[row]));
+    assert!(other.explains() > 0.3 && !other.holds(1, 1), "{other:?}");
+    // Where the values are those of the other meaning, or what is gone is what it takes away, it is a cause all the same.
+    let right = judged_by_values(&rows(&elsewhere, &|row| elsewhere[row]));
+    assert!(right.explains() == 1.0 && right.holds(1000, 1), "{right:?}");
+    let late: Vec<f64> = (0..1200).map(|row| if row % 3 == 0 { 0.0 } else { replayed[row] }).collect();
+    let gone = judged_by_values(&rows(&late, &|row| late[row]));
+    assert!(gone.explains() == 1.0 && gone.holds(1000, 1), "{gone:?}");
+}
+
+#[test]
+fn a_null_that_no_number_could_change_does_not_speak_for_a_cause() {
+    let void = Row { void: true, ..Row::default() };
+    let mut lot = Lot(13);
+    // All values are off by one; the cause makes that change in every third row.
+    let mut rows: Vec<Row> = (0..300).map(|_| numbers(true, if lot.below(3) == 0 { 1.0 } else { 0.0 }, 1.0)).collect();
+    rows.extend(vec![void; 60]);
+    assert!(!judged(&rows).holds(1, 1), "{:?}", judged(&rows));
+    // What fails on most of the numbers that it changes is no change of numbers.
+    let mut rows: Vec<Row> = (0..60).map(|i| numbers(true, if i % 4 == 0 { 2.0 } else { 1.0 }, 2.0)).collect();
+    rows.extend(vec![numbers(false, 0.0, 0.0); 60]);
+    let of_numbers =
+        |rows: &[Row]| judge(rows, 0.0, &Values { fits: &|i, j| rows[i].x == rows[j].y, has: None, replayed: false });
+    assert!(!of_numbers(&rows).holds(1, 1));
+    assert!(judged(&rows).holds(1, 1));
+}
+
 #[test]
 fn the_tail_is_exact_where_all_are_explained() {
     assert!((log_tail(3, 3, 0.1) - 3.0 * 0.1_f64.ln()).abs() < 1e-12);

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use datafusion::arrow::array::{Float64Array, Int64Array, StringArray, TimestampMicrosecondArray};
+use datafusion::arrow::array::{AsArray, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray};
+use datafusion::arrow::datatypes::Int64Type;
 
 use super::*;
 use crate::cause::change::{Ahead, HOUR, MINUTE, Shift};
@@ -165,7 +166,10 @@ async fn worlds_on_one_plan_are_those_replayed_by_themselves() {
             let lab = Lab::new(view, logs, held, Windows::of(view.plan()), &labels, &opened.session, 2);
             let lab = Arc::new(lab);
             lab.prepare(None).await;
-            let rows: Vec<usize> = (0..labels.times.len()).filter(|row| row % 2 == round % 2).collect();
+            // Of one key most rows of a source need not be looked at.
+            let users = labels.keys[0].as_primitive::<Int64Type>();
+            let asked = |row: &usize| if round % 2 == 0 { row.is_multiple_of(2) } else { users.value(*row) == 1 };
+            let rows: Vec<usize> = (0..labels.times.len()).filter(asked).collect();
             let stale = || vec![Change::Stale { period: HOUR, lag: 0, at: 0 }];
             let mut grids: Vec<Grid> = vec![(vec![Change::LateVisible], vec![Vec::new(), stale()])];
             for number in 0..10 {
@@ -195,5 +199,5 @@ async fn worlds_on_one_plan_are_those_replayed_by_themselves() {
             }
         }
     }
-    assert!(compared > 1000 && repeated >= 4, "{compared}, {repeated}");
+    assert!(compared > 500 && repeated >= 4, "{compared}, {repeated}");
 }

@@ -122,7 +122,9 @@ impl Search<'_> {
             // What looks ahead may be a clock that is off, which a calendar sees as such.
             let clocks = standing.iter().flatten().any(|s| s.changes.iter().any(ahead));
             let shifted = if clocks { candidates::shifted_calendars(self.lab.windows()) } else { Vec::new() };
-            let worlds = worlds.into_iter().chain(self.allowed_all(shifted)).collect();
+            let rough = standing.iter().flatten().any(|s| s.judged.breaks() > ROUGH);
+            let single = if rough { candidates::single_sources(self.lab.windows(), &self.sources) } else { Vec::new() };
+            let worlds = worlds.into_iter().chain(self.allowed_all(shifted)).chain(self.allowed_all(single)).collect();
             let bars: Vec<Option<f64>> = standing.into_iter().map(|s| s.map(Scored::bar)).collect();
             cases.iter_mut().zip(bars).for_each(|(case, bar)| case.bar = bar);
             return self.contest(cases, worlds, rest, &missed).await;

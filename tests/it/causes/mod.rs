@@ -131,6 +131,25 @@ fn every_planted_change_of_sources_and_numbers_is_found_first_with_its_parameter
 }
 
 #[test]
+fn a_number_that_was_cut_off_is_told_from_one_that_was_rounded() {
+    let w = World::new(16);
+    let cut = |by: &dyn Fn(f64) -> f64, u, t| {
+        let (n, total) = w.right(u, t);
+        (n, total.map(by))
+    };
+    let down = |u, t| cut(&|v: f64| v.floor(), u, t);
+    let up = |u, t| cut(&|v: f64| (v * 10.0).ceil() / 10.0, u, t);
+    let report = report(&w.project(&[("down", &down), ("up", &up)], ""));
+    for (snapshot, parameters) in
+        [("down", json!({"digits": 0, "mode": "down"})), ("up", json!({"digits": 1, "mode": "up"}))]
+    {
+        let causes = &feature(&report, snapshot, "spend.total")["causes"];
+        assert_eq!((&causes[0]["cause"], &causes[0]["parameters"]), (&json!("rounded"), &parameters), "{causes}");
+        assert_eq!((&causes[0]["explains"], &causes[0]["breaks"]), (&json!(1.0), &json!(0.0)), "{causes}");
+    }
+}
+
+#[test]
 fn what_had_arrived_by_the_label_time_is_no_leak() {
     let w = World::new(9);
     let day = |t: i64| t.div_euclid(DAY) * DAY;
@@ -184,17 +203,20 @@ fn what_is_filled_on_top_of_a_leak_is_counted_by_what_had_arrived() {
 #[test]
 fn a_history_that_was_cut_off_is_fitted_where_what_is_missing_is_filled() {
     let w = World::new(15);
-    let first = START + 6 * DAY + 12 * HOUR;
-    let legacy = |u, t: i64| {
-        let (n, total) = w.totals(u, false, |e| e.seen <= t && e.at > t - DAY && e.at >= first);
-        (Some(n.unwrap_or(0)), Some(total.unwrap_or(0.0)))
+    let legacy = |first: i64| {
+        let w = &w;
+        move |u, t: i64| {
+            let (n, total) = w.totals(u, false, |e| e.seen <= t && e.at > t - DAY && e.at >= first);
+            (Some(n.unwrap_or(0)), Some(total.unwrap_or(0.0)))
+        }
     };
-    let report = report(&w.project(&[("cut", &legacy)], ""));
-    for name in ["spend.n", "spend.total"] {
-        let causes = &feature(&report, "cut", name)["causes"];
-        assert_eq!(causes[0]["cause"], json!(["truncated_history", "missing_as_zero"]), "{name}: {causes}");
-        assert!(causes[0]["explains"].as_f64().unwrap() > 0.99, "{name}: {causes}");
-        assert!(causes[0]["breaks"].as_f64().unwrap() < 0.01, "{name}: {causes}");
+    let (noon, morning) = (legacy(START + 6 * DAY + 12 * HOUR), legacy(START + 8 * DAY + 5 * HOUR + 13 * MINUTE));
+    let report = report(&w.project(&[("noon", &noon), ("morning", &morning)], ""));
+    for (snapshot, name) in ["noon", "morning"].into_iter().flat_map(|s| ["spend.n", "spend.total"].map(|n| (s, n))) {
+        let causes = &feature(&report, snapshot, name)["causes"];
+        assert_eq!(causes[0]["cause"], json!(["truncated_history", "missing_as_zero"]), "{snapshot} {name}: {causes}");
+        // To the minute where a row tells it, though few rows are looked at first.
+        assert_eq!((&causes[0]["explains"], &causes[0]["breaks"]), (&json!(1.0), &json!(0.0)), "{snapshot}: {causes}");
     }
 }
 
