@@ -8,7 +8,7 @@ use chrono_tz::Tz;
 use crate::cause::change::{Ahead, Change, DAY, HOUR, Length, MINUTE, SECOND, Shift, offset_at};
 use crate::cause::held::Held;
 use crate::cause::windows::{Start, Windows};
-use crate::config::{SourceKind, Tie};
+use crate::config::{FutureEvents, SourceKind, Tie};
 use crate::source::Log;
 
 /// Refresh periods, each with the lags that are tried. A negative lag is the end of the period: a leak.
@@ -150,6 +150,8 @@ pub(super) struct Sources {
     pub reads: Vec<usize>,
     /// Some of their rows arrive after their event time.
     pub late: Vec<usize>,
+    /// Some of their rows arrive before their event time, and are hidden until then.
+    pub hidden: Vec<usize>,
     /// Some ids come several times; rows without one do.
     pub redelivered: Vec<usize>,
     pub copies: Vec<usize>,
@@ -171,6 +173,8 @@ impl Sources {
             if lateness.last().is_some_and(|late| *late > 0) {
                 sources.late.push(source);
             }
+            let hides = log.config.future_events == FutureEvents::Hidden;
+            sources.hidden.extend((hides && lateness.first().is_some_and(|late| *late < 0)).then_some(source));
             sources.on_tiles |= facts.on_tiles;
             if log.config.available_at.is_some() {
                 sources.lateness.push((source, lateness.clone()));
@@ -192,6 +196,10 @@ pub(super) fn worlds(windows: &Windows, sources: &Sources) -> Vec<Change> {
     if !sources.late.is_empty() {
         all.push(Change::LateVisible);
         all.extend(of_each(&sources.late, &Change::LateVisible));
+    }
+    if !sources.hidden.is_empty() {
+        all.push(Change::NotHidden);
+        all.extend(of_each(&sources.hidden, &Change::NotHidden));
     }
     if windows.excludes_start {
         all.push(Change::WindowStart { inclusive: true });

@@ -172,6 +172,8 @@ pub enum Change {
         horizon: Option<i64>,
         ahead: Ahead,
     },
+    /// What has arrived counts, though it is yet to happen.
+    NotHidden,
     LateVisible,
     LateDropped {
         limit: i64,
@@ -248,7 +250,7 @@ impl Change {
             Self::Tiled { .. } => "tiled_window",
             Self::Timezone { .. } => "timezone",
             Self::Stale { .. } | Self::Loaded { .. } => "stale",
-            Self::FutureLeak { .. } => "future_leak",
+            Self::FutureLeak { .. } | Self::NotHidden => "future_leak",
             Self::LateVisible => "late_events_visible",
             Self::LateDropped { .. } => "late_events_dropped",
             Self::DuplicatesCounted => "duplicates_counted",
@@ -358,6 +360,10 @@ impl Change {
                     Ahead::Happens => put("by", json!("event_time")),
                 }
             }
+            Self::NotHidden => {
+                put("horizon", json!("unbounded"));
+                put("by", json!("arrival"));
+            }
             Self::LateDropped { limit } => put("limit", json!(duration(*limit))),
             Self::Truncated { first } => put("first", json!(rfc3339(*first))),
             Self::Rounded { digits, mode } => {
@@ -420,7 +426,7 @@ impl Change {
     pub fn leaks(&self) -> Option<Option<i64>> {
         match self {
             Self::FutureLeak { horizon, .. } => Some(*horizon),
-            Self::LateVisible => Some(None),
+            Self::LateVisible | Self::NotHidden => Some(None),
             Self::Of { change, .. } => change.leaks(),
             Self::Stale { lag, .. } if *lag < 0 => Some(Some(-lag)),
             Self::Timezone { shift: Shift::Minutes(minutes) } if *minutes < 0 => {

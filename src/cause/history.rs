@@ -22,6 +22,8 @@ const MOST_FITTED: usize = 4;
 const FINE: (usize, usize) = (1024, 1024);
 /// What a first event has to explain of the screened rows to be looked at more closely.
 const MOST: f64 = 0.5;
+/// Cases that lead, one after the other.
+const MOST_LEADS: usize = 3;
 /// What explains this share of the screened rows is near enough, unless it breaks some.
 const SETTLING: f64 = 0.99;
 /// What explains a larger share, though halving did not lead there, may be near.
@@ -71,8 +73,13 @@ fn is_cut(change: &Change) -> bool {
 
 /// Whether the case lacks an explanation, or a history that was cut off is one but not all of it, or not cut off where it was.
 fn unfinished(case: &Case<'_>) -> bool {
-    let Some(best) = best(&case.scored, case.tried).filter(|_| !case.done) else { return !case.done };
-    Search::lacks(case) || (Search::is_rough(case) && best.changes.iter().any(is_cut))
+    !case.done && (Search::lacks(case) || is_near(case))
+}
+
+/// Whether a first event explains the case, but for a little.
+fn is_near(case: &Case<'_>) -> bool {
+    let best = best(&case.scored, case.tried).filter(|_| !case.done);
+    best.is_some_and(|best| Search::is_rough(case) && best.changes.iter().any(is_cut))
 }
 
 impl Search<'_> {
@@ -136,7 +143,13 @@ impl Search<'_> {
         }
         let last = self.labels.times.values().last().copied();
         let Some((first, last)) = self.lab.first_event(source).zip(last) else { return Ok(()) };
-        for number in Self::leads(cases, beside) {
+        let mut led: Vec<usize> = Vec::new();
+        while led.len() < MOST_LEADS {
+            let next = Self::leads(cases, beside).into_iter().find(|number| !led.contains(number));
+            // For a case of which nearly all is told by a first event another one may be nearer.
+            let near = || (0..cases.len()).find(|number| !led.contains(number) && is_near(&cases[*number]));
+            let Some(number) = next.or_else(near) else { break };
+            led.push(number);
             let Some(lead) = self.lead(cases, number, beside, SCREEN).await? else { continue };
             let within = self.fit_by(cases, &lead, (beside, &cut), (first, last)).await?;
             if let Some(within) = within

@@ -47,8 +47,8 @@ const CLEAN_BREAKS: f64 = 0.2;
 /// Rows on either side of the count of chance.
 const MOST_COUNTED: usize = 256;
 /// Mismatches whose values are looked for in other rows, and rows of each kind in which they are.
-const MOST_VALUES: usize = 64;
-const MOST_VALUED: usize = 128;
+const MOST_VALUES: usize = 32;
+const MOST_VALUED: usize = 64;
 /// Agreeing rows of which the most common value is taken.
 const VOTES: usize = 15;
 
@@ -179,19 +179,15 @@ fn of_values(rows: &[Row], fits: &dyn Fn(usize, usize) -> bool, has: &dyn Fn(usi
     let votes = spread(rows, VOTES, |r| !r.mismatched);
     let like = |row: usize| votes.iter().filter(|&&other| has(row, other)).count();
     let common = votes.iter().copied().max_by_key(|&row| like(row));
-    let is_common = |row: usize| common.is_some_and(|common| has(row, common));
-    let of = |wanted: &dyn Fn(usize) -> bool| -> (Vec<usize>, f64) {
-        let all: Vec<usize> = (0..rows.len()).filter(|&row| wanted(row)).collect();
+    let is_common = |row: &usize| common.is_some_and(|common| has(*row, common));
+    let (differing, calm): (Vec<usize>, Vec<usize>) = (0..rows.len()).partition(|row| rows[*row].mismatched);
+    let (usual, others): (Vec<usize>, Vec<usize>) = calm.into_iter().partition(is_common);
+    let pools = [differing, usual, others].map(|all| {
         let step = all.len().div_ceil(MOST_VALUED).max(1);
         let picked: Vec<usize> = all.iter().copied().step_by(step).collect();
         let weight = all.len() as f64 / picked.len().max(1) as f64;
         (picked, weight)
-    };
-    let pools = [
-        of(&|row| rows[row].mismatched),
-        of(&|row| !rows[row].mismatched && is_common(row)),
-        of(&|row| !rows[row].mismatched && !is_common(row)),
-    ];
+    });
     mean(&spread(rows, MOST_VALUES, |r| r.mismatched), |i| {
         let (mut given, mut able) = (0.5, 1.0);
         for (pool, weight) in &pools {

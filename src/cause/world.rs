@@ -94,7 +94,9 @@ pub(super) fn table(rows: RecordBatch) -> DfResult<Arc<dyn TableProvider>> {
 fn leaks_ahead(change: &Change) -> bool {
     matches!(
         change,
-        Change::FutureLeak { ahead: Ahead::Arrives | Ahead::Happens, .. } | Change::FutureLeak { horizon: None, .. }
+        Change::NotHidden
+            | Change::FutureLeak { ahead: Ahead::Arrives | Ahead::Happens, .. }
+            | Change::FutureLeak { horizon: None, .. }
     )
 }
 
@@ -166,11 +168,17 @@ impl Seen {
         match change {
             Change::LabelTime { included } => self.exclusive = !included,
             Change::LateVisible => self.seen_as_it_happens(),
+            Change::NotHidden => self.hidden = false,
             Change::FutureLeak { horizon, ahead } if leaks_ahead(change) => {
                 if *ahead == Ahead::Happens {
                     self.seen_as_it_happens();
                 }
-                self.hidden = false;
+                // What is to be known and to have happened is so by then.
+                if log.config.future_events == FutureEvents::Hidden {
+                    let times = self.event.iter().zip(self.arrival.iter());
+                    self.arrival = times.map(|(event, arrival)| Some(arrival?.max(event?))).collect();
+                    self.hidden = false;
+                }
                 let by = horizon.unwrap_or(FOREVER);
                 self.arrival = self.arrival.unary(|t: i64| t.saturating_sub(by));
             }

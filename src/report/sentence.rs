@@ -201,6 +201,9 @@ impl Parameters<'_> {
                 let horizon = self.length("horizon").filter(|horizon| horizon != "unbounded");
                 let ahead = horizon.map_or_else(|| "any time".to_string(), |horizon| format!("up to {horizon}"));
                 let events = self.of_source("events");
+                if self.is("by", "arrival") {
+                    return Some(format!("{events} that had arrived count before they happen (leakage)"));
+                }
                 match (self.is("window", "moves"), self.is("by", "event_time")) {
                     (true, _) => format!(
                         "values are as of {} after the label time (leakage)",

@@ -38,6 +38,11 @@ fn each_cause_ends_a_sentence() {
             "events of `payments` from up to 1 day after the label time count (leakage)",
         ),
         (
+            "future_leak",
+            json!({"horizon": "unbounded", "by": "arrival"}),
+            "events that had arrived count before they happen (leakage)",
+        ),
+        (
             "late_events_dropped",
             json!({"limit": "PT1H", "source": "payments"}),
             "events of `payments` that arrived more than 1 hour late never count",
