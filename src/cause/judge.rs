@@ -28,6 +28,8 @@
 //! 3. the probability that chance explains as many is below [`ALPHA`] divided by the number of causes tried (the binomial
 //!    tail, by Chernoff's bound; exact where all are explained).
 
+use crate::cause::sample::lot;
+
 /// The probability of naming anything in a feature that differs by noise.
 pub(super) const ALPHA: f64 = 0.01;
 /// The least share of mismatches that is worth naming.
@@ -166,11 +168,19 @@ pub(super) fn judge(rows: &[Row], slack: f64, values: &Values<'_>) -> Judgement 
     judged
 }
 
-/// At most so many of the rows of a kind, evenly.
+/// At most so many of these rows, by lot: every second one may be of another kind.
+fn some(mut rows: Vec<usize>, most: usize) -> Vec<usize> {
+    if rows.len() > most {
+        rows.select_nth_unstable_by_key(most, |row| lot(*row));
+        rows.truncate(most);
+        rows.sort_unstable();
+    }
+    rows
+}
+
+/// At most so many of the rows of a kind.
 fn spread(rows: &[Row], most: usize, wanted: impl Fn(&Row) -> bool) -> Vec<usize> {
-    let all: Vec<usize> = (0..rows.len()).filter(|&i| wanted(&rows[i])).collect();
-    let step = all.len().div_ceil(most).max(1);
-    all.into_iter().step_by(step).collect()
+    some((0..rows.len()).filter(|&i| wanted(&rows[i])).collect(), most)
 }
 
 /// The mean, over the mismatches, of the share of other rows without its legacy value in which the counterfactual is that value.
@@ -183,9 +193,9 @@ fn of_values(rows: &[Row], fits: &dyn Fn(usize, usize) -> bool, has: &dyn Fn(usi
     let (differing, calm): (Vec<usize>, Vec<usize>) = (0..rows.len()).partition(|row| rows[*row].mismatched);
     let (usual, others): (Vec<usize>, Vec<usize>) = calm.into_iter().partition(is_common);
     let pools = [differing, usual, others].map(|all| {
-        let step = all.len().div_ceil(MOST_VALUED).max(1);
-        let picked: Vec<usize> = all.iter().copied().step_by(step).collect();
-        let weight = all.len() as f64 / picked.len().max(1) as f64;
+        let count = all.len() as f64;
+        let picked = some(all, MOST_VALUED);
+        let weight = count / picked.len().max(1) as f64;
         (picked, weight)
     });
     mean(&spread(rows, MOST_VALUES, |r| r.mismatched), |i| {

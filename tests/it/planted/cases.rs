@@ -1,6 +1,6 @@
 //! What is planted: each cause alone with several parameters, pairs, nothing, and noise.
 
-use super::legacy::{Length, Meaning};
+use super::legacy::{Length, Meaning, Rounding};
 use super::world::{DAY, HOUR, MINUTE, SECOND, START};
 
 /// A snapshot of a store that goes wrong in a known way.
@@ -12,8 +12,31 @@ pub(super) struct Planted {
     /// As people would write it.
     pub parameters: String,
     pub meaning: Meaning,
-    /// Of values that get something at random, one in so many.
-    pub noise: Option<usize>,
+    pub noise: Option<Noise>,
+}
+
+/// What no meaning makes.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Noise {
+    /// One number in so many gets something at random.
+    OneIn(usize),
+    /// The values of every label row are those of another.
+    Shuffled,
+    /// They are those of the label row so many before.
+    Moved(usize),
+    /// Every number is off by one.
+    OffByOne,
+}
+
+impl Noise {
+    pub(super) const ALL: [(Self, &'static str); 6] = [
+        (Self::OneIn(200), "noise in 1 of 200"),
+        (Self::OneIn(20), "noise in 1 of 20"),
+        (Self::OneIn(3), "noise in 1 of 3"),
+        (Self::Shuffled, "values shuffled"),
+        (Self::Moved(1), "values of the row before"),
+        (Self::OffByOne, "all off by one"),
+    ];
 }
 
 /// A single wrong meaning, and its parameter in words.
@@ -74,8 +97,13 @@ pub(super) fn singles() -> Vec<Single> {
         let first = Some(START + days * DAY);
         all.push(("truncated_history", format!("day {days}"), Meaning { first, ..right() }));
     }
+    let first = Some(START + 38 * DAY + 5 * HOUR + 13 * MINUTE);
+    all.push(("truncated_history", "day 38, 05:13".to_string(), Meaning { first, ..right() }));
     for digits in [0, 1] {
         all.push(("rounded", format!("{digits} digits"), Meaning { digits: Some(digits), ..right() }));
+    }
+    for (rounding, told) in [(Rounding::Down, "0 digits, down"), (Rounding::Up, "0 digits, up")] {
+        all.push(("rounded", told.to_string(), Meaning { digits: Some(0), rounding, ..right() }));
     }
     for factor in [100.0, 0.001, 0.92] {
         all.push(("scaled", format!("x {factor}"), Meaning { factor: Some(factor), ..right() }));
@@ -140,18 +168,17 @@ pub(super) fn pairs() -> Vec<(Vec<&'static str>, String, Meaning)> {
     ]
 }
 
-/// Everything that the lab plants. A seed of the noise is its snapshot's name.
+/// Everything that the lab plants.
 pub(super) fn all() -> Vec<Planted> {
     let singles = singles().into_iter().map(|(c, p, m)| (vec![c], p, m, None));
     let pairs = pairs().into_iter().map(|(c, p, m)| (c, p, m, None));
     let nothing = [(Vec::new(), "nothing".to_string(), Meaning::default(), None)];
-    let noise = [200, 20, 3];
-    let noise = noise.map(|one_in| (Vec::new(), format!("noise in 1 of {one_in}"), Meaning::default(), Some(one_in)));
+    let noise = Noise::ALL.map(|(noise, told)| (Vec::new(), told.to_string(), Meaning::default(), Some(noise)));
     named(singles.chain(pairs).chain(nothing).chain(noise))
 }
 
 /// Plants, each with a snapshot of its own: causes, parameters, meaning, noise.
-pub(super) fn named(all: impl Iterator<Item = (Vec<&'static str>, String, Meaning, Option<usize>)>) -> Vec<Planted> {
+pub(super) fn named(all: impl Iterator<Item = (Vec<&'static str>, String, Meaning, Option<Noise>)>) -> Vec<Planted> {
     let planted = |(i, (causes, parameters, meaning, noise)): (usize, (Vec<&'static str>, String, Meaning, _))| {
         let name = if causes.is_empty() { "none".to_string() } else { causes.join("_") };
         Planted { snapshot: format!("s{i:02}_{name}"), causes, parameters, meaning, noise }
@@ -167,7 +194,7 @@ pub(super) fn some() -> Vec<Planted> {
         i if i < singles => i % 6 == 0,
         // The last ones are searched to the end, which takes long: `causes::sources` has such in small.
         i if i < singles + pairs => (i - singles) % 5 == 1 && i < singles + pairs - 4,
-        i => i - singles - pairs == 0 || i - singles - pairs == 2,
+        i => [0, 2, 4].contains(&(i - singles - pairs)),
     };
     all.into_iter().enumerate().filter(|(i, _)| picked(*i)).map(|(_, planted)| planted).collect()
 }

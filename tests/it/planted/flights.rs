@@ -11,7 +11,7 @@ use datafusion::arrow::array::{
 use datafusion::arrow::compute::{cast, concat_batches};
 use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit};
 
-use super::cases::{Planted, named};
+use super::cases::{Noise, Planted, named};
 use super::legacy::{Feature, Length, Meaning, Of, Value};
 use super::world::{DAY, Event, HOUR, MINUTE};
 use super::{Store, zeros};
@@ -197,7 +197,7 @@ impl Store for Flights {
 /// Everything that is planted.
 pub(super) fn all() -> Vec<Planted> {
     let right = Meaning::default;
-    let mut all: Vec<(Vec<&'static str>, &str, Meaning, Option<usize>)> = Vec::new();
+    let mut all: Vec<(Vec<&'static str>, &str, Meaning, Option<Noise>)> = Vec::new();
     let mut one = |cause, told, meaning| all.push((vec![cause], told, meaning, None));
     one("window_start_inclusive", "", Meaning { start_inclusive: true, ..right() });
     one("label_time_excluded", "", Meaning { label_time_excluded: true, ..right() });
@@ -252,8 +252,8 @@ pub(super) fn all() -> Vec<Planted> {
     pair("late_events_visible", "tiled_window", Meaning { late_visible: true, tile: Some(DAY), ..right() });
     pair("scaled", "stale", Meaning { factor: Some(60.0), stale: Some((HOUR, 0)), ..right() });
     all.push((Vec::new(), "nothing", right(), None));
-    for (one_in, told) in [(200, "noise in 1 of 200"), (20, "noise in 1 of 20"), (3, "noise in 1 of 3")] {
-        all.push((Vec::new(), told, right(), Some(one_in)));
+    for (noise, told) in Noise::ALL {
+        all.push((Vec::new(), told, right(), Some(noise)));
     }
     named(all.into_iter().map(|(causes, told, meaning, noise)| (causes, told.to_string(), meaning, noise)))
 }

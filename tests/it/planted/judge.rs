@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use super::Store;
 use super::cases::Planted;
-use super::legacy::{Length, Meaning, Value};
+use super::legacy::{Length, Meaning, Rounding, Value};
 use super::world::{DAY, HOUR, MINUTE, SECOND};
 
 /// Fewer differing rows than this can show nothing.
@@ -146,7 +146,14 @@ fn set(meaning: &mut Meaning, name: &str, parameters: &Json, hours: Option<i64>)
             meaning.first = Some(first.timestamp_micros());
         }
         "float32" => meaning.float32 = true,
-        "rounded" => meaning.digits = Some(i32::try_from(parameters["digits"].as_i64().unwrap()).unwrap()),
+        "rounded" => {
+            meaning.digits = Some(i32::try_from(parameters["digits"].as_i64().unwrap()).unwrap());
+            meaning.rounding = match parameters["mode"].as_str() {
+                Some("down") => Rounding::Down,
+                Some("up") => Rounding::Up,
+                _ => Rounding::Nearest,
+            };
+        }
         "scaled" => meaning.factor = Some(parameters["factor"].as_f64().unwrap()),
         other => panic!("no cause is called `{other}`"),
     }

@@ -127,7 +127,17 @@ pub(super) struct Meaning {
     pub missing_as_null: bool,
     pub float32: bool,
     pub digits: Option<i32>,
+    /// Rounded is not to the nearest.
+    pub rounding: Rounding,
     pub factor: Option<f64>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) enum Rounding {
+    #[default]
+    Nearest,
+    Down,
+    Up,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -220,7 +230,12 @@ impl Meaning {
         }
         if let Some(digits) = self.digits {
             let scale = 10f64.powi(digits);
-            number = (number * scale).round() / scale;
+            let whole = match self.rounding {
+                Rounding::Nearest => (number * scale).round(),
+                Rounding::Down => (number * scale).floor(),
+                Rounding::Up => (number * scale).ceil(),
+            };
+            number = whole / scale;
         }
         if self.float32 { f64::from(number as f32) } else { number }
     }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray};
 use serde_json::Value as Json;
 
-use self::cases::Planted;
+use self::cases::{Noise, Planted};
 use self::judge::{Judgement, judge};
 use self::legacy::{FEATURES, Feature, Meaning, Of, VIEWS, Value};
 use self::world::{Event, Label, event_table, events, label_columns, labels};
@@ -42,16 +42,26 @@ trait Store {
     /// What a snapshot holds, by feature.
     fn legacy(&self, planted: &Planted) -> Vec<Vec<Value>> {
         let mut values: Vec<Vec<Value>> = self.features().iter().map(|f| self.values(&planted.meaning, f)).collect();
-        if let Some(one_in) = planted.noise {
-            let mut rng = Rng::new(u64::try_from(one_in).unwrap());
-            let numbers = values.iter_mut().flatten();
-            for value in numbers {
-                if let Value::Number(number) = value
-                    && rng.one_in(one_in)
-                {
-                    *number += rng.choose(&[-1.0, 1.0]) * rng.range(1, 60) as f64;
+        let numbers = |values: &mut Vec<Vec<Value>>, change: &mut dyn FnMut(&mut f64)| {
+            for value in values.iter_mut().flatten() {
+                if let Value::Number(number) = value {
+                    change(number);
                 }
             }
+        };
+        match planted.noise {
+            None => {}
+            Some(Noise::OneIn(one_in)) => {
+                let mut rng = Rng::new(u64::try_from(one_in).unwrap());
+                numbers(&mut values, &mut |number| {
+                    if rng.one_in(one_in) {
+                        *number += rng.choose(&[-1.0, 1.0]) * rng.range(1, 60) as f64;
+                    }
+                });
+            }
+            Some(Noise::Shuffled) => values.iter_mut().for_each(|own| Rng::new(17).shuffle(own)),
+            Some(Noise::Moved(rows)) => values.iter_mut().for_each(|own| own.rotate_right(rows)),
+            Some(Noise::OffByOne) => numbers(&mut values, &mut |number| *number += 1.0),
         }
         values
     }
