@@ -103,6 +103,11 @@ pub(super) fn equals(scored: &[Scored], tried: usize) -> Vec<&Scored> {
     let simple = |s: &Scored| (s.changes.len(), s.freedom());
     let mut near: Vec<&Scored> = scored.iter().filter(|s| s.holds(tried)).collect();
     let Some(least) = near.iter().copied().min_by(|a, b| a.error().total_cmp(&b.error())) else { return near };
+    // What explains as much and breaks as little is as good, though it moves other rows, too, so that chance would do more.
+    let as_good = |s: &&Scored| {
+        s.judged.explained >= least.judged.explained && s.judged.broken <= least.judged.broken && !s.holds(tried)
+    };
+    near.extend(scored.iter().filter(as_good));
     let half = |rows: usize| 0.5 / rows.max(1) as f64;
     near.retain(|s| {
         s.error() <= least.error() + NEAR + half(s.judged.mismatches)
@@ -474,6 +479,13 @@ impl<'a> Case<'a> {
         }
         self.open.retain(|p| !self.cause_of.contains_key(p));
         self.open_order.take();
+    }
+
+    /// Forgets what was tried.
+    pub(super) fn forget(&mut self) {
+        self.tried = 0;
+        self.scored.clear();
+        self.bar = None;
     }
 
     /// Whether there are more rows than these: open mismatches, and agreeing ones.

@@ -10,7 +10,7 @@ use crate::cause::case::{Block, Case, Hypothesis, Panel, Sides, best, part};
 use crate::cause::change::{Change, DAY, HOUR, Layer, MINUTE};
 use crate::cause::judge::{Judgement, Row};
 use crate::cause::lab::Grid;
-use crate::cause::search::{ENOUGH, PAIR_SCREEN, SCREEN, Search, failed};
+use crate::cause::search::{ENOUGH, Search, failed};
 use crate::cause::values;
 use crate::diff::Agreement;
 use crate::error::Result;
@@ -105,7 +105,7 @@ impl Search<'_> {
             grids.push((vec![first.clone()], instants.to_vec()));
             grids.extend(worlds.iter().map(|world| (vec![world.clone(), first.clone()], vec![Vec::new()])));
         }
-        self.try_grids(cases, PAIR_SCREEN, grids).await?;
+        self.try_grids(cases, self.rows.two, grids).await?;
         for leader in Self::leaders(cases, |change| !is_cut(change) && change.layer() != Layer::Value) {
             if !cases.iter().any(unfinished) {
                 break;
@@ -124,7 +124,7 @@ impl Search<'_> {
             let grids = firsts.iter().flat_map(|first| {
                 worlds.iter().filter(simpler).map(|world| (vec![world.clone(), first.clone()], vec![Vec::new()]))
             });
-            self.try_grids(cases, PAIR_SCREEN, grids.collect()).await?;
+            self.try_grids(cases, self.rows.two, grids.collect()).await?;
         }
         Ok(())
     }
@@ -150,10 +150,10 @@ impl Search<'_> {
             let near = || (0..cases.len()).find(|number| !led.contains(number) && is_near(&cases[*number]));
             let Some(number) = next.or_else(near) else { break };
             led.push(number);
-            let Some(lead) = self.lead(cases, number, beside, SCREEN).await? else { continue };
+            let Some(lead) = self.lead(cases, number, beside, self.rows.one).await? else { continue };
             let within = self.fit_by(cases, &lead, (beside, &cut), (first, last)).await?;
             if let Some(within) = within
-                && cases[number].has_more_than(SCREEN)
+                && cases[number].has_more_than(self.rows.one)
                 && let Some(lead) = self.lead(cases, number, beside, FINE).await?
             {
                 self.refine(cases, &lead, (beside, &cut), within).await?;
@@ -242,7 +242,7 @@ impl Search<'_> {
         let wanted = |first: i64| with_first(beside, cut(first));
         let instant = part(beside, Layer::Instant);
         let grid = |first: &i64| (part(&wanted(*first), Layer::World), vec![instant.clone()]);
-        self.try_grids(cases, SCREEN, firsts.iter().map(grid).collect()).await?;
+        self.try_grids(cases, self.rows.one, firsts.iter().map(grid).collect()).await?;
         for &first in firsts {
             // By itself, or with a change of the number.
             let wanted = wanted(first);
@@ -276,7 +276,8 @@ impl Search<'_> {
         if cases.iter().any(known) {
             return Ok(());
         }
-        self.try_grids(cases, SCREEN, vec![(part(&wanted, Layer::World), vec![part(beside, Layer::Instant)])]).await
+        self.try_grids(cases, self.rows.one, vec![(part(&wanted, Layer::World), vec![part(beside, Layer::Instant)])])
+            .await
     }
 
     /// The case that leads the search for the first event, with its values under `base`; none where the view has no answer.

@@ -186,11 +186,14 @@ impl<'a> World<'a> {
         (times, moved): (&[i64], &[i64]),
         told: Option<&[i64]>,
     ) -> DfResult<HashMap<usize, RecordBatch>> {
-        let world = layer(self.changes, Layer::World);
+        let (world, unmoved) = (layer(self.changes, Layer::World), times == moved);
         let mut all = HashMap::new();
         for (&source, Seen { rows, arrival, truly, again }) in &self.sources {
             let both = |(arrival, truly): (Option<i64>, Option<i64>)| {
                 let (arrival, truly) = (arrival?, truly?);
+                if unmoved {
+                    return Some(arrival.max(truly));
+                }
                 let first = times.get(moved.partition_point(|moved| *moved < arrival))?;
                 let both = truly.max(*first);
                 let Some(told) = told else { return Some(both) };

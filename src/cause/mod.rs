@@ -58,7 +58,7 @@ use crate::cause::lab::Lab;
 pub use crate::cause::leak::Leaking;
 use crate::cause::leak::leaks;
 pub use crate::cause::sample::lot;
-use crate::cause::search::Search;
+use crate::cause::search::{SCREEN, Search};
 use crate::cause::windows::Windows;
 use crate::config::Causes;
 use crate::diff::{self, CauseName, Compared, Mismatches};
@@ -205,12 +205,13 @@ impl Evidence {
         let (single, threads) = (self.groundwork.single(), self.groundwork.threads());
         let lab = Lab::new(view, logs, held, windows, &self.labels, single, threads);
         lab.prepare(station).await;
-        let search = Search {
+        let mut search = Search {
             labels: &self.labels,
             lab: Arc::new(lab),
             threads,
             sources: facts,
             allowed: &|change| self.allows(change),
+            rows: SCREEN,
         };
         search.run(&mut cases).await?;
         let leaks = leaks(&search.lab, &cases).await.map_err(|e| Error::engine("look for causes", e))?;

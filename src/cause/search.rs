@@ -27,10 +27,10 @@ use crate::source::Labels;
 const FIRST: usize = 8;
 /// ... and how many of those are then tried on more rows: those that explain most, and as many that come nearest.
 const FOREMOST: usize = 6;
-/// Rows of each feature on which hypotheses are tried: mismatching, agreeing.
-pub(super) const SCREEN: (usize, usize) = (64, 64);
-/// The same for pairs.
-pub(super) const PAIR_SCREEN: (usize, usize) = (32, 24);
+/// Rows of each feature on which hypotheses are tried, and on which pairs are: mismatching, agreeing.
+pub(super) const SCREEN: Screen = Screen { one: (64, 64), two: (32, 24) };
+/// The same where what explained all of those leaves some others open.
+const WIDE: Screen = Screen { one: (512, 512), two: (64, 64) };
 /// Hypotheses of each feature that are tried on the whole sample.
 const LEADING: usize = 6;
 /// Causes that one feature may have.
@@ -56,6 +56,14 @@ const MOST_PAIRED: usize = 24;
 /// From so many grids on, a glance at the mismatching rows saves more than it costs.
 const MANY_GRIDS: usize = 3;
 
+/// How many rows of each feature hypotheses are tried on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Screen {
+    pub one: (usize, usize),
+    /// Where two are tried together.
+    pub two: (usize, usize),
+}
+
 /// By case, by set of hypotheses: what [`Case::score`] says of it.
 type Glances = Vec<Vec<(bool, usize)>>;
 
@@ -80,6 +88,7 @@ pub(super) struct Search<'a> {
     pub sources: Sources,
     /// By name, which causes are asked for.
     pub allowed: &'a (dyn Fn(&Change) -> bool + Sync),
+    pub rows: Screen,
 }
 
 impl Search<'_> {
@@ -87,19 +96,24 @@ impl Search<'_> {
     ///
     /// # Errors
     /// Only where values can't be compared, which is a defect: a replay that fails under another meaning says nothing.
-    pub(super) async fn run(&self, cases: &mut [Case<'_>]) -> Result<()> {
+    pub(super) async fn run(&mut self, cases: &mut [Case<'_>]) -> Result<()> {
         for round in 0..MOST_CAUSES {
             for case in cases.iter_mut() {
                 let least = if round == 0 { 1 } else { (case.differing.len() / 50).max(3) };
                 case.done |= case.open.len() < least;
-                case.tried = 0;
-                case.scored.clear();
             }
             if cases.iter().all(|c| c.done) {
                 return Ok(());
             }
-            self.screen(cases).await?;
-            self.decide(cases).await?;
+            for rows in [SCREEN, WIDE] {
+                self.rows = rows;
+                cases.iter_mut().for_each(Case::forget);
+                self.screen(cases).await?;
+                let last = rows.one == WIDE.one || !cases.iter().any(|case| case.has_more_than(rows.one));
+                if self.decide(cases, last).await? {
+                    break;
+                }
+            }
         }
         Ok(())
     }
@@ -111,7 +125,7 @@ impl Search<'_> {
         let Foremost { mut first, rest, missed } = self.foremost(cases, all).await?;
         first.insert(0, Vec::new());
         cases.iter_mut().for_each(|case| case.tried += rest.len());
-        self.try_grids(cases, SCREEN, vec![(Vec::new(), first)]).await?;
+        self.try_grids(cases, self.rows.one, vec![(Vec::new(), first)]).await?;
         if self.settled(cases) {
             return Ok(());
         }
@@ -133,7 +147,7 @@ impl Search<'_> {
         let (plain, fitted): (Vec<&Change>, Vec<&Change>) = worlds.iter().partition(|w| w.freedom() == 0);
         let near = self.nearest(cases);
         for world in &plain {
-            self.try_grids(cases, PAIR_SCREEN, vec![(vec![(*world).clone()], near.clone())]).await?;
+            self.try_grids(cases, self.rows.two, vec![(vec![(*world).clone()], near.clone())]).await?;
             if self.settled(cases) {
                 return Ok(());
             }
@@ -141,24 +155,24 @@ impl Search<'_> {
         if !rest.is_empty() {
             // They are counted now.
             cases.iter_mut().for_each(|case| case.tried -= rest.len());
-            self.try_grids(cases, SCREEN, vec![(Vec::new(), rest)]).await?;
+            self.try_grids(cases, self.rows.one, vec![(Vec::new(), rest)]).await?;
             if self.settled(cases) {
                 return Ok(());
             }
             let more: Vec<Hypothesis> = self.nearest(cases).into_iter().filter(|h| !near.contains(h)).collect();
             if !more.is_empty() {
                 let grids = plain.iter().map(|w| (vec![(*w).clone()], more.clone())).collect();
-                self.try_grids(cases, PAIR_SCREEN, grids).await?;
+                self.try_grids(cases, self.rows.two, grids).await?;
             }
         }
         let loads = self.allowed_all(candidates::loads()).into_iter().map(|change| vec![change]).collect();
-        self.try_grids(cases, SCREEN, vec![(Vec::new(), loads)]).await?;
+        self.try_grids(cases, self.rows.one, vec![(Vec::new(), loads)]).await?;
         for family in fitted.chunk_by(|a, b| a.name() == b.name()) {
             if self.settled(cases) {
                 return Ok(());
             }
             let grids = family.iter().map(|w| (vec![(*w).clone()], vec![Vec::new()])).collect();
-            self.try_grids(cases, SCREEN, grids).await?;
+            self.try_grids(cases, self.rows.one, grids).await?;
         }
         if self.settled(cases) {
             return Ok(());
@@ -171,7 +185,7 @@ impl Search<'_> {
             let mut changes = candidates::shifted_calendars(self.lab.windows());
             changes.extend(candidates::single_sources(self.lab.windows(), &self.sources));
             let grids = self.allowed_all(changes).into_iter().map(|c| (vec![c], vec![Vec::new()])).collect();
-            self.try_grids(cases, SCREEN, grids).await?;
+            self.try_grids(cases, self.rows.one, grids).await?;
             self.zones(cases, true).await?;
             if self.settled(cases) {
                 return Ok(());
@@ -215,8 +229,10 @@ impl Search<'_> {
             grids.push((Vec::new(), instants));
         }
         cases.iter_mut().for_each(|case| case.bar = None);
-        let samples: Vec<Vec<(usize, bool)>> =
-            cases.iter().map(|c| if c.done { Vec::new() } else { c.screen(SCREEN.0, SCREEN.1) }).collect();
+        let samples: Vec<Vec<(usize, bool)>> = cases
+            .iter()
+            .map(|c| if c.done { Vec::new() } else { c.screen(self.rows.one.0, self.rows.one.1) })
+            .collect();
         self.ask(cases, &samples, &grids, false).await?;
         if self.settled(cases) {
             return Ok(());
@@ -278,7 +294,7 @@ impl Search<'_> {
             }
         }
         let grids = zones.into_iter().map(|c| (vec![c], vec![Vec::new()])).collect();
-        self.try_grids(cases, SCREEN, grids).await
+        self.try_grids(cases, self.rows.one, grids).await
     }
 
     /// No change of the label time, then those that bring values of some case nearest to the legacy ones.
@@ -379,7 +395,7 @@ impl Search<'_> {
         let picked: BTreeSet<usize> = picked.into_iter().collect();
         let timed = |at: &&usize| worlds[**at].freedom() > 0;
         let grids = picked.iter().filter(timed).map(|at| (vec![worlds[*at].clone()], instants.to_vec())).collect();
-        self.try_grids(cases, PAIR_SCREEN, grids).await?;
+        self.try_grids(cases, self.rows.two, grids).await?;
         if self.settled(cases) {
             return Ok(());
         }
@@ -391,7 +407,7 @@ impl Search<'_> {
                 }
             }
         }
-        self.try_grids(cases, PAIR_SCREEN, grids).await?;
+        self.try_grids(cases, self.rows.two, grids).await?;
         if self.settled(cases) {
             return Ok(());
         }
@@ -414,7 +430,7 @@ impl Search<'_> {
                 grids.extend(both.filter(|grid| !grids.contains(grid)).collect::<Vec<_>>());
             }
         }
-        self.try_grids(cases, PAIR_SCREEN, grids).await
+        self.try_grids(cases, self.rows.two, grids).await
     }
 
     /// Of the changes that are `asked` for, those that do most by themselves for some case of which much is left unexplained.
@@ -444,8 +460,9 @@ impl Search<'_> {
     }
 
     /// Tries the leading hypotheses on all rows of the sample and takes the best of each case. Where nothing holds for a case by
-    /// itself, a hypothesis that holds for another feature of the view, and explains all of this one on the same rows, does.
-    async fn decide(&self, cases: &mut [Case<'_>]) -> Result<()> {
+    /// itself, a hypothesis that holds for another feature of the view may (see [`Established`]).
+    /// Not `last`: nothing is taken, and false, where what explained all screened rows of a case does not explain all others.
+    async fn decide(&self, cases: &mut [Case<'_>], last: bool) -> Result<bool> {
         let (mut wanted, mut spare): (Vec<Hypothesis>, Vec<Vec<Hypothesis>>) = Default::default();
         for case in cases.iter() {
             let leading = if case.done { Vec::new() } else { leading(&case.scored, case.tried, LEADING) };
@@ -454,6 +471,8 @@ impl Search<'_> {
             spare.push(others);
         }
         let tried: Vec<usize> = cases.iter().map(|c| c.tried).collect();
+        let seemed = |case: &Case<'_>| best(&case.scored, case.tried).is_some_and(Scored::is_clean);
+        let seemed: Vec<bool> = cases.iter().map(|case| !case.done && seemed(case)).collect();
         for case in cases.iter_mut() {
             case.scored.clear();
         }
@@ -468,7 +487,10 @@ impl Search<'_> {
             }
         }
         self.weigh(cases, &wanted, weighed, &mut explained).await?;
-        let mut established: Vec<(Hypothesis, BTreeSet<usize>)> = Vec::new();
+        if !last && cases.iter().zip(seemed).any(|(case, seemed)| seemed && Self::is_rough(case)) {
+            return Ok(false);
+        }
+        let mut established: Vec<Established> = Vec::new();
         let mut without: Vec<usize> = Vec::new();
         let chosen = agreed(cases, &tried);
         for ((number, case), chosen) in cases.iter_mut().enumerate().zip(chosen).filter(|((_, c), _)| !c.done) {
@@ -478,24 +500,21 @@ impl Search<'_> {
             };
             let position = wanted.iter().position(|h| *h == changes).unwrap_or_default();
             let Some((hits, breaks)) = explained[number].remove(&position) else { continue };
-            established.push((changes.clone(), hits.iter().map(|p| case.compared.label_row(*p)).collect()));
+            let rows = hits.iter().map(|p| case.compared.label_row(*p)).collect();
+            let clean = case.scored.iter().any(|s| s.changes == changes && s.is_clean());
+            established.push(Established { changes: changes.clone(), rows, breaks, clean });
             case.take(changes, hits, breaks);
         }
         for number in without {
             let case = &mut cases[number];
-            let shared = established.iter().find(|(changes, rows)| {
-                let all = |s: &Scored| {
-                    s.changes == *changes && s.judged.explained == case.open.len() && s.judged.breaks() <= BREAKING
-                };
-                case.scored.iter().any(all) && case.shares_rows(rows)
-            });
-            let position = shared.and_then(|(changes, _)| wanted.iter().position(|h| h == changes));
+            let told = established.iter().find(|other| case.scored.iter().any(|s| other.tells(case, s)));
+            let position = told.and_then(|other| wanted.iter().position(|h| *h == other.changes));
             match position.and_then(|p| Some((p, explained[number].remove(&p)?))) {
                 Some((position, (hits, breaks))) => case.take(wanted[position].clone(), hits, breaks),
                 None => case.done = true,
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     fn want(&self, wanted: &mut Vec<Hypothesis>, more: Vec<Hypothesis>) {
@@ -662,6 +681,28 @@ impl Search<'_> {
 
     fn allowed_all(&self, changes: Vec<Change>) -> Vec<Change> {
         changes.into_iter().filter(|c| (self.allowed)(c)).collect()
+    }
+}
+
+/// What holds for a feature.
+struct Established {
+    changes: Hypothesis,
+    /// The label rows that it explains there.
+    rows: BTreeSet<usize>,
+    breaks: f64,
+    /// Whether it explains nearly all there, and breaks nearly nothing.
+    clean: bool,
+}
+
+impl Established {
+    /// Whether it is what explains another feature of the view, though too little shows there by itself: all that differs, on the same rows,
+    /// breaking hardly more; or wherever that feature differs, and it gives the legacy values everywhere for both.
+    fn tells(&self, case: &Case<'_>, scored: &Scored) -> bool {
+        let judged = &scored.judged;
+        scored.changes == self.changes
+            && judged.explained == case.open.len()
+            && ((self.clean && scored.is_clean())
+                || (judged.breaks() <= self.breaks + BREAKING && case.shares_rows(&self.rows)))
     }
 }
 
