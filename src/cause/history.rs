@@ -17,7 +17,6 @@ use crate::error::Result;
 
 /// Where a view reads more sources than this, none is looked at for a history that was cut off in it alone.
 const MOST_FITTED: usize = 4;
-
 /// Rows of the case that leads on which a first event is settled that explains most of the screened ones: mismatching, agreeing.
 const FINE: (usize, usize) = (1024, 1024);
 /// What a first event has to explain of the screened rows to be looked at more closely.
@@ -51,8 +50,14 @@ fn peak(tried: &BTreeMap<i64, Option<Judgement>>) -> Option<(i64, Judgement)> {
     known.max_by_key(|(at, judged)| (judged.explained, Reverse(judged.broken), Reverse(*at)))
 }
 
+/// The instants that were tried on either side of one.
+fn around(tried: &BTreeMap<i64, Option<Judgement>>, at: i64) -> (i64, i64) {
+    let (before, after) = (tried.range(..at).next_back(), tried.range(at.saturating_add(1)..).next());
+    (before.map_or(at, |(early, _)| *early), after.map_or(at, |(late, _)| *late))
+}
+
 /// Round instants between the two, evenly.
-fn spread(early: i64, late: i64) -> Vec<i64> {
+fn parts((early, late): (i64, i64)) -> Vec<i64> {
     let step = late.saturating_sub(early) / ZOOMED;
     let unit = [DAY, HOUR, MINUTE].into_iter().find(|unit| *unit <= step).unwrap_or(MINUTE);
     let mut all: Vec<i64> =
@@ -210,24 +215,18 @@ impl Search<'_> {
         // A value that has lost something may be the legacy one again when it has lost more (a median): then a row tells the wrong side. What
         // explains most is near, and lies between the two that were tried beside it.
         for _ in 0..MOST_ZOOMS {
-            let Some((peak, judged)) = peak(&tried).filter(|(_, judged)| judged.explains() > PROMISING) else { break };
+            let Some((at, judged)) = peak(&tried).filter(|(_, judged)| judged.explains() > PROMISING) else { break };
             if judged.explains() >= SETTLING && judged.broken == 0 {
                 break;
             }
-            let early = tried.range(..peak).next_back().map_or(early, |(at, _)| *at);
-            let late = tried.range(peak + 1..).next().map_or(late, |(at, _)| *at);
-            let firsts: Vec<i64> = spread(early, late).into_iter().filter(|at| !tried.contains_key(at)).collect();
+            let firsts: Vec<i64> = parts(around(&tried, at)).into_iter().filter(|at| !tried.contains_key(at)).collect();
             if firsts.is_empty() {
                 break;
             }
             self.try_firsts(cases, lead, (beside, cut), &firsts, &mut tried).await?;
         }
         let peak = peak(&tried).filter(|(_, judged)| judged.explains() > MOST);
-        let beside = |at: i64| {
-            let early = tried.range(..at).next_back().map_or(early, |(at, _)| *at);
-            (early, tried.range(at + 1..).next().map_or(late, |(at, _)| *at))
-        };
-        Ok(peak.map(|(at, _)| beside(at)))
+        Ok(peak.map(|(at, _)| around(&tried, at)))
     }
 
     /// Tries first events on the screened rows of all cases, and notes what each does for the one that leads.
@@ -366,7 +365,7 @@ mod tests {
         assert_eq!(between(0, 10 * DAY), Some(5 * DAY));
         assert_eq!(between(DAY + 1, DAY + 4 * HOUR), Some(DAY + 2 * HOUR));
         assert_eq!(between(0, MINUTE), None);
-        assert_eq!(spread(5, 8 * HOUR + 5), [1, 2, 3, 4, 5, 6, 7].map(|hour| hour * HOUR));
-        assert_eq!((spread(0, 3 * MINUTE), spread(0, MINUTE)), (vec![MINUTE, 2 * MINUTE], Vec::new()));
+        assert_eq!(parts((5, 8 * HOUR + 5)), [1, 2, 3, 4, 5, 6, 7].map(|hour| hour * HOUR));
+        assert_eq!((parts((0, 3 * MINUTE)), parts((0, MINUTE))), (vec![MINUTE, 2 * MINUTE], Vec::new()));
     }
 }
