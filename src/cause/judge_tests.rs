@@ -142,13 +142,14 @@ fn a_null_that_no_number_could_change_does_not_speak_for_a_cause() {
     let mut rows: Vec<Row> = (0..300).map(|_| numbers(true, if lot.below(3) == 0 { 1.0 } else { 0.0 }, 1.0)).collect();
     rows.extend(vec![void; 60]);
     assert!(!judged(&rows).holds(1, 1), "{:?}", judged(&rows));
-    // What fails on most of the numbers that it changes is no change of numbers.
-    let mut rows: Vec<Row> = (0..60).map(|i| numbers(true, if i % 4 == 0 { 2.0 } else { 1.0 }, 2.0)).collect();
+    // What fails on most of the numbers that it changes is no change of numbers, though a replay might be right about so many.
+    let mut rows: Vec<Row> =
+        (1..=60).map(|i| numbers(true, f64::from(i), f64::from(i) + if i % 4 == 0 { 0.0 } else { 0.5 })).collect();
     rows.extend(vec![numbers(false, 0.0, 0.0); 60]);
     let of_numbers =
         |rows: &[Row]| judge(rows, 0.0, &Values { fits: &|i, j| rows[i].x == rows[j].y, has: None, replayed: false });
+    assert!(judged(&rows).holds(1, 1), "{:?}", judged(&rows));
     assert!(!of_numbers(&rows).holds(1, 1));
-    assert!(judged(&rows).holds(1, 1));
 }
 
 #[test]

@@ -69,10 +69,11 @@ pub(super) fn changed(
                 Rounding::Nearest => vec![all(&|v| rounded(v, *digits)), all(&|v| to_even(v, *digits))],
                 _ => vec![all(&|v| cut(v, *digits, *mode))],
             };
-            // Where a sum is within its last bits of where it would be rounded otherwise, another order of adding may have crossed that. What
-            // has no more digits is as it was.
+            // Where a sum is within its last bits of where it would be rounded otherwise, another order of adding may have crossed that. Where
+            // numbers have no more digits by their nature, they are no sums of others that do.
             let exact = |v: f64| rounded(v, *digits) == v;
-            let off = |v: f64, bits: f64| if exact(v) { v } else { cut(v * (1.0 + bits), *digits, *mode) };
+            let few = values.iter().flatten().filter(|v| exact(*v)).count() * 2 <= values.len();
+            let off = |v: f64, bits: f64| if few || !exact(v) { cut(v * (1.0 + bits), *digits, *mode) } else { v };
             readings.extend([-LAST_BITS, LAST_BITS].map(|bits| all(&|v| off(v, bits))));
             readings
         }
