@@ -184,6 +184,8 @@ pub enum Change {
         first: i64,
     },
     NullsAsZero,
+    /// Where the view has a row; what it has no row for stays NULL.
+    NullsInRowsAsZero,
     MissingAsZero,
     MissingAsNull,
     Float32,
@@ -256,7 +258,7 @@ impl Change {
             Self::DuplicatesCounted => "duplicates_counted",
             Self::DuplicatesRemoved => "duplicates_removed",
             Self::Truncated { .. } => "truncated_history",
-            Self::NullsAsZero => "nulls_as_zero",
+            Self::NullsAsZero | Self::NullsInRowsAsZero => "nulls_as_zero",
             Self::MissingAsZero => "missing_as_zero",
             Self::MissingAsNull => "missing_as_null",
             Self::Float32 => "float32",
@@ -272,6 +274,7 @@ impl Change {
                 Layer::Instant
             }
             Self::NullsAsZero
+            | Self::NullsInRowsAsZero
             | Self::MissingAsZero
             | Self::MissingAsNull
             | Self::Float32
@@ -364,6 +367,7 @@ impl Change {
                 put("horizon", json!("unbounded"));
                 put("by", json!("arrival"));
             }
+            Self::NullsInRowsAsZero => put("missing", json!("stays")),
             Self::LateDropped { limit } => put("limit", json!(duration(*limit))),
             Self::Truncated { first } => put("first", json!(rfc3339(*first))),
             Self::Rounded { digits, mode } => {
@@ -391,6 +395,7 @@ impl Change {
                 mode: Rounding::ALL.into_iter().find(|mode| mode.shown() == text("mode"))?,
             },
             "float32" => Self::Float32,
+            "nulls_as_zero" if text("missing").is_some() => Self::NullsInRowsAsZero,
             "nulls_as_zero" => Self::NullsAsZero,
             "missing_as_zero" => Self::MissingAsZero,
             "missing_as_null" => Self::MissingAsNull,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array};
 use datafusion::arrow::compute::kernels::zip::zip;
-use datafusion::arrow::compute::{cast, is_null, not};
+use datafusion::arrow::compute::{and, cast, is_null, not};
 use datafusion::arrow::datatypes::{DataType, Float64Type};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result as DfResult;
@@ -54,6 +54,9 @@ pub(super) fn changed(
     let null = || ScalarValue::try_from(column.data_type());
     let numeric = column.data_type().is_numeric();
     Ok(match change {
+        Change::NullsInRowsAsZero if numeric => {
+            vec![zip(&and(&is_null(column)?, found)?, &zero()?.to_scalar()?, column)?]
+        }
         Change::NullsAsZero if numeric => vec![zip(&is_null(column)?, &zero()?.to_scalar()?, column)?],
         Change::MissingAsZero if numeric => vec![zip(&not(found)?, &zero()?.to_scalar()?, column)?],
         Change::MissingAsNull if feature.when_missing.is_some() => {
@@ -183,7 +186,7 @@ pub(super) fn candidates(feature: &Feature, legacy: &ArrayRef, rows: &[usize], m
     };
     let (all, differing) = (of(rows), of(mismatched));
     if differing.contains(&0.0) {
-        found.extend([Change::MissingAsZero, Change::NullsAsZero]);
+        found.extend([Change::MissingAsZero, Change::NullsAsZero, Change::NullsInRowsAsZero]);
     }
     if feature.when_missing.is_some() && mismatched.iter().any(|&r| values.is_null(r)) {
         found.push(Change::MissingAsNull);

@@ -149,7 +149,6 @@ impl Parameters<'_> {
             "window_start_exclusive" => "the window's start is exclusive",
             "label_time_excluded" => "events at exactly the label time are left out",
             "label_time_included" => "events at exactly the label time count",
-            "nulls_as_zero" => "NULL becomes 0",
             "missing_as_zero" => "a missing row becomes 0",
             "missing_as_null" => "a missing row becomes NULL",
             "float32" => "the number is narrowed to 32 bits",
@@ -215,6 +214,10 @@ impl Parameters<'_> {
                     _ => format!("{events} from {ahead} after the label time count (leakage)"),
                 }
             }
+            "nulls_as_zero" if self.is("missing", "stays") => {
+                "NULL becomes 0 where the view has a row, a missing row stays NULL".to_string()
+            }
+            "nulls_as_zero" => "NULL becomes 0".to_string(),
             "late_events_visible" => {
                 let events = self.of_source("events");
                 format!("{events} count from when they happened, before they had arrived (leakage)")

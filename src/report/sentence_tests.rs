@@ -99,6 +99,11 @@ fn each_cause_ends_a_sentence() {
         ("duplicates_counted", json!({}), "redelivered events count each time"),
         ("duplicates_removed", json!({}), "redelivered events count only once"),
         ("nulls_as_zero", json!({}), "NULL becomes 0"),
+        (
+            "nulls_as_zero",
+            json!({"missing": "stays"}),
+            "NULL becomes 0 where the view has a row, a missing row stays NULL",
+        ),
         ("missing_as_zero", json!({}), "a missing row becomes 0"),
         ("missing_as_null", json!({}), "a missing row becomes NULL"),
         ("truncated_history", json!({"first": "2013-02-01T00:00:00Z"}), "events before 2013-02-01 00:00Z are gone"),

@@ -138,7 +138,10 @@ fn set(meaning: &mut Meaning, name: &str, parameters: &Json, hours: Option<i64>)
         "late_events_dropped" => meaning.late_limit = Some(duration("limit")),
         "duplicates_counted" => meaning.duplicates_counted = true,
         "duplicates_removed" => meaning.duplicates_removed = true,
-        "nulls_as_zero" => meaning.nulls_as_zero = true,
+        "nulls_as_zero" => {
+            meaning.nulls_as_zero = true;
+            meaning.missing_as_zero |= parameters["missing"] != "stays";
+        }
         "missing_as_zero" => meaning.missing_as_zero = true,
         "missing_as_null" => meaning.missing_as_null = true,
         "truncated_history" => {
