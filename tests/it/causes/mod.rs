@@ -1,6 +1,7 @@
 //! Planted flaws: a legacy store that computes from its own definition, and the cause that has to be found first.
 
 mod called;
+mod hidden;
 mod shapes;
 mod sources;
 mod world;
