@@ -624,7 +624,7 @@ impl<'a> Case<'a> {
         if !explained && self.spec.data_type.is_numeric() {
             changes.extend(self.factors(panel, parts, column, sample)?);
         }
-        for change in changes.into_iter().filter(|c| allowed(c) && values::acts(c, column)) {
+        for change in changes.into_iter().filter(|c| allowed(c) && values::acts(c, column, found)) {
             let readings = values::changed(&change, self.spec, column, found)?;
             let Some(block) = Block::new(self, &readings, rows, sides)? else { continue };
             for (at, part) in parts.iter().enumerate() {

@@ -147,10 +147,20 @@ fn cut(value: f64, digits: i32, mode: Rounding) -> f64 {
     if next.is_finite() { next } else { value }
 }
 
-/// Whether the change makes another number of any of these; `column` as of [`changed`].
-pub(super) fn acts(change: &Change, column: &ArrayRef) -> bool {
-    let Change::Rounded { digits, .. } = change else { return true };
-    floats(column).is_ok_and(|values| values.iter().flatten().any(|v| rounded(v, *digits) != v))
+/// Whether the change makes another number of any of these, and one that a simpler change does not make; as of [`changed`].
+pub(super) fn acts(change: &Change, column: &ArrayRef, found: &BooleanArray) -> bool {
+    let missing = || found.has_false();
+    match change {
+        Change::Rounded { digits, .. } => {
+            floats(column).is_ok_and(|values| values.iter().flatten().any(|v| rounded(v, *digits) != v))
+        }
+        Change::NullsAsZero => column.null_count() > 0,
+        Change::MissingAsZero | Change::MissingAsNull => missing(),
+        Change::NullsInRowsAsZero => {
+            missing() && found.iter().zip(0..).any(|(f, row)| f == Some(true) && column.is_null(row))
+        }
+        _ => true,
+    }
 }
 
 /// The nearest decimal; halves to even.
@@ -270,7 +280,12 @@ mod tests {
         assert_eq!([1.29, -1.29].map(|v| cut(v, 1, Rounding::Zero)), [1.2, -1.2]);
         let column = |values: [f64; 2]| -> ArrayRef { Arc::new(Float64Array::from(values.to_vec())) };
         let down = Change::Rounded { digits: 1, mode: Rounding::Down };
-        assert!(acts(&down, &column([0.5, 0.25])) && !acts(&down, &column([0.5, 3.0])));
+        let all = BooleanArray::from(vec![true, true]);
+        assert!(acts(&down, &column([0.5, 0.25]), &all) && !acts(&down, &column([0.5, 3.0]), &all));
+        let some = BooleanArray::from(vec![true, false]);
+        let nulls: ArrayRef = Arc::new(Float64Array::from(vec![None, None]));
+        assert!(acts(&Change::NullsInRowsAsZero, &nulls, &some) && !acts(&Change::NullsInRowsAsZero, &nulls, &all));
+        assert!(acts(&Change::MissingAsZero, &nulls, &some) && !acts(&Change::MissingAsZero, &nulls, &all));
     }
 
     #[test]
