@@ -501,7 +501,7 @@ impl<'a> Case<'a> {
     }
 
     /// At most so many open mismatches and agreeing rows, in the order of positions.
-    pub(super) fn screen(&self, differing: usize, calm: usize) -> Vec<(usize, bool)> {
+    pub(super) fn screen(&self, (differing, calm): (usize, usize)) -> Vec<(usize, bool)> {
         // Where little differs, chance has to be told from many agreeing rows.
         let calm = if calm > 0 && self.open.len() < FEW { MANY_CALM } else { calm };
         let open = self.open_order.get_or_init(|| order(&self.open, &sizes(self.compared, &self.open)));

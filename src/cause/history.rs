@@ -288,7 +288,7 @@ impl Search<'_> {
         rows: (usize, usize),
     ) -> Result<Option<Lead>> {
         let case = &cases[number];
-        let sample = case.screen(rows.0, rows.1);
+        let sample = case.screen(rows);
         let labels: Vec<usize> = sample.iter().map(|(p, _)| case.compared.label_row(*p)).collect();
         let panel = Panel::new(labels.iter().copied());
         let grid = (part(base, Layer::World), vec![part(base, Layer::Instant)]);

@@ -8,9 +8,10 @@ use datafusion::arrow::datatypes::Int64Type;
 use super::*;
 use crate::cause::change::{Ahead, HOUR, MINUTE, Shift};
 use crate::cause::held::sources_of;
-use crate::cause::sample::lot;
+use crate::cause::sample::Lots;
 use crate::cause::search::opposed;
 use crate::pipeline::{self, Prepared};
+use crate::source::fixture::write;
 
 const CONFIG: &str = r#"
 [project]
@@ -48,22 +49,9 @@ const RECENT: &str = "SELECT p.\"user\", count(*) AS both_n, max(p.amount) AS la
                       FROM pays p LEFT JOIN visits v ON v.\"user\" = p.\"user\" AND v.ts > NOW() - INTERVAL '6 hours' \
                       WHERE p.ts > NOW() - INTERVAL '1 day' GROUP BY p.\"user\"";
 
-/// Numbers by lot, the same ones in every run.
-struct Lots(usize);
-
-impl Lots {
-    fn below(&mut self, bound: i64) -> i64 {
-        self.0 += 1;
-        i64::try_from(lot(self.0) % u64::try_from(bound).unwrap()).unwrap()
-    }
-}
-
 fn written(dir: &Path, name: &str, columns: Vec<(&str, ArrayRef)>) {
     let batch = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, c)| (n, c, true))).unwrap();
-    let to = std::fs::File::create(dir.join(name)).unwrap();
-    let mut writer = crate::dataset::writer(&batch.schema(), to, Some(&batch)).unwrap();
-    writer.write(&batch).unwrap();
-    writer.close().unwrap();
+    write(&dir.join(name), &batch);
 }
 
 fn times(micros: Vec<i64>) -> ArrayRef {
@@ -147,7 +135,7 @@ fn change(lots: &mut Lots, source: usize) -> Change {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn worlds_on_one_plan_are_those_replayed_by_themselves() {
-    let mut lots = Lots(0);
+    let mut lots = Lots::new();
     let (mut compared, mut repeated) = (0, 0);
     for round in 0..4 {
         let dir = tempfile::tempdir().unwrap();

@@ -11,7 +11,7 @@
 //! * [`groundwork`]: what can be done before there is a sample. [`held`]: the rows that can be read; [`near`]: which of them some
 //!   questions see. [`lens`], [`bench`]: what of a world is a matter of what is asked. [`slots`], [`lab`]: one plan for many worlds.
 //!   [`cell`]: one cell in all of them.
-//! * [`case`]: a feature with its rows. [`search`]: what is tried in which order; [`history`]: how a first event is fitted. [`judge`]: what is more than chance. [`leak`]: for which
+//! * [`case`]: a feature with its rows. [`search`]: what is tried in which order; [`decide`]: what is taken; [`history`]: how a first event is fitted. [`judge`]: what is more than chance. [`leak`]: for which
 //!   legacy values a look ahead was needed.
 //!
 //! No more rows are replayed than the sample has. The same input gives the same causes, whatever the threads. What this refuses:
@@ -22,6 +22,7 @@ mod candidates;
 mod case;
 mod cell;
 mod change;
+mod decide;
 mod groundwork;
 mod held;
 mod history;

@@ -136,17 +136,7 @@ mod tests {
     use datafusion::arrow::datatypes::Int64Type;
 
     use super::*;
-    use crate::cause::sample::lot;
-
-    /// Numbers by lot, the same ones in every run.
-    struct Lots(usize);
-
-    impl Lots {
-        fn below(&mut self, bound: u64) -> i64 {
-            self.0 += 1;
-            i64::try_from(lot(self.0) % bound).unwrap()
-        }
-    }
+    use crate::cause::sample::Lots;
 
     /// Rows with a number, a key of two columns, and two times of which some are NULL.
     fn held(lots: &mut Lots, count: usize) -> Held {
@@ -166,7 +156,7 @@ mod tests {
 
     #[test]
     fn what_is_seen_is_what_plain_loops_find() {
-        let mut lots = Lots(0);
+        let mut lots = Lots::new();
         let (mut some, mut most) = (0, 0);
         for round in 0..200 {
             let held = held(&mut lots, 40);

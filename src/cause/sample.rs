@@ -43,6 +43,22 @@ pub fn lot(position: usize) -> u64 {
     z ^ (z >> 31)
 }
 
+/// Numbers by lot, the same ones in every run.
+#[cfg(test)]
+pub(super) struct Lots(usize);
+
+#[cfg(test)]
+impl Lots {
+    pub(super) fn new() -> Self {
+        Self(0)
+    }
+
+    pub(super) fn below(&mut self, bound: u64) -> i64 {
+        self.0 += 1;
+        i64::try_from(lot(self.0) % bound).unwrap()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,5 +1,6 @@
-//! Tables for the tests of this module.
+//! Tables for tests.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
@@ -16,13 +17,18 @@ pub(super) async fn table_of(
 ) -> (TempDir, Stores, Arc<ParquetTable>, SessionContext) {
     let dir = tempfile::tempdir().unwrap();
     for (number, batch) in files.into_iter().enumerate() {
-        let to = std::fs::File::create(dir.path().join(format!("{number}.parquet"))).unwrap();
-        let mut writer = dataset::writer(&batch.schema(), to, Some(&batch)).unwrap();
-        writer.write(&batch).unwrap();
-        writer.close().unwrap();
+        write(&dir.path().join(format!("{number}.parquet")), &batch);
     }
     let runtime = new_runtime(None).unwrap();
     let stores = Stores::new(Arc::clone(&runtime), &Default::default());
     let table = ParquetTable::open(&stores, &dir.path().display().to_string(), "", true, true).await.unwrap();
     (dir, stores, Arc::new(table), new_session(&SessionOptions::default(), runtime))
+}
+
+/// A file of one batch.
+pub fn write(path: &Path, batch: &RecordBatch) {
+    let to = std::fs::File::create(path).unwrap();
+    let mut writer = dataset::writer(&batch.schema(), to, Some(batch)).unwrap();
+    writer.write(batch).unwrap();
+    writer.close().unwrap();
 }

@@ -8,7 +8,7 @@ mod between;
 mod delivery;
 mod files;
 #[cfg(test)]
-mod fixture;
+pub mod fixture;
 mod footers;
 mod functions;
 mod guard;
