@@ -13,14 +13,12 @@ use datafusion::error::Result as DfResult;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{CastExpr, NotExpr};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::filter::{FilterExec, FilterExecBuilder};
 
-/// DataFusion's rules, after this one.
-pub(super) fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
-    let own: Arc<dyn PhysicalOptimizerRule + Send + Sync> = Arc::new(LossyCasts);
-    std::iter::once(own).chain(PhysicalOptimizer::new().rules).collect()
+/// The rule that negates such predicates twice; the first of all.
+pub(super) fn rule() -> Arc<dyn PhysicalOptimizerRule + Send + Sync> {
+    Arc::new(LossyCasts)
 }
 
 #[derive(Debug)]

@@ -15,6 +15,7 @@ mod instants;
 mod intervals;
 mod joins;
 mod json;
+mod loops;
 mod names;
 mod now;
 mod parse;

@@ -9,13 +9,15 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{FunctionRegistry, SessionStateBuilder};
 use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::optimizer::OptimizerRule;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::error::{Error, Result};
 use crate::sql::planner::Planner;
 use crate::sql::sort_keys::SortKeysOnce;
 use crate::sql::spills::{Spills, counted_files};
-use crate::sql::{aggregates, casts, dialect, filters, intervals, joins, json, now, zones};
+use crate::sql::{aggregates, casts, dialect, filters, intervals, joins, json, loops, now, zones};
 
 /// What a session is made with.
 #[derive(Debug, Clone)]
@@ -68,6 +70,12 @@ pub fn new_counting_runtime(memory: Option<u64>) -> Result<(Arc<RuntimeEnv>, Arc
     Ok((runtime.map_err(failed)?, spills))
 }
 
+/// DataFusion's rules for physical plans, between two of our own.
+fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let rules = PhysicalOptimizer::new().rules;
+    std::iter::once(filters::rule()).chain(rules).chain(std::iter::once(loops::rule())).collect()
+}
+
 /// A session with nothing but functions in it.
 pub fn new_session(options: &SessionOptions, runtime: Arc<RuntimeEnv>) -> SessionContext {
     let mut config = SessionConfig::new()
@@ -94,7 +102,7 @@ pub fn new_session(options: &SessionOptions, runtime: Arc<RuntimeEnv>) -> Sessio
         .with_default_features()
         .with_query_planner(Arc::new(Planner))
         .with_optimizer_rules(rules)
-        .with_physical_optimizer_rules(filters::physical_rules())
+        .with_physical_optimizer_rules(physical_rules())
         .build();
     let operators: [Arc<dyn ExprPlanner>; 2] = [Arc::new(json::JsonOperators), Arc::new(intervals::TimesInterval)];
     for operator in operators {
