@@ -152,7 +152,7 @@ pub(super) async fn walk(
     let walked = if offset as usize > MOST_ROWS {
         Err(Stop::NoRule(format!("{offset} rows")))
     } else {
-        walk.walk(question.plan).await
+        walk.rows_of(question.plan, &question.feature.column).await
     };
     let mut cell = None;
     let mut own = Lineage::default();

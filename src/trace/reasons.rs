@@ -131,7 +131,7 @@ pub(super) fn of_role(role: &Role) -> Reason {
             let also = why.as_ref().map(of_why);
             let brief = match &also {
                 Some(also) => format!("makes the view's row exist, but not its value: {}", also.brief),
-                None => "makes the view's row exist; its value comes from no event".to_string(),
+                None => "makes the view's row exist; the value is not made of it".to_string(),
             };
             let (condition, off_ns) = also.map_or((None, None), |also| (also.condition, also.off_ns));
             Reason { word: "exists_only", brief, condition, off_ns }

@@ -14,7 +14,7 @@ use datafusion::logical_expr::expr::{AggregateFunction, NullTreatment};
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan, LogicalPlanBuilder};
 
-use super::relation::{Lineage, Rel, merged, row_column};
+use super::relation::{Lineage, Rel, row_column};
 use super::rows::unaliased;
 use super::{Stop, Walk, Walked, Why};
 use crate::plan::SKIP_NULL;
@@ -54,9 +54,7 @@ impl Walk<'_> {
             let taken: Vec<usize> = rows.iter().copied().filter(|&row| takes[row].is_none()).collect();
             if taken.is_empty() {
                 // No function takes a row: they only make the group.
-                let all = Lineage::union(rows.iter().map(|&row| &input.lineage[row]));
-                let exists = merged([&all.value, &all.exists].into_iter());
-                lineage.push(Lineage { value: Arc::default(), exists });
+                lineage.push(Lineage::union(rows.iter().map(|&row| &input.lineage[row])).only_existing());
             } else {
                 lineage.push(Lineage::union(taken.iter().map(|&row| &input.lineage[row])));
             }

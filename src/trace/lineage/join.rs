@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use datafusion::logical_expr::{Expr, Join, JoinType, LogicalPlan};
 
+use super::asked::Asked;
 use super::relation::{Lineage, Rel, merged, row_column};
 use super::{Walk, Walked, Why};
 
@@ -11,7 +12,7 @@ use super::{Walk, Walked, Why};
 type Pair = (Option<usize>, Option<usize>);
 
 impl Walk<'_> {
-    pub(super) async fn join(&mut self, join: &Join, left: &Rel, right: &Rel) -> Walked {
+    pub(super) async fn join(&mut self, join: &Join, left: &Rel, right: &Rel, asked: &Asked) -> Walked {
         let condition = self.condition(join);
         let node = LogicalPlan::Join(join.clone());
         let (l, r) = (row_column("left"), row_column("right"));
@@ -19,7 +20,11 @@ impl Walk<'_> {
             self.run(node.with_new_exprs(node.expressions(), vec![left.plan("left")?, right.plan("right")?])?).await?;
         let columns = ran.columns_of(&join.schema)?;
         let positions = |row| ran.positions(row);
-        let own = |rel: &Rel, row: Option<usize>| row.map(|row| rel.lineage[row].clone()).unwrap_or_default();
+        let only_existing = [&join.left, &join.right].map(|input| asked.only_existing(join, input));
+        let own = |rel: &Rel, row: Option<usize>, side: usize| {
+            let own = row.map(|row| rel.lineage[row].clone()).unwrap_or_default();
+            if only_existing[side] { own.only_existing() } else { own }
+        };
         let pairs = match join.join_type {
             JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full => {
                 positions(&l)?.into_iter().zip(positions(&r)?).collect()
@@ -44,7 +49,8 @@ impl Walk<'_> {
         };
         let lineage: Vec<Lineage> = match join.join_type {
             JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full => {
-                pairs.iter().map(|&(a, b)| Lineage::union([own(left, a), own(right, b)].iter())).collect()
+                let both = |&(a, b): &Pair| Lineage::union([own(left, a, 0), own(right, b, 1)].iter());
+                pairs.iter().map(both).collect()
             }
             JoinType::LeftSemi | JoinType::LeftMark | JoinType::LeftAnti => {
                 let rows = positions(&l)?.into_iter().flatten();

@@ -9,7 +9,7 @@
 //! | filter | its input row | the first condition that does not hold, and by how much |
 //! | projection, alias, sort, unnest, union | its input row | |
 //! | aggregate | the rows of its group that an aggregate takes | not in its `FILTER`, NULL argument, not the chosen row of `first_value` |
-//! | join | its two rows | no partner, or taken away by one (anti join) |
+//! | join | its two rows; one whose columns the value is not made of only makes it exist | no partner, or taken away by one (anti join) |
 //! | window | its own row, where that does not give the value those ranked before it; of functions other than ranks, the whole partition | |
 //! | limit | its input row | beyond the limit |
 //!
@@ -19,6 +19,7 @@
 //! Memory: all intermediate rows of one key at one instant, with their lineage.
 
 mod aggregate;
+mod asked;
 mod conditions;
 mod join;
 mod relation;
@@ -45,6 +46,7 @@ use crate::trace::asked::Bindings;
 use crate::trace::cell::Question;
 use crate::trace::spell::Speller;
 use crate::trace::words::Words;
+use asked::Asked;
 pub(super) use relation::{Lineage, Rel};
 
 /// One reading of a source: its visible rows, numbered from `offset` on.
@@ -164,54 +166,60 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The plan's rows with their lineage.
-    pub(super) fn walk<'b>(&'b mut self, plan: &'b LogicalPlan) -> BoxFuture<'b, Walked> {
+    /// The plan's rows with their lineage, of which the value is `feature`.
+    pub(super) async fn rows_of(&mut self, plan: &LogicalPlan, feature: &str) -> Walked {
+        let own = plan.schema().columns().into_iter().filter(|column| column.name == feature);
+        self.walk(plan, Asked::of(own)).await
+    }
+
+    fn walk<'b>(&'b mut self, plan: &'b LogicalPlan, asked: Asked) -> BoxFuture<'b, Walked> {
         Box::pin(async move {
             refuse_subqueries(plan)?;
+            let below = |input: &LogicalPlan| asked.below(plan, input);
             match plan {
                 LogicalPlan::TableScan(scan) => self.scan(scan).await,
                 LogicalPlan::Filter(filter) => {
-                    let input = self.walk(&filter.input).await?;
+                    let input = self.walk(&filter.input, below(&filter.input)).await?;
                     self.filter(&input, &filter.predicate).await
                 }
                 LogicalPlan::SubqueryAlias(alias) => {
-                    let input = self.walk(&alias.input).await?;
+                    let input = self.walk(&alias.input, below(&alias.input)).await?;
                     Ok(Rel { schema: Arc::clone(&alias.schema), ..input })
                 }
                 LogicalPlan::Projection(projection) => {
-                    let input = self.walk(&projection.input).await?;
+                    let input = self.walk(&projection.input, below(&projection.input)).await?;
                     self.projection(projection, &input).await
                 }
                 LogicalPlan::Sort(sort) => {
-                    let input = self.walk(&sort.input).await?;
+                    let input = self.walk(&sort.input, below(&sort.input)).await?;
                     self.sort(plan, sort, &input).await
                 }
                 LogicalPlan::Limit(limit) => {
-                    let input = self.walk(&limit.input).await?;
+                    let input = self.walk(&limit.input, below(&limit.input)).await?;
                     self.limit(limit, &input)
                 }
                 LogicalPlan::Aggregate(aggregate) => {
-                    let input = self.walk(&aggregate.input).await?;
+                    let input = self.walk(&aggregate.input, below(&aggregate.input)).await?;
                     self.aggregate(aggregate, &input).await
                 }
                 LogicalPlan::Join(join) => {
-                    let left = self.walk(&join.left).await?;
-                    let right = self.walk(&join.right).await?;
-                    self.join(join, &left, &right).await
+                    let left = self.walk(&join.left, below(&join.left)).await?;
+                    let right = self.walk(&join.right, below(&join.right)).await?;
+                    self.join(join, &left, &right, &asked).await
                 }
                 LogicalPlan::Window(window) => {
-                    let input = self.walk(&window.input).await?;
+                    let input = self.walk(&window.input, below(&window.input)).await?;
                     self.window(window, &input).await
                 }
                 LogicalPlan::Union(union) => {
                     let mut inputs = Vec::with_capacity(union.inputs.len());
                     for input in &union.inputs {
-                        inputs.push(self.walk(input).await?);
+                        inputs.push(self.walk(input, below(input)).await?);
                     }
                     union_of(&union.schema, inputs)
                 }
                 LogicalPlan::Unnest(unnest) => {
-                    let input = self.walk(&unnest.input).await?;
+                    let input = self.walk(&unnest.input, below(&unnest.input)).await?;
                     self.passed_through(plan, &input).await
                 }
                 LogicalPlan::EmptyRelation(_) | LogicalPlan::Values(_) => self.constant(plan).await,

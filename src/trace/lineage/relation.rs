@@ -29,6 +29,11 @@ impl Lineage {
         Self { value: merged(all.clone().map(|l| &l.value)), exists: merged(all.map(|l| &l.exists)) }
     }
 
+    /// The same events, of which no value is made.
+    pub(super) fn only_existing(&self) -> Self {
+        Self { value: Arc::default(), exists: merged([&self.value, &self.exists].into_iter()) }
+    }
+
     pub(crate) fn all(&self) -> impl Iterator<Item = u32> + '_ {
         self.value.iter().chain(self.exists.iter()).copied()
     }

@@ -279,6 +279,51 @@ fn a_count_of_nothing_is_told_apart_from_no_row() {
 }
 
 #[test]
+fn rows_that_only_say_which_keys_there_are_are_not_taken_for_the_value() {
+    let events = table(
+        "user:str n:i64 ts:us@UTC\n a 1 2025-03-10T02:00\n a 2 2025-03-01T02:00\n a 3 2025-03-09T14:00\n b 4 2025-03-10T03:00",
+    );
+    let recent = "ts > NOW() - INTERVAL '1 day'";
+    let lateral = |kind: &str, from: &str| {
+        format!(
+            "SELECT u.\"user\", l.x FROM {from} u {kind} JOIN LATERAL \
+             (SELECT sum(e.n) AS x FROM events e WHERE e.\"user\" = u.\"user\" AND e.{recent}) l {}",
+            if kind == "CROSS" { "" } else { "ON true" }
+        )
+    };
+    let distinct = "(SELECT DISTINCT \"user\" FROM events)";
+    let joined = format!(
+        "SELECT u.\"user\", sum(e.n) AS x FROM {distinct} u JOIN events e ON e.\"user\" = u.\"user\" WHERE e.{recent} \
+         GROUP BY u.\"user\""
+    );
+    // How many rows a sum is made of depends on both sides, unless each row of one meets a single one of the other.
+    let many = joined.replace(distinct, "events");
+    let of_both = [(1, "counts"), (2, "counts"), (3, "counts")];
+    let of_one = [(1, "counts"), (3, "counts"), (2, "exists_only")];
+    for (sql, value, expected) in [
+        (lateral("CROSS", distinct), 4, of_one),
+        (lateral("LEFT", distinct), 4, of_one),
+        (lateral("CROSS", "(SELECT \"user\" FROM events GROUP BY \"user\")"), 4, of_one),
+        (joined, 4, of_one),
+        (many, 12, of_both),
+    ] {
+        let project = project().source("events", "time = \"ts\"", &events).view("v", &sql);
+        let told = traced(&project, "2025-03-10T12:00Z");
+        assert_eq!((told.value.clone(), told.attribution.exact), (value.into(), true), "{sql}");
+        let mut reasons = reasons(&told);
+        reasons.sort_unstable();
+        let mut expected = expected;
+        expected.sort_unstable();
+        assert_eq!(reasons, expected, "{sql}");
+    }
+    // The value may be made of the keys' side.
+    let sql = "SELECT u.\"user\", u.x FROM (SELECT \"user\", count(*) AS x FROM events GROUP BY \"user\") u \
+               JOIN events e ON e.\"user\" = u.\"user\" AND e.n = 3";
+    let told = traced(&project().source("events", "time = \"ts\"", &events).view("v", sql), "2025-03-10T12:00Z");
+    assert_eq!((told.value.clone(), counting_of(&told, "events"), told.attribution.exact), (3.into(), 3, true));
+}
+
+#[test]
 fn a_group_that_having_leaves_out_is_told_by_its_condition() {
     let events = table("user:str n:i64 ts:us@UTC\n a 1 2025-03-10T02:00\n a 2 2025-03-10T03:00");
     let sql = "SELECT \"user\", sum(n) AS x FROM events GROUP BY \"user\" HAVING count(*) > 2";
