@@ -45,7 +45,9 @@ use totals::{FeatureTotals, PartCounts};
 
 pub use compared::{Agreement, Compared};
 pub use mismatches::Mismatches;
-pub use model::{Cause, CauseName, Delta, FeatureDiff, IssueKind, SchemaIssue, SnapshotDiff, TimeBucket, WorstCell};
+pub use model::{
+    Cause, CauseName, Delta, FeatureDiff, IssueKind, SchemaIssue, SnapshotDiff, Standing, TimeBucket, WorstCell,
+};
 pub use totals::Totals;
 pub use worst::Worst;
 

@@ -101,6 +101,36 @@ pub struct FeatureDiff {
     pub worst: Vec<WorstCell>,
 }
 
+/// What is to be said of a feature at a glance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    BelowGate,
+    /// No row could be compared: nothing is known.
+    NotCompared,
+    Agrees,
+}
+
+impl Standing {
+    /// The sign before the feature's name.
+    pub fn mark(self) -> &'static str {
+        match self {
+            Self::BelowGate => "✗",
+            Self::NotCompared => "–",
+            Self::Agrees => "✓",
+        }
+    }
+}
+
+impl FeatureDiff {
+    pub fn standing(&self) -> Standing {
+        match (self.passed, self.agreement) {
+            (false, _) => Standing::BelowGate,
+            (true, None) => Standing::NotCompared,
+            (true, Some(_)) => Standing::Agrees,
+        }
+    }
+}
+
 /// Spread of `|replayed - legacy|` over the compared rows where both are finite numbers, agreeing ones included.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Delta {

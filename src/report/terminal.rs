@@ -11,7 +11,7 @@ use super::leaks;
 use super::table::{Align, Table};
 use super::text::{agreement, cell, clean, counted, number, short_time, shorten, thousands, width};
 use super::verdict::{verdict, worst_first};
-use crate::diff::{FeatureDiff, SchemaIssue, SnapshotDiff};
+use crate::diff::{FeatureDiff, SchemaIssue, SnapshotDiff, Standing};
 
 /// Reasons for which values of an earlier run were not used that are told.
 const MOST_REASONS: usize = 4;
@@ -157,7 +157,10 @@ fn features(snapshot: &SnapshotDiff, style: Style, lines: &mut Vec<String>) {
     }
     let painted = table.lines(|row, column, text| match row.checked_sub(1).and_then(|row| shown.get(row)) {
         None => style.dim(&text),
-        Some(feature) if column == 0 || column == 2 => style.good_or_bad(feature.passed, &text),
+        Some(feature) if column == 0 || column == 2 => match feature.standing() {
+            Standing::NotCompared => style.dim(&text),
+            standing => style.good_or_bad(standing == Standing::Agrees, &text),
+        },
         Some(_) => text,
     });
     for (row, line) in painted.into_iter().enumerate() {
@@ -193,7 +196,7 @@ fn feature_table(features: &[&FeatureDiff], style: Style) -> Table {
         let percent = agreement(feature);
         let nulls = (feature.null_only_in_snapshot, feature.null_only_in_replay);
         table.push(vec![
-            if feature.passed { "✓" } else { "✗" }.to_string(),
+            feature.standing().mark().to_string(),
             clean(&feature.feature),
             if bars { format!("{} {percent:>8}", bar(feature.agreement)) } else { percent },
             thousands(feature.compared),

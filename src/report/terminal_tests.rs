@@ -101,6 +101,16 @@ fn full_agreement_is_told_in_one_sentence() {
 }
 
 #[test]
+fn what_was_not_compared_has_no_tick() {
+    let mut report = flawed();
+    let nothing = feature("v.x", 0, 0);
+    report.snapshots[0].features = vec![FeatureDiff { agreement: None, passed: true, ..nothing }];
+    let text = summary(&report, PLAIN);
+    assert!(text.lines().any(|line| line.starts_with("–  v.x ") && line.contains(" — ")), "{text}");
+    assert!(!text.lines().any(|line| line.starts_with('✓')), "{text}");
+}
+
+#[test]
 fn many_issues_and_features_are_cut_with_their_number() {
     let mut report = flawed();
     let issue = report.snapshots[0].schema[0].clone();

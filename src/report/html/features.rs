@@ -1,6 +1,6 @@
 //! One snapshot's features: the rows of the table, and the details of those that differ.
 
-use crate::diff::{FeatureDiff, IssueKind, SchemaIssue, SnapshotDiff};
+use crate::diff::{FeatureDiff, IssueKind, SchemaIssue, SnapshotDiff, Standing};
 use crate::report::html::series::{Series, series};
 use crate::report::sentence::{cause_sentence, main_cause, share};
 use crate::report::shell::{Project, trace_command};
@@ -139,10 +139,11 @@ fn rows(snapshot: &SnapshotDiff) -> String {
 }
 
 fn feature(id: String, feature: &FeatureDiff, project: Project<'_>) -> Feature {
-    let (class, mark, word) = match (feature.passed, feature.agreement) {
-        (false, _) => ("bad", "✗", "below the gate"),
-        (true, None) => ("idle", "–", "not compared"),
-        (true, Some(_)) => ("good", "✓", "agrees well enough"),
+    let mark = feature.standing().mark();
+    let (class, word) = match feature.standing() {
+        Standing::BelowGate => ("bad", "below the gate"),
+        Standing::NotCompared => ("idle", "not compared"),
+        Standing::Agrees => ("good", "agrees well enough"),
     };
     let differs = feature.mismatched > 0 || feature.not_comparable > 0;
     let unexplained = differs && feature.unexplained.is_none_or(|share| share > 0.0);
